@@ -1,0 +1,1 @@
+"""What the user wants: frozen pydantic models, loading, JSON Schema."""

@@ -1,0 +1,93 @@
+"""
+Every error that the tool raises on purpose.
+
+    SplitterError
+    ├── BadInput              exit 2, nothing was changed
+    │   ├── InvalidConfig     the config file or a value in it
+    │   ├── PreflightFailed   the surroundings: credentials, cluster, listener, quotas, engine, …
+    │   ├── ResourceConflict  a name is taken by something that this split did not make
+    │   └── RunRefused        another run holds the listener
+    └── StepFailed            exit 1, the monolith serves what was not moved
+        ├── BuildFailed       an image could not be built or pushed
+        ├── ServiceUnhealthy  tasks crash, or never become healthy
+        ├── CheckFailed       a check or a parity comparison did not hold
+        ├── GateFailed        traffic went back to the monolith
+        ├── TrafficConflict   somebody else changed a rule since our last write
+        ├── DrainRefused      the monolith is not proven idle
+        └── LockLost          another run took the listener over
+
+They cross Prefect's boundaries by pickling, so every argument is a plain value that the base class keeps.
+"""
+
+__all__ = [
+    "BadInput",
+    "BuildFailed",
+    "CheckFailed",
+    "DrainRefused",
+    "GateFailed",
+    "InvalidConfig",
+    "LockLost",
+    "PreflightFailed",
+    "ResourceConflict",
+    "RunRefused",
+    "ServiceUnhealthy",
+    "SplitterError",
+    "StepFailed",
+    "TrafficConflict",
+]
+
+
+class SplitterError(Exception):
+    """Base of the tree; its message says what failed, on what, and what to do next."""
+
+
+class BadInput(SplitterError):
+    """The user has to change something first; nothing in AWS was changed."""
+
+
+class InvalidConfig(BadInput):
+    """Raised when the config cannot be read or a value in it cannot work."""
+
+
+class PreflightFailed(BadInput):
+    """Raised with all findings at once when the surroundings do not allow the run."""
+
+
+class ResourceConflict(BadInput):
+    """Raised when a resource of the wanted name exists and is not this split's."""
+
+
+class RunRefused(BadInput):
+    """Raised when another live run holds the same listener."""
+
+
+class StepFailed(SplitterError):
+    """A step of the split failed; what was not moved is served by the monolith."""
+
+
+class BuildFailed(StepFailed):
+    """Raised when an image cannot be built or pushed."""
+
+
+class ServiceUnhealthy(StepFailed):
+    """Raised when a service's tasks stop, or its targets do not become healthy in time."""
+
+
+class CheckFailed(StepFailed):
+    """Raised when a check or a parity comparison does not hold."""
+
+
+class GateFailed(StepFailed):
+    """Raised when a gate returned a service's traffic to the monolith."""
+
+
+class TrafficConflict(StepFailed):
+    """Raised when a rule is not as this run left it: traffic stays as somebody else put it."""
+
+
+class DrainRefused(StepFailed):
+    """Raised when the monolith is not proven idle, or a person refused the drain."""
+
+
+class LockLost(StepFailed):
+    """Raised when the run no longer holds its listener."""

@@ -1,0 +1,55 @@
+"""The monolith: which ECS service it is, and what becomes of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from config.base import ConfigModel
+
+__all__ = ["FixedResponse", "ForwardTo", "KeepDefault", "MonolithConfig"]
+
+
+class KeepDefault(ConfigModel):
+    """Requests that no service takes stay with the monolith, which is therefore not drained."""
+
+    action: Literal["keep"] = "keep"
+    """Keep."""
+
+
+class ForwardTo(ConfigModel):
+    """Requests that no service takes go to one of the services."""
+
+    action: Literal["forward"] = "forward"
+    """Forward."""
+    service: str
+    """Name of the service in this config."""
+
+
+class FixedResponse(ConfigModel):
+    """Requests that no service takes are answered by the load balancer."""
+
+    action: Literal["fixed_response"] = "fixed_response"
+    """Fixed response."""
+    status_code: Annotated[str, Field(pattern=r"^[2-5]\d\d$")] = "404"
+    """HTTP status."""
+    content_type: Literal["text/plain", "text/css", "text/html", "application/javascript", "application/json"] = (
+        "text/plain"
+    )
+    """Content type."""
+    message_body: Annotated[str, Field(max_length=1024)] = ""
+    """Body."""
+
+
+class MonolithConfig(ConfigModel):
+    """The ECS service to split."""
+
+    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$")]
+    """Its ECS service name."""
+    drain: Literal["never", "approve", "auto"] = "never"
+    """Whether it is drained once proven idle: never, after a person agreed, or by itself."""
+    default_action: Annotated[KeepDefault | ForwardTo | FixedResponse, Field(discriminator="action")] = KeepDefault()
+    """What becomes of requests that no service takes (the listener's default action and the monolith's own rules)."""
+    quiet_period: Annotated[float, Field(ge=1, le=86400)] = 300
+    """Seconds for which its request count must stay 0 before it is drained."""
+    approval_timeout: Annotated[float, Field(ge=1, le=604800)] = 86400
+    """Seconds to wait for a person's answer; no answer leaves everything as it is."""

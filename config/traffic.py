@@ -1,0 +1,146 @@
+"""How a path's traffic moves: in which steps, and under which gates."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from config.base import ConfigModel
+
+__all__ = ["AllAtOnce", "Canary", "Gates", "LatencyRatio", "Linear", "Step", "Steps", "Traffic"]
+
+Percent = Annotated[int, Field(ge=1, le=100)]
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+
+
+class Step(ConfigModel):
+    """One weight and how long it bakes."""
+
+    weight: Percent
+    """Percent of the path's requests that the service gets."""
+    bake: Seconds = 60
+    """Seconds under gates before the next step."""
+
+
+class AllAtOnce(ConfigModel):
+    """The whole traffic in one step."""
+
+    strategy: Literal["all_at_once"] = "all_at_once"
+    """All at once."""
+    bake: Seconds = 60
+    """Seconds under gates at 100 percent."""
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps this strategy means."""
+        return (Step(weight=100, bake=self.bake),)
+
+
+class Linear(ConfigModel):
+    """Equal steps."""
+
+    strategy: Literal["linear"] = "linear"
+    """Linear."""
+    step: Percent = 10
+    """Percent by which each step raises the weight."""
+    interval: Seconds = 60
+    """Seconds under gates at each weight."""
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps this strategy means; the last is 100."""
+        weights = [*range(self.step, 100, self.step), 100]
+        return tuple(Step(weight=weight, bake=self.interval) for weight in weights)
+
+
+class Canary(ConfigModel):
+    """A small share first, then everything."""
+
+    strategy: Literal["canary"] = "canary"
+    """Canary."""
+    weight: Annotated[int, Field(ge=1, le=99)] = 10
+    """Percent in the first step."""
+    bake: Seconds = 300
+    """Seconds under gates in each of the two steps."""
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps this strategy means."""
+        return (Step(weight=self.weight, bake=self.bake), Step(weight=100, bake=self.bake))
+
+
+class Steps(ConfigModel):
+    """An explicit list."""
+
+    strategy: Literal["steps"] = "steps"
+    """Explicit steps."""
+    list: tuple[Step, ...] = Field(default=(Step(weight=10), Step(weight=50), Step(weight=100)), min_length=1)
+    """Rising weights; the last is 100."""
+
+    @model_validator(mode="after")
+    def _weights_rise_to_100(self) -> Self:
+        weights = [step.weight for step in self.list]
+        if weights != sorted(set(weights)) or weights[-1] != 100:
+            raise ValueError(
+                f"list: the weights {weights} do not rise to 100; put them in rising order and end with 100"
+            )
+        return self
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps as given."""
+        return self.list
+
+
+class LatencyRatio(ConfigModel):
+    """How much slower than the monolith a service may be, in the same window."""
+
+    p50: Annotated[float, Field(gt=0)] | None = None
+    """Limit for the median, e.g. `1.5`; none by default."""
+    p95: Annotated[float, Field(gt=0)] | None = 2.0
+    """Limit for the 95th percentile."""
+    p99: Annotated[float, Field(gt=0)] | None = None
+    """Limit for the 99th percentile."""
+
+
+class Gates(ConfigModel):
+    """What must hold during each bake; a breach returns the service's traffic to the monolith at once."""
+
+    dry_run: bool = False
+    """Only report verdicts; never return traffic."""
+    max_5xx_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of the service's answers that may be 5xx."""
+    latency_ratio: LatencyRatio = LatencyRatio()
+    """Latency against the monolith's."""
+    latency_floor: Annotated[float, Field(ge=0)] = 0.025
+    """Seconds; a percentile below this is never too slow, whatever the ratio (a median of 2 ms is noise)."""
+    min_requests: Annotated[int, Field(ge=0)] = 50
+    """Requests that a bake must have seen for its verdict to count."""
+    too_little_traffic: Literal["wait", "synthesize", "accept"] = "wait"
+    """`wait` for more (at most `wait_limit`), `synthesize` GETs from checks and parity paths, or `accept` as it is."""
+    wait_limit: Seconds = 900
+    """Seconds to wait for enough requests, and for the observed split to match the weights."""
+    alarms: tuple[str, ...] = ()
+    """CloudWatch alarms by name; one in ALARM is a breach."""
+    source: Literal["cloudwatch", "probes", "both"] = "both"
+    """Where latency and errors are taken from: the ALB's CloudWatch metrics, the tool's own probes, or both."""
+    metrics_period: Annotated[int, Field(ge=1, le=300)] = 60
+    """Seconds; the resolution of the ALB's metrics in CloudWatch (60 in AWS)."""
+    metrics_lag: Seconds = 120
+    """Seconds until a metric of the ALB is complete in CloudWatch."""
+    tolerance: Annotated[float, Field(gt=0, le=100)] = 10
+    """Percentage points by which the observed split may miss the weight."""
+
+    @model_validator(mode="after")
+    def _period_is_one_that_cloudwatch_has(self) -> Self:
+        if self.metrics_period not in (1, 5, 10, 30) and self.metrics_period % 60:
+            raise ValueError(
+                f"metrics_period: {self.metrics_period} is no CloudWatch period; use 1, 5, 10, 30 or a multiple of 60"
+            )
+        return self
+
+
+class Traffic(ConfigModel):
+    """Steps and gates of the shift."""
+
+    shift: Annotated[AllAtOnce | Linear | Canary | Steps, Field(discriminator="strategy")] = Steps()
+    """The weights, in order."""
+    gates: Gates = Gates()
+    """What must hold at each weight."""
+    approve_first_step: bool = False
+    """Whether a person must agree before the first user reaches the service."""
