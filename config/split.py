@@ -22,6 +22,8 @@ class ListenerConfig(ConfigModel):
     """Name or ARN of the Application Load Balancer."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port of the listener; needed when the load balancer has several."""
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    """Address under which clients reach the listener, e.g. with the host name of its certificate."""
 
 
 class NetworkConfig(ConfigModel):

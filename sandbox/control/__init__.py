@@ -1,0 +1,1 @@
+"""moto over HTTP, and what happens to each request on its way there and back."""

@@ -1,0 +1,126 @@
+"""boto3 clients: one of each kind per surroundings, paced to what AWS allows an account."""
+
+import threading
+import time
+from functools import lru_cache
+from typing import Any, Final, Literal, overload
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+from mypy_boto3_cloudwatch import CloudWatchClient
+from mypy_boto3_ec2 import EC2Client
+from mypy_boto3_ecr import ECRClient
+from mypy_boto3_ecs import ECSClient
+from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+from mypy_boto3_iam import IAMClient
+from mypy_boto3_logs import CloudWatchLogsClient
+from mypy_boto3_service_quotas import ServiceQuotasClient
+from mypy_boto3_sts import STSClient
+
+from config.aws import AwsConfig
+
+__all__ = ["TokenBucket", "client"]
+
+# Prefect retries (and shows it); botocore only resends what was lost on the way to a closed connection.
+_BOTO: Final = Config(
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=32,
+    user_agent_extra="ecs-splitter",
+)
+
+# (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and its like.
+_RATES: Final[dict[str, tuple[float, float]]] = {
+    "elbv2:change": (18, 2.8),
+    "elbv2:read": (36, 9),
+    "ecs:RegisterTaskDefinition": (18, 0.95),
+    "ecs:change": (45, 4.8),
+    "ecs:read": (90, 18),
+    "logs:change": (9, 9),
+}
+_READING: Final = ("Describe", "List", "Get")
+
+
+class TokenBucket:
+    """Lets `burst` calls pass at once and `rate` a second after that; shared by all threads."""
+
+    def __init__(self, burst: float, rate: float) -> None:
+        self._burst, self._rate = burst, rate
+        self._tokens, self._filled = burst, time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self) -> float:
+        """Take one token, at once; return the seconds to wait before using it."""
+        with self._lock:
+            now = time.monotonic()
+            self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate) - 1
+            self._filled = now
+            return max(0.0, -self._tokens / self._rate)
+
+
+@lru_cache(maxsize=64)
+def _bucket(account: AwsConfig, kind: str) -> TokenBucket | None:
+    _ = account  # each account and region has buckets of its own
+    return TokenBucket(*_RATES[kind]) if kind in _RATES else None
+
+
+def _pace(account: AwsConfig, service: str, operation: str) -> None:
+    exact = f"{service}:{operation}"
+    kind = exact if exact in _RATES else f"{service}:{'read' if operation.startswith(_READING) else 'change'}"
+    bucket = _bucket(account, kind)
+    if bucket:
+        time.sleep(bucket.take())
+
+
+@overload
+def client(aws: AwsConfig, service: Literal["application-autoscaling"]) -> ApplicationAutoScalingClient: ...
+@overload
+def client(aws: AwsConfig, service: Literal["cloudwatch"]) -> CloudWatchClient: ...
+@overload
+def client(aws: AwsConfig, service: Literal["ec2"]) -> EC2Client: ...
+@overload
+def client(aws: AwsConfig, service: Literal["ecr"]) -> ECRClient: ...
+@overload
+def client(aws: AwsConfig, service: Literal["ecs"]) -> ECSClient: ...
+@overload
+def client(aws: AwsConfig, service: Literal["elbv2"]) -> ElasticLoadBalancingv2Client: ...
+@overload
+def client(aws: AwsConfig, service: Literal["iam"]) -> IAMClient: ...
+@overload
+def client(aws: AwsConfig, service: Literal["logs"]) -> CloudWatchLogsClient: ...
+@overload
+def client(aws: AwsConfig, service: Literal["service-quotas"]) -> ServiceQuotasClient: ...
+@overload
+def client(aws: AwsConfig, service: Literal["sts"]) -> STSClient: ...
+def client(aws: AwsConfig, service: str) -> Any:
+    """
+    The boto3 client for a service, made once.
+
+    Raises:
+        botocore.exceptions.ProfileNotFound: The profile is in none of boto3's files.
+    """
+    with _MAKING:  # boto3 sessions are not safe to use from several threads at once
+        return _client(aws, service)
+
+
+_MAKING: Final = threading.Lock()
+
+
+@lru_cache(maxsize=256)
+def _client(aws: AwsConfig, service: str) -> Any:
+    made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=_BOTO)  # type: ignore[call-overload]
+    made.meta.events.register(
+        "before-call", lambda model, **_: _pace(aws, service, model.name), unique_id=f"pace-{service}"
+    )
+    return made
+
+
+@lru_cache(maxsize=16)
+def _session(aws: AwsConfig) -> boto3.Session:
+    core = botocore.session.Session(profile=aws.profile)
+    if aws.shared_credentials_file:
+        core.set_config_variable("credentials_file", str(aws.shared_credentials_file))
+    return boto3.Session(botocore_session=core, region_name=aws.region)

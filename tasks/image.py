@@ -1,0 +1,192 @@
+"""Container images: content hash, build, push, digest. Talks to a Docker engine and to ECR."""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import docker
+import docker.errors
+from docker.utils.build import exclude_paths
+
+from config.aws import AwsConfig
+from config.errors import BuildFailed, PreflightFailed
+from config.service import Build, ServiceConfig
+from tasks.aws_task import aws_task, log
+from tasks.clients import client
+
+__all__ = ["build_image", "content_tag", "engine", "push_image", "read_digest"]
+
+_TAIL: Final = 15
+_PLATFORMS: Final = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
+
+
+@lru_cache(maxsize=8)
+def engine(docker_host: str | None) -> docker.DockerClient:
+    """
+    The Docker engine that builds and pushes.
+
+    Args:
+        docker_host: Its address; None for `DOCKER_HOST` or the local socket.
+
+    Raises:
+        PreflightFailed: Nothing answers there.
+    """
+    where = docker_host or "DOCKER_HOST or the local socket"
+    try:
+        found = docker.DockerClient(base_url=docker_host, timeout=600) if docker_host else docker.from_env(timeout=600)
+        found.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        raise PreflightFailed(
+            f"docker_host: no Docker engine answers at {where} ({error}); start one, or set docker_host"
+        ) from None
+    return found
+
+
+def content_tag(build: Build, cpu_architecture: str) -> str:
+    """
+    The image tag that names exactly this content: Dockerfile, build arguments, architecture and context.
+
+    The same content has the same tag on every machine, so file times and owners do not count; modes do.
+
+    Raises:
+        BuildFailed: The context or the Dockerfile cannot be read.
+    """
+    digest = hashlib.sha256()
+    digest.update(json.dumps([build.dockerfile, sorted(build.args.items()), cpu_architecture]).encode())
+    try:
+        for name in _context_files(build):
+            path = build.context / name
+            content = path.read_bytes() if path.is_file() else b""
+            executable = bool(path.stat().st_mode & 0o100)
+            digest.update(f"{name}\0{executable}\0{len(content)}\0".encode() + content)
+    except OSError as error:
+        raise BuildFailed(f"{build.context}: cannot be read ({error}); mend the build context") from None
+    return f"c-{digest.hexdigest()[:16]}"
+
+
+def _context_files(build: Build) -> list[str]:
+    """What the engine is sent: everything that .dockerignore leaves."""
+    ignore = build.context / ".dockerignore"
+    patterns = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    patterns = [line.strip() for line in patterns if line.strip() and not line.startswith("#")]
+    return sorted(exclude_paths(str(build.context), patterns, dockerfile=build.dockerfile))
+
+
+def read_digest(aws: AwsConfig, repository: str, tag: str) -> str | None:
+    """
+    The digest of a pushed image, None when it is not there.
+
+    Source: ECR DescribeImages.
+    """
+    ecr = client(aws, "ecr")
+    try:
+        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"]
+    except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
+        return None
+    return found[0]["imageDigest"] if found else None
+
+
+@aws_task("build image of {service.name}", tags=("docker",))
+def build_image(docker_host: str | None, service: ServiceConfig, reference: str) -> str:
+    """
+    Build the image and tag it `repository:content-hash`.
+
+    Returns:
+        The image id.
+
+    Raises:
+        BuildFailed: With the last lines of the build's output.
+        PreflightFailed: The image's architecture is not the task's.
+    """
+    build = service.build
+    if build is None:
+        raise BuildFailed(f"{service.name}: has no build")
+    tail: list[str] = []
+    stream = engine(docker_host).api.build(
+        path=str(build.context),
+        dockerfile=build.dockerfile,
+        buildargs=dict(build.args),
+        tag=reference,
+        platform=_PLATFORMS[service.cpu_architecture],
+        rm=True,
+        decode=True,
+    )
+    for event in stream:
+        if "error" in event:
+            raise BuildFailed(f"image of {service.name}: {event['error'].strip()}\n" + "\n".join(tail[-_TAIL:]))
+        line = event.get("stream", "").rstrip()
+        if line:
+            tail.append(f"    | {line}")
+            log().info("%s", line)
+    image = engine(docker_host).images.get(reference)
+    built_for = _PLATFORMS[service.cpu_architecture].partition("/")[2]
+    if image.attrs.get("Architecture") != built_for:
+        raise BuildFailed(
+            f"image of {service.name}: is for {image.attrs.get('Architecture')}, its tasks run on {built_for}; "
+            "set cpu_architecture, or build for the other platform"
+        )
+    return str(image.id)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An image in its repository."""
+
+    uri: str
+    tag: str
+    digest: str
+
+    @property
+    def pinned(self) -> str:
+        """`repository@sha256:…`, which no later push can change."""
+        return f"{self.uri}@{self.digest}"
+
+
+@aws_task("push image of {service.name}", tags=("docker",))
+def push_image(aws: AwsConfig, docker_host: str | None, service: ServiceConfig, uri: str, tag: str) -> Pushed:
+    """
+    Push the image with a fresh ECR token, unless it is there.
+
+    Raises:
+        BuildFailed: The registry refused it, or ECR does not know it afterwards.
+
+    Source: ECR GetAuthorizationToken, DescribeImages; OCI distribution.
+    """
+    there = read_digest(aws, service.name, tag)
+    if there:
+        return Pushed(uri=uri, tag=tag, digest=there)
+    stream: Any = engine(docker_host).api.push(uri, tag=tag, auth_config=_login(aws), stream=True, decode=True)
+    for event in stream:
+        if "error" in event:
+            raise BuildFailed(f"push of {uri}:{tag}: {event['error'].strip()}; check the repository and its policy")
+        if event.get("status") and "progress" not in event:
+            log().debug("%s", event["status"])
+    digest = read_digest(aws, service.name, tag)
+    if digest is None:
+        raise BuildFailed(f"push of {uri}:{tag}: ECR does not know the image afterwards; run again")
+    log().info("pushed %s:%s as %s", uri, tag, digest)
+    return Pushed(uri=uri, tag=tag, digest=digest)
+
+
+def _login(aws: AwsConfig) -> dict[str, str]:
+    """What Docker calls an auth config; kept in memory, never in ~/.docker."""
+    token = client(aws, "ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    username, _, password = base64.b64decode(token).decode().partition(":")
+    return {"username": username, "password": password}
+
+
+def check_build_files(service: ServiceConfig) -> list[str]:
+    """What is wrong with a build's folder and Dockerfile, as findings; empty when nothing is."""
+    if service.build is None:
+        return []
+    context: Path = service.build.context
+    if not context.is_dir():
+        return [f"build.context: {context} is not a folder; give the folder to build"]
+    dockerfile = context / service.build.dockerfile
+    if not dockerfile.is_file():
+        return [f"build.dockerfile: {dockerfile} is not a file; create it, or name the right one"]
+    return []

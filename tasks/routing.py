@@ -1,0 +1,132 @@
+"""
+Which rule of a listener answers a request: ALB's own semantics, as pure functions.
+
+Rules are tried by rising priority; the first whose every condition holds acts; the default rule is last.
+Source: ELBv2 user guide, "Listener rules for your Application Load Balancer".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from config.path_pattern import covers, overlaps
+
+__all__ = [
+    "DEFAULT_PRIORITY",
+    "PREVIEW",
+    "ROLE",
+    "Rule",
+    "free_priorities",
+    "matching_rules",
+    "weighted_forward",
+    "weights_of",
+]
+
+DEFAULT_PRIORITY: Final = 1_000_000
+"""Sorts the default rule after every other; ELBv2's own priorities end at 50,000."""
+ROLE: Final = "split:role"
+PREVIEW: Final = "preview"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One listener rule as ELBv2 describes it, with its tags."""
+
+    arn: str
+    priority: int
+    conditions: tuple[dict[str, Any], ...]
+    actions: tuple[dict[str, Any], ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the listener's default action."""
+        return self.priority == DEFAULT_PRIORITY
+
+    @property
+    def path_patterns(self) -> tuple[str, ...]:
+        """Its path patterns; `*` when it does not ask for the path."""
+        for condition in self.conditions:
+            if condition["Field"] == "path-pattern":
+                config = condition.get("PathPatternConfig") or {}
+                return tuple(config.get("Values") or condition.get("Values") or ())
+        return ("*",)
+
+    @property
+    def asks_for_more_than_the_path(self) -> bool:
+        """Whether it has conditions on host, header, method, query or source address as well."""
+        return any(condition["Field"] != "path-pattern" for condition in self.conditions)
+
+    @property
+    def label(self) -> str:
+        """For messages: `rule 99 (/api*)` or `the default action`."""
+        return "the default action" if self.is_default else f"rule {self.priority} ({', '.join(self.path_patterns)})"
+
+
+def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
+    """
+    The action that splits requests over target groups.
+
+    Args:
+        weights: Weight 0 to 999 by target group ARN, in order.
+    """
+    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
+    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
+
+
+def weights_of(rule: Rule) -> dict[str, int]:
+    """The weight by target group ARN that the rule forwards with; empty when it does not forward."""
+    for action in rule.actions:
+        if action["Type"] == "forward":
+            groups = (action.get("ForwardConfig") or {}).get("TargetGroups")
+            if groups:
+                return {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
+            return {action["TargetGroupArn"]: 1}
+    return {}
+
+
+def receives(rule: Rule, target_group_arn: str) -> bool:
+    """Whether the rule can send a request to the target group."""
+    return weights_of(rule).get(target_group_arn, 0) > 0
+
+
+def matching_rules(rules: Iterable[Rule], pattern: str) -> list[Rule]:
+    """
+    The rules that can answer requests for the pattern, in the order in which ALB tries them.
+
+    The last one takes whatever the others left; those before it take a part (other paths, hosts, headers, …).
+    """
+    found = []
+    for rule in sorted(rules, key=lambda rule: rule.priority):
+        if not any(overlaps(pattern, own) for own in rule.path_patterns):
+            continue
+        found.append(rule)
+        if not rule.asks_for_more_than_the_path and any(covers(own, pattern) for own in rule.path_patterns):
+            break
+    return found
+
+
+def free_priorities(taken: Iterable[int], *, before: int, count: int, after: int = 0) -> list[int] | None:
+    """
+    Unused priorities with which new rules win over the rule at `before`, spread so that gaps stay between them.
+
+    Args:
+        taken: Priorities in use.
+        before: Priority that the new rules must come before.
+        count: How many are wanted.
+        after: Priority that they must come after.
+
+    Returns:
+        Rising priorities, or None when there are too few free ones.
+    """
+    used = set(taken)
+    free = [priority for priority in range(after + 1, min(before, 50_001)) if priority not in used]
+    if len(free) < count:
+        return None
+    stride = max(1, min(10, len(free) // (count + 1)))
+    return free[: stride * count : stride][:count]
+
+
+def chunks(patterns: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """Patterns in rules of at most `size` condition values each."""
+    return [tuple(patterns[start : start + size]) for start in range(0, len(patterns), size)]

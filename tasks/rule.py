@@ -1,0 +1,272 @@
+"""ELBv2 listener rules: the path rule that shares traffic, the preview rule, and the weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from config.aws import AwsConfig
+from config.errors import ResourceConflict, TrafficConflict
+from tasks.aws_task import aws_task, log
+from tasks.change import Change, Create, Update, compare_fields
+from tasks.clients import client
+from tasks.ownership import SERVICE, Owner, tag_dict, tag_list
+from tasks.routing import DEFAULT_PRIORITY, PREVIEW, ROLE, Rule, chunks, free_priorities, weighted_forward, weights_of
+
+__all__ = [
+    "CHUNK",
+    "PATH",
+    "WEIGHTS",
+    "PathRule",
+    "compare_rule",
+    "delete_rule",
+    "desired_path_rules",
+    "desired_preview_rules",
+    "ensure_rule",
+    "own_rules",
+    "read_rules",
+    "service_weight",
+    "shift_weight",
+]
+
+PATH: Final = "path"
+CHUNK: Final = "split:chunk"
+WEIGHTS: Final = "split:weights"
+"""Tag on a path rule: the service's weight before and after this tool's last write, e.g. `10:50`."""
+VALUES_PER_RULE: Final = 5
+_HEADER_VALUES: Final = 1
+_TAGS_PER_CALL: Final = 20
+
+
+@dataclass(frozen=True)
+class PathRule:
+    """One rule for at most five of a service's path patterns."""
+
+    role: str
+    chunk: int
+    patterns: tuple[str, ...]
+    owner: Owner
+    header: tuple[str, str] | None = None
+
+    @property
+    def conditions(self) -> list[Any]:
+        """The conditions in ELBv2's words."""
+        found: list[Any] = [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(self.patterns)}}]
+        if self.header:
+            name, value = self.header
+            found.append({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]}})
+        return found
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The owner's tags, and which of its rules this is."""
+        return {**self.owner.tags, ROLE: self.role, CHUNK: str(self.chunk)}
+
+
+def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule]:
+    """The rules that share the patterns' traffic between monolith and service."""
+    parts = chunks(patterns, VALUES_PER_RULE)
+    return [PathRule(role=PATH, chunk=index, patterns=part, owner=owner) for index, part in enumerate(parts)]
+
+
+def desired_preview_rules(patterns: tuple[str, ...], owner: Owner, header: tuple[str, str]) -> list[PathRule]:
+    """The rules that send requests with the private header to the service alone."""
+    parts = chunks(patterns, VALUES_PER_RULE - _HEADER_VALUES)
+    return [
+        PathRule(role=PREVIEW, chunk=index, patterns=part, owner=owner, header=header)
+        for index, part in enumerate(parts)
+    ]
+
+
+def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
+    """
+    All rules of the listener with their tags, by priority; the default rule last.
+
+    Source: ELBv2 DescribeRules, DescribeTags.
+    """
+    elb = client(aws, "elbv2")
+    pages = elb.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
+    found = [rule for page in pages for rule in page["Rules"]]
+    arns = [rule["RuleArn"] for rule in found if not rule["IsDefault"]]
+    tags: dict[str, dict[str, str]] = {}
+    for start in range(0, len(arns), _TAGS_PER_CALL):
+        answer = elb.describe_tags(ResourceArns=arns[start : start + _TAGS_PER_CALL])
+        tags |= {item["ResourceArn"]: tag_dict(item["Tags"]) for item in answer["TagDescriptions"]}
+    rules = [
+        Rule(
+            arn=rule["RuleArn"],
+            priority=DEFAULT_PRIORITY if rule["IsDefault"] else int(rule["Priority"]),
+            conditions=tuple(dict(condition) for condition in rule["Conditions"]),
+            actions=tuple(dict(action) for action in rule["Actions"]),
+            tags=tags.get(rule["RuleArn"], {}),
+        )
+        for rule in found
+    ]
+    return sorted(rules, key=lambda rule: rule.priority)
+
+
+def own_rules(rules: list[Rule], owner: Owner, role: str) -> dict[int, Rule]:
+    """The service's rules of a role, by chunk."""
+    return {
+        int(rule.tags.get(CHUNK, "0")): rule
+        for rule in rules
+        if owner.owns(rule.tags) and rule.tags.get(SERVICE) == owner.service and rule.tags.get(ROLE) == role
+    }
+
+
+def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
+    """What has to happen to the rule; its weights are a matter of the shift."""
+    if observed is None:
+        return Create()
+    held = {"path-pattern": list(observed.path_patterns), "tags": {k: observed.tags.get(k) for k in desired.tags}}
+    return compare_fields({"path-pattern": list(desired.patterns), "tags": desired.tags}, held)
+
+
+@aws_task("ensure {desired.role} rule of {desired.owner.service}")
+def ensure_rule(aws: AwsConfig, listener_arn: str, desired: PathRule, weights: Mapping[str, int], before: int) -> str:
+    """
+    Create the rule, or bring the one that is there into line; the weights of an existing path rule stay.
+
+    Args:
+        aws: Where AWS is.
+        listener_arn: The listener.
+        desired: The rule.
+        weights: Weight by target group ARN for a new rule.
+        before: Priority that a new rule must win over.
+
+    Returns:
+        The rule ARN.
+
+    Raises:
+        ResourceConflict: No priority is free before `before`.
+
+    Source: ELBv2 CreateRule, ModifyRule, AddTags.
+    """
+    elb = client(aws, "elbv2")
+    while True:
+        rules = read_rules(aws, listener_arn)
+        observed = own_rules(rules, desired.owner, desired.role).get(desired.chunk)
+        change = compare_rule(desired, observed)
+        if observed is None:
+            free = free_priorities([rule.priority for rule in rules], before=before, count=1)
+            if free is None:
+                raise ResourceConflict(
+                    f"no rule priority is free before {before}: make room with `aws elbv2 set-rule-priorities`"
+                )
+            try:
+                made = elb.create_rule(
+                    ListenerArn=listener_arn,
+                    Priority=free[0],
+                    Conditions=desired.conditions,
+                    Actions=weighted_forward(weights),
+                    Tags=tag_list(desired.tags | ({WEIGHTS: "0:0"} if desired.role == PATH else {})),
+                )
+            except elb.exceptions.PriorityInUseException:
+                log().info("priority %d was taken in the meantime; looking for another", free[0])
+                continue
+            return made["Rules"][0]["RuleArn"]
+        if isinstance(change, Update):
+            if "path-pattern" in change.fields:
+                elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions)
+            elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(desired.tags))
+        if desired.role == PREVIEW:
+            # An interrupted run's rule: its secret died with it, so it gets this run's.
+            elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions, Actions=weighted_forward(weights))
+        return observed.arn
+
+
+@aws_task("delete rule {rule_arn}")
+def delete_rule(aws: AwsConfig, rule_arn: str) -> None:
+    """
+    Delete the rule if it is still there.
+
+    Source: ELBv2 DeleteRule.
+    """
+    elb = client(aws, "elbv2")
+    try:
+        elb.delete_rule(RuleArn=rule_arn)
+    except elb.exceptions.RuleNotFoundException:
+        log().info("rule %s is gone already", rule_arn)
+
+
+def service_weight(rule: Rule, service_group: str) -> int:
+    """
+    The percentage of its requests that a rule gives the service.
+
+    Raises:
+        TrafficConflict: The rule no longer forwards to the service's target group.
+    """
+    weights = weights_of(rule)
+    total = sum(weights.values())
+    if service_group not in weights or total == 0:
+        raise TrafficConflict(
+            f"{rule.label} no longer forwards to {service_group}: somebody changed it; traffic stays as it is. "
+            "Put the rule back or delete it, then run again"
+        )
+    return round(100 * weights[service_group] / total)
+
+
+def check_unchanged(rule: Rule, service_group: str) -> int:
+    """
+    The service's weight, if it is one that this tool wrote.
+
+    Raises:
+        TrafficConflict: Somebody else changed the weights since our last write.
+    """
+    weight = service_weight(rule, service_group)
+    written = {int(part) for part in rule.tags.get(WEIGHTS, "").split(":") if part}
+    if weight not in written:
+        known = " or ".join(str(value) for value in sorted(written)) or "none"
+        raise TrafficConflict(
+            f"{rule.label} gives the service {weight} %, but this tool last wrote {known}: somebody else changed it. "
+            "Traffic stays as it is; set the weights back, or tag the rule "
+            f"{WEIGHTS}={weight}:{weight} to accept them, then run again"
+        )
+    return weight
+
+
+@aws_task("weight {weight} on {rule_arn}")
+def shift_weight(
+    aws: AwsConfig, listener_arn: str, rule_arn: str, monolith_group: str, service_group: str, weight: int
+) -> int:
+    """
+    Give the service a share of the rule's requests, and read it back.
+
+    The tag with the old and the new weight is written first: whichever of the two a killed run left behind is known
+    to be ours, any other is somebody else's.
+
+    Args:
+        aws: Where AWS is.
+        listener_arn: The listener.
+        rule_arn: The path rule.
+        monolith_group: ARN of the monolith's target group.
+        service_group: ARN of the service's target group.
+        weight: Percentage for the service, 0 to 100.
+
+    Returns:
+        The weight before.
+
+    Raises:
+        TrafficConflict: Somebody else changed the rule.
+
+    Source: ELBv2 DescribeRules, AddTags, ModifyRule.
+    """
+    elb = client(aws, "elbv2")
+    before = check_unchanged(_read_rule(aws, listener_arn, rule_arn), service_group)
+    if before == weight:
+        return before
+    elb.add_tags(ResourceArns=[rule_arn], Tags=tag_list({WEIGHTS: f"{before}:{weight}"}))
+    wanted = {monolith_group: 100 - weight, service_group: weight}
+    elb.modify_rule(RuleArn=rule_arn, Actions=weighted_forward(wanted))
+    held = weights_of(_read_rule(aws, listener_arn, rule_arn))
+    if held != wanted:
+        raise TrafficConflict(
+            f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who else writes"
+        )
+    return before
+
+
+def _read_rule(aws: AwsConfig, listener_arn: str, rule_arn: str) -> Rule:
+    for rule in read_rules(aws, listener_arn):
+        if rule.arn == rule_arn:
+            return rule
+    raise TrafficConflict(f"rule {rule_arn} is gone: somebody deleted it. Run again to make it anew")

@@ -1,0 +1,222 @@
+"""What the running monolith tells about its surroundings: listener, network, roles."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import botocore.exceptions
+
+from config.aws import AwsConfig
+from config.errors import PreflightFailed
+from config.split import SplitConfig
+from tasks.aws_task import aws_task
+from tasks.clients import client
+from tasks.ownership import tag_dict
+
+__all__ = ["Monolith", "Surroundings", "read_monolith", "read_surroundings"]
+
+
+@dataclass(frozen=True)
+class Monolith:
+    """The monolith's ECS service as it runs now."""
+
+    service: str
+    service_arn: str
+    desired_count: int
+    running_count: int
+    target_group_arn: str
+    target_group_name: str
+    container: str
+    port: int
+    task_definition: str
+    log_group: str | None
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything around the services that the split only reads."""
+
+    account_id: str
+    cluster_arn: str
+    monolith: Monolith
+    load_balancer_arn: str
+    load_balancer_security_groups: tuple[str, ...]
+    listener_arn: str
+    alb_url: str
+    vpc_id: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    assign_public_ip: str
+    execution_role_arn: str
+
+    @property
+    def load_balancer_dimension(self) -> str:
+        """`app/name/id`, as CloudWatch names the load balancer."""
+        return self.load_balancer_arn.partition(":loadbalancer/")[2]
+
+
+def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, dict[str, Any], dict[str, Any]]:
+    """
+    The monolith's service, with ECS's descriptions of it and of its task definition.
+
+    Raises:
+        PreflightFailed: There is no such service, or it has no load balancer.
+
+    Source: ECS DescribeServices, DescribeTaskDefinition; ELBv2 DescribeTargetGroups.
+    """
+    ecs = client(aws, "ecs")
+    try:
+        answer = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
+    except ecs.exceptions.ClusterNotFoundException:
+        raise PreflightFailed(
+            f"cluster: {cluster} does not exist in {aws.region}; check the name, the region and the account"
+        ) from None
+    if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
+        raise PreflightFailed(
+            f"monolith.service: {name} is not an active service of cluster {cluster}; "
+            f"`aws ecs list-services --cluster {cluster}` lists them"
+        )
+    service: Any = answer["services"][0]
+    if not service.get("loadBalancers"):
+        raise PreflightFailed(
+            f"monolith.service: {name} is behind no load balancer, so there is no traffic to move; "
+            "name the service that the listener forwards to"
+        )
+    definition: Any = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    balancer = service["loadBalancers"][0]
+    groups = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[balancer["targetGroupArn"]])["TargetGroups"]
+    container = next(item for item in definition["containerDefinitions"] if item["name"] == balancer["containerName"])
+    monolith = Monolith(
+        service=name,
+        service_arn=service["serviceArn"],
+        desired_count=service["desiredCount"],
+        running_count=service["runningCount"],
+        target_group_arn=balancer["targetGroupArn"],
+        target_group_name=groups[0]["TargetGroupName"],
+        container=balancer["containerName"],
+        port=balancer["containerPort"],
+        task_definition=service["taskDefinition"],
+        log_group=container.get("logConfiguration", {}).get("options", {}).get("awslogs-group"),
+        tags=tag_dict(service.get("tags", [])),
+    )
+    return monolith, service, definition
+
+
+@aws_task("look at the surroundings of {config.monolith.service}")
+def read_surroundings(config: SplitConfig) -> Surroundings:
+    """
+    Discover what the config leaves out.
+
+    Raises:
+        PreflightFailed: Something the split stands on is missing; the message names the config field.
+
+    Source: STS GetCallerIdentity; ECS, ELBv2 and EC2 Describe calls.
+    """
+    aws = config.aws
+    account = _account(aws)
+    monolith, service, definition = read_monolith(aws, config.cluster, config.monolith.service)
+    listener, balancer = _find_listener(config, monolith)
+    network = (service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    return Surroundings(
+        account_id=account,
+        cluster_arn=service["clusterArn"],
+        monolith=monolith,
+        load_balancer_arn=balancer["LoadBalancerArn"],
+        load_balancer_security_groups=tuple(balancer.get("SecurityGroups", ())),
+        listener_arn=listener["ListenerArn"],
+        alb_url=config.listener.url or f"{listener['Protocol'].lower()}://{balancer['DNSName']}:{listener['Port']}",
+        vpc_id=balancer["VpcId"],
+        subnets=_given(config.network.subnets, network.get("subnets"), "network.subnets"),
+        security_groups=_given(
+            config.network.security_groups, network.get("securityGroups"), "network.security_groups"
+        ),
+        assign_public_ip=config.network.assign_public_ip or network.get("assignPublicIp", "DISABLED"),
+        execution_role_arn=_given(config.execution_role_arn, definition.get("executionRoleArn"), "execution_role_arn"),
+    )
+
+
+def _given(configured: Any, discovered: Any, field: str) -> Any:
+    """
+    The configured value, or the monolith's.
+
+    Raises:
+        PreflightFailed: There is neither.
+    """
+    value = configured or discovered
+    if not value:
+        raise PreflightFailed(f"{field}: is not given, and the monolith's own service has none to go by; add it")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _account(aws: AwsConfig) -> str:
+    """
+    The account of the credentials.
+
+    Raises:
+        PreflightFailed: There are no credentials, or they are another account's.
+    """
+    try:
+        account = client(aws, "sts").get_caller_identity()["Account"]
+    except (
+        botocore.exceptions.NoCredentialsError,
+        botocore.exceptions.PartialCredentialsError,
+        botocore.exceptions.ProfileNotFound,
+        botocore.exceptions.TokenRetrievalError,
+        botocore.exceptions.CredentialRetrievalError,
+    ) as error:
+        raise PreflightFailed(
+            f"aws: no usable credentials ({error}); log in with `aws sso login`, set AWS_PROFILE, or set aws.profile"
+        ) from None
+    except botocore.exceptions.EndpointConnectionError as error:
+        raise PreflightFailed(
+            f"aws.endpoint_url: {aws.endpoint_url or f'AWS in {aws.region}'} does not answer ({error}); "
+            "check the address and the network"
+        ) from None
+    if aws.account_id and account != aws.account_id:
+        raise PreflightFailed(
+            f"aws.account_id: the credentials belong to account {account}, not {aws.account_id}; use the right profile"
+        )
+    return account
+
+
+def _find_listener(config: SplitConfig, monolith: Monolith) -> tuple[Any, Any]:
+    """The listener with the paths, and its load balancer."""
+    elb = client(config.aws, "elbv2")
+    wanted = config.listener.load_balancer
+    if wanted is None:
+        group = elb.describe_target_groups(TargetGroupArns=[monolith.target_group_arn])["TargetGroups"][0]
+        arns = sorted(set(group["LoadBalancerArns"]))
+        if len(arns) != 1:
+            raise PreflightFailed(
+                f"listener.load_balancer: target group {monolith.target_group_name} is used by {len(arns)} load "
+                f"balancers ({', '.join(arns) or 'none'}); name the one to work on"
+            )
+        balancers = elb.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"]
+    else:
+        try:
+            balancers = (
+                elb.describe_load_balancers(LoadBalancerArns=[wanted])
+                if wanted.startswith("arn:")
+                else elb.describe_load_balancers(Names=[wanted])
+            )["LoadBalancers"]
+        except elb.exceptions.LoadBalancerNotFoundException:
+            raise PreflightFailed(
+                f"listener.load_balancer: {wanted} does not exist in {config.aws.region}; "
+                "`aws elbv2 describe-load-balancers` lists them"
+            ) from None
+    balancer = balancers[0]
+    if balancer["Type"] != "application":
+        raise PreflightFailed(
+            f"listener.load_balancer: {balancer['LoadBalancerName']} is a {balancer['Type']} load balancer; "
+            "only an application load balancer can route paths"
+        )
+    pages = elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer["LoadBalancerArn"])
+    listeners = [listener for page in pages for listener in page["Listeners"]]
+    chosen = [item for item in listeners if config.listener.port in (None, item["Port"])]
+    if len(chosen) != 1:
+        ports = ", ".join(str(item["Port"]) for item in listeners) or "none"
+        raise PreflightFailed(
+            f"listener.port: {config.listener.port or 'not given'}, and load balancer {balancer['LoadBalancerName']} "
+            f"listens on {ports}; name one of them"
+        )
+    return chosen[0], balancer
