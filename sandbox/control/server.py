@@ -1,11 +1,12 @@
 """The AWS endpoint: an HTTP server in front of moto."""
 
+import contextlib
 import json
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
@@ -54,17 +55,25 @@ class ControlPlane:
 
     Args:
         port: 0 for any free one.
-        handlers: By service: answers a call itself, or returns None to leave it to moto.
+        handlers: By service, asked in turn: each answers a call itself, refuses it with `AwsError`, or returns None to
+            leave it to the next one, in the end to moto.
         after: Called after each successful mutating call, before it is answered.
         faults: What goes wrong.
         record: Where users' calls are written down.
     """
 
     def __init__(
-        self, port: int, handlers: dict[str, Handler], after: Callable[[Call], None], faults: Faults, record: Record
+        self,
+        port: int,
+        handlers: Mapping[str, Sequence[Handler]],
+        after: Sequence[Callable[[Call], None]],
+        faults: Faults,
+        record: Record,
     ) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._handlers, self._after, self._faults, self._record = handlers, after, faults, record
+        # moto checks and then acts without a lock; a handler may therefore make reading calls, but no changing ones.
+        self._changing = threading.RLock()
         self._server: BaseWSGIServer = make_server(
             "127.0.0.1", port, self._answer, threaded=True, request_handler=_Connection
         )
@@ -117,18 +126,23 @@ class ControlPlane:
         return status, headers, body
 
     def _carry_out(self, call: Call, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
-        handler = self._handlers.get(call.service)
-        try:
-            own = handler(call) if handler else None
-        except AwsError as error:
-            return _error(environ, error)
-        if own is not None:
-            answer = 200, [("Content-Type", _JSON_TYPE)], json.dumps(own, default=_timestamp).encode()
-        else:
-            answer = self._ask_moto(call, environ)
-        if call.mutating and answer[0] < 300:
-            self._after(call)
-        return answer
+        with self._changing if call.mutating else contextlib.nullcontext():
+            try:
+                own = self._ask_handlers(call)
+            except AwsError as error:
+                return _error(environ, error)
+            if own is not None:
+                answer = 200, [("Content-Type", _JSON_TYPE)], json.dumps(own, default=_timestamp).encode()
+            else:
+                answer = self._ask_moto(call, environ)
+            if call.mutating and answer[0] < 300:
+                for after in self._after:
+                    after(call)
+            return answer
+
+    def _ask_handlers(self, call: Call) -> dict[str, Any] | None:
+        answers = (handler(call) for handler in self._handlers.get(call.service, ()))
+        return next((answer for answer in answers if answer is not None), None)
 
     def _ask_moto(self, call: Call, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         seen: dict[str, Any] = {}
