@@ -1,0 +1,178 @@
+"""ELBv2: load balancers, listeners, target groups and targets that AWS refuses; rules are in elbv2_rules.py."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from sandbox.control.call import Call
+from sandbox.control.internal import internal_client
+from sandbox.control.server import AwsError
+from sandbox.control.strict import elbv2_rules
+from sandbox.control.strict.request import check_limits, read_parameters
+
+__all__ = ["refuse"]
+
+_LB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
+_LISTENERS: Final = 50
+_DESCRIBED_AT_ONCE: Final = 20
+
+
+def refuse(endpoint_url: str, call: Call) -> None:
+    """
+    Refuse what ELBv2 refuses; and, as not implemented, what the sandbox's load balancer cannot do.
+
+    Source: the ELBv2 API reference; "Quotas for your Application Load Balancers".
+    """
+    parameters = read_parameters(call)
+    check_limits(call, parameters, "ValidationError")
+    if check := _checks().get(call.action):
+        check(endpoint_url, parameters)
+
+
+@lru_cache
+def _checks() -> dict[str, Callable[[str, dict[str, Any]], None]]:
+    return {
+        "CreateListener": _check_new_listener,
+        "CreateLoadBalancer": _check_load_balancer,
+        "CreateRule": elbv2_rules.check_new_rule,
+        "CreateTargetGroup": _check_target_group,
+        "DeleteLoadBalancer": _check_deletion_protection,
+        "DeleteRule": elbv2_rules.check_rule_deletion,
+        "DescribeTags": _check_described_tags,
+        "ModifyListener": _check_listener_change,
+        "ModifyRule": elbv2_rules.check_rule_change,
+        "ModifyTargetGroup": _check_target_group_change,
+        "RegisterTargets": _check_targets,
+    }
+
+
+def _check_load_balancer(endpoint_url: str, parameters: dict[str, Any]) -> None:
+    name = parameters["Name"]
+    if len(name) > 32:
+        raise AwsError("ValidationError", f"The load balancer name '{name}' cannot be longer than '32' characters")
+    if not _LB_NAME.fullmatch(name) or name.startswith("internal-"):
+        raise AwsError(
+            "ValidationError",
+            f"The load balancer name '{name}' can only contain characters that are alphanumeric characters and "
+            "hyphens(-), cannot begin or end with a hyphen, and cannot begin with 'internal-'",
+        )
+    if parameters.get("Type", "application") != "application":
+        raise AwsError("NotImplemented", "This sandbox has Application Load Balancers only: use type application", 501)
+    subnets = parameters.get("Subnets") or [one["SubnetId"] for one in parameters.get("SubnetMappings", [])]
+    _check_subnets(endpoint_url, subnets)
+    groups = parameters.get("SecurityGroups", [])
+    if groups:
+        _check_security_groups(endpoint_url, groups)
+
+
+def _check_subnets(endpoint_url: str, subnets: list[str]) -> None:
+    ec2 = internal_client(endpoint_url, "ec2")
+    try:
+        found = ec2.describe_subnets(SubnetIds=subnets)["Subnets"] if subnets else []
+    except ClientError:
+        raise AwsError("SubnetNotFound", f"One of the subnet IDs {subnets} does not exist") from None
+    zones = [subnet["AvailabilityZone"] for subnet in found]
+    if len(zones) < 2:
+        raise AwsError("ValidationError", "At least two subnets in two different Availability Zones must be specified")
+    if len(set(zones)) < len(zones):
+        raise AwsError(
+            "InvalidConfigurationRequest",
+            "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
+        )
+
+
+def _check_security_groups(endpoint_url: str, groups: list[str]) -> None:
+    try:
+        internal_client(endpoint_url, "ec2").describe_security_groups(GroupIds=groups)
+    except ClientError:
+        raise AwsError("InvalidSecurityGroup", f"One of the security groups {groups} does not exist") from None
+
+
+def _check_deletion_protection(endpoint_url: str, parameters: dict[str, Any]) -> None:
+    arn = parameters["LoadBalancerArn"]
+    elb = internal_client(endpoint_url, "elbv2")
+    try:
+        attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+    except elb.exceptions.LoadBalancerNotFoundException:
+        return  # "If the load balancer does not exist, the call succeeds."
+    if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
+        raise AwsError(
+            "OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+        )
+
+
+def _check_new_listener(endpoint_url: str, parameters: dict[str, Any]) -> None:
+    arn = parameters["LoadBalancerArn"]
+    _check_protocol(parameters)
+    elbv2_rules.check_default_actions(endpoint_url, arn, parameters.get("DefaultActions", []))
+    ports = {listener["Port"] for listener in elbv2_rules.read_listeners(endpoint_url, arn)}
+    if parameters.get("Port") not in ports and len(ports) >= _LISTENERS:
+        raise AwsError("TooManyListeners", f"The maximum number of listeners per load balancer '{arn}' is {_LISTENERS}")
+
+
+def _check_listener_change(endpoint_url: str, parameters: dict[str, Any]) -> None:
+    listener_arn = parameters["ListenerArn"]
+    arn = elbv2_rules.load_balancer_of(listener_arn)
+    _check_protocol(parameters)
+    elbv2_rules.check_default_actions(endpoint_url, arn, parameters.get("DefaultActions", []))
+    port = parameters.get("Port")
+    for listener in elbv2_rules.read_listeners(endpoint_url, arn):
+        if listener["Port"] == port and listener["ListenerArn"] != listener_arn:
+            raise AwsError("ValidationError", f"Listener port '{port}' is already in use")
+
+
+def _check_protocol(parameters: dict[str, Any]) -> None:
+    if parameters.get("Protocol") == "HTTPS":
+        raise AwsError(
+            "NotImplemented", "This sandbox's load balancer has no TLS: use a listener of protocol HTTP", 501
+        )
+
+
+def _check_target_group(_endpoint_url: str, parameters: dict[str, Any]) -> None:
+    path = parameters.get("HealthCheckPath", "/")
+    if not path.startswith("/"):
+        raise AwsError("ValidationError", f"Health check path '{path}' must begin with a '/' character")
+    for code in re.findall(r"\d+", parameters.get("Matcher", {}).get("HttpCode", "")):
+        if not 200 <= int(code) <= 499:
+            raise AwsError(
+                "ValidationError", f"Health check matcher HTTP code '{code}' must be within '200-499' inclusive"
+            )
+
+
+def _check_target_group_change(endpoint_url: str, parameters: dict[str, Any]) -> None:
+    _check_target_group(endpoint_url, parameters)
+    elb = internal_client(endpoint_url, "elbv2")
+    try:
+        found = elb.describe_target_groups(TargetGroupArns=[parameters["TargetGroupArn"]])["TargetGroups"][0]
+    except elb.exceptions.TargetGroupNotFoundException:
+        return
+    after = found | parameters
+    timeout, interval = after["HealthCheckTimeoutSeconds"], after["HealthCheckIntervalSeconds"]
+    if timeout >= interval:
+        raise AwsError(
+            "ValidationError", f"Health check timeout '{timeout}' must be smaller than the interval '{interval}'"
+        )
+
+
+def _check_targets(endpoint_url: str, parameters: dict[str, Any]) -> None:
+    elb = internal_client(endpoint_url, "elbv2")
+    arn = parameters["TargetGroupArn"]
+    try:
+        group = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
+    except elb.exceptions.TargetGroupNotFoundException:
+        return
+    for target in parameters["Targets"] if group["TargetType"] == "ip" else []:
+        try:
+            ipaddress.IPv4Address(target["Id"])
+        except ValueError:
+            raise AwsError("ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address") from None
+
+
+def _check_described_tags(_endpoint_url: str, parameters: dict[str, Any]) -> None:
+    arns = parameters.get("ResourceArns", [])
+    if len(arns) > _DESCRIBED_AT_ONCE:
+        raise AwsError("ValidationError", f"Cannot have more than {_DESCRIBED_AT_ONCE} resources described")
