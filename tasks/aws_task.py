@@ -3,20 +3,19 @@
 import asyncio
 import contextvars
 import functools
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
 
 import botocore.exceptions
 import docker.errors
 import requests.exceptions
-from prefect import Task, get_run_logger, task
+from prefect import Task, get_run_logger
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import MissingContextError
 from prefect.tasks import exponential_backoff
 
-__all__ = ["aws_task", "is_transient", "log", "transient_reason"]
+__all__ = ["AwsTask", "aws_task", "is_transient", "log", "transient_reason"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,9 +85,14 @@ async def is_transient(task: Task[Any, Any], task_run: TaskRun, state: State[Any
     return reason is not None
 
 
-def aws_task(
-    run_name: str, *, tags: tuple[str, ...] = ("aws",)
-) -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
+class AwsTask(Task[P, Coroutine[Any, Any, R]]):
+    """An async Prefect task over a blocking function, which stays reachable as `plain`."""
+
+    plain: Callable[P, R]
+    """The function itself: it blocks, and retries nothing."""
+
+
+def aws_task(run_name: str, *, tags: tuple[str, ...] = ("aws",)) -> Callable[[Callable[P, R]], AwsTask[P, R]]:
     """
     Make an async Prefect task of a blocking function.
 
@@ -100,39 +104,37 @@ def aws_task(
         tags: Prefect tags.
     """
 
-    def decorate(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
-        signature = inspect.signature(function)
-
+    def decorate(function: Callable[P, R]) -> AwsTask[P, R]:
         @functools.wraps(function)
         async def in_thread(*args: P.args, **kwargs: P.kwargs) -> R:
+            # The thread starts without the run's context, and with it would go the run's logger.
             context = contextvars.copy_context()
-            call = functools.partial(context.run, _tell_request_id, function, *args, **kwargs)
-            return await asyncio.get_running_loop().run_in_executor(_THREADS, call)
+            call = functools.partial(_tell_request_id, function, *args, **kwargs)
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, context.run, call)
 
         def name() -> str:
             from prefect.runtime import task_run  # noqa: PLC0415 - only known while a task runs
 
             return run_name.format(**task_run.parameters)
 
-        in_thread.__signature__ = signature  # type: ignore[attr-defined]
-        made = task(
+        made: AwsTask[P, R] = AwsTask(
             in_thread,
             name=function.__name__.replace("_", " "),
             task_run_name=name,
             retries=RETRIES,
             retry_delay_seconds=exponential_backoff(backoff_factor=0.5),
             retry_jitter_factor=0.5,
-            retry_condition_fn=is_transient,  # type: ignore[arg-type]
+            retry_condition_fn=is_transient,
             persist_result=False,
             tags=list(tags),
         )
-        made.plain = function  # type: ignore[attr-defined]
+        made.plain = function
         return made
 
     return decorate
 
 
-def _tell_request_id(function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+def _tell_request_id(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Log the request id of a failed AWS call: AWS support asks for it first."""
     try:
         return function(*args, **kwargs)
