@@ -7,7 +7,13 @@ from typing import Any, Final
 
 from moto.core.responses import ActionResult
 from moto.elb.models import ELBBackend
-from moto.elbv2.exceptions import DuplicateListenerError, DuplicateLoadBalancerName, DuplicateTargetGroupName
+from moto.elbv2.exceptions import (
+    DuplicateListenerError,
+    DuplicateLoadBalancerName,
+    DuplicateTargetGroupName,
+    LoadBalancerNotFoundError,
+    ValidationError,
+)
 from moto.elbv2.models import ELBv2Backend, FakeAction, FakeTargetGroup, elbv2_backends
 from moto.elbv2.responses import ELBV2Response
 
@@ -38,6 +44,7 @@ def patch() -> None:
     replace(ELBv2Backend, "create_load_balancer", _create_load_balancer)
     replace(ELBv2Backend, "create_target_group", _create_target_group)
     replace(ELBv2Backend, "create_listener", _create_listener)
+    replace(ELBv2Backend, "describe_load_balancers", _describe_load_balancers)
     replace(ELBv2Backend, "describe_tags", _describe_tags)
     replace(ELBv2Backend, "tag_resource", _tag_resource)
     replace(ELBv2Backend, "untag_resource", _untag_resource)
@@ -142,6 +149,14 @@ def _deregister(_moto: Moto, group: Any, targets: list[dict[str, Any]]) -> None:
             group.deregistered_targets[target["Id"]] = known
 
 
+def _describe_load_balancers(moto: Moto, backend: Any, arns: list[str] | None, names: list[str] | None) -> Any:
+    """One unknown name or ARN among others is an error; moto answers with the one before it."""
+    known = {balancer.name for balancer in backend.load_balancers.values()}
+    if not set(names or []) <= known or not set(arns or []) <= set(backend.load_balancers):
+        raise LoadBalancerNotFoundError("One or more load balancers not found")
+    return moto(backend, arns, names)
+
+
 def _describe_tags(moto: Moto, backend: Any, resource_arns: list[str]) -> Any:
     """A resource that does not exist is an error; moto says that it has no tags."""
     for arn in resource_arns:
@@ -167,6 +182,8 @@ def _describe_page(key: str, moto: Moto, response: Any) -> Any:
     """Honour PageSize and Marker, which moto ignores here."""
     everything = list(moto(response).result[key])
     marker = response._get_param("Marker") or "0"  # noqa: SLF001
+    if not marker.isdecimal():
+        raise ValidationError(f"'{marker}' is not a valid marker")
     end = int(marker) + response._get_int_param("PageSize", _PAGE_SIZE)  # noqa: SLF001
     next_marker = str(end) if end < len(everything) else None
     return ActionResult({key: everything[int(marker) : end], "NextMarker": next_marker})
