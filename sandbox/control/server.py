@@ -44,6 +44,8 @@ class _Connection(WSGIRequestHandler):
     """Keeps connections alive, and does not log every request."""
 
     protocol_version = "HTTP/1.1"
+    # Headers and body leave as two segments, and Nagle's algorithm would hold the second back for 40 ms.
+    disable_nagle_algorithm = True
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Say nothing: the record is the log."""
@@ -60,6 +62,9 @@ class ControlPlane:
         after: Called after each successful mutating call, before it is answered.
         faults: What goes wrong.
         record: Where users' calls are written down.
+
+    Raises:
+        OSError: The port cannot be had.
     """
 
     def __init__(
@@ -74,10 +79,11 @@ class ControlPlane:
         self._handlers, self._after, self._faults, self._record = handlers, after, faults, record
         # moto checks and then acts without a lock; a handler may therefore make reading calls, but no changing ones.
         self._changing = threading.RLock()
-        self._server: BaseWSGIServer = make_server(
-            "127.0.0.1", port, self._answer, threaded=True, request_handler=_Connection
-        )
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
+        with _listen(port) as listening:
+            self._server: BaseWSGIServer = make_server(
+                "127.0.0.1", port, self._answer, threaded=True, request_handler=_Connection, fd=listening.fileno()
+            )
+        self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="aws-endpoint", daemon=True)
 
     def start(self) -> None:
@@ -167,6 +173,14 @@ class ControlPlane:
                 return [str(error).encode()]
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps({"faults": self._faults.plan.spec, "holding": self._faults.holding}).encode()]
+
+
+def _listen(port: int) -> socket.socket:
+    """A listening socket of ours: werkzeug's own way of dealing with a taken port is to end the program."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+    except OSError as error:
+        raise OSError(f"port {port}: {error.strerror}; give another one, or 0 for any free one") from None
 
 
 def _timestamp(value: Any) -> float:

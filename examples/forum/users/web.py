@@ -11,6 +11,7 @@ import random
 import re
 import signal
 import socket
+import socketserver
 import sys
 import threading
 import time
@@ -48,6 +49,10 @@ class Server(ThreadingHTTPServer):
         self.stopping = False
         self.connections: set[socket.socket] = set()
         self.changed = threading.Condition()
+
+    def server_bind(self) -> None:
+        """Bind without the base class's look-up of the host's name, which can take seconds."""
+        socketserver.TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer a new connection in a thread of its own."""
