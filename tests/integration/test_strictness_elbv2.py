@@ -1,5 +1,7 @@
 """ELBv2's limits and conflicts, seen through boto3."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from tests.integration.strictness import forward, not_found, paths, refused, served_aws
@@ -142,6 +144,27 @@ def test_a_rule_that_is_deleted_takes_its_load_balancer_from_the_target_group(aw
     rule = aws.rule(aws.listener(), actions=[forward(group)])
     elb.delete_rule(RuleArn=rule)
     assert load_balancers_of(elb, group) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("deregistration_delay.timeout_seconds", "3601"),
+        ("deregistration_delay.timeout_seconds", "soon"),
+        ("slow_start.duration_seconds", "10"),
+        ("deregistration_delay", "10"),
+    ],
+)
+def test_a_target_group_attribute_out_of_bounds_is_refused(aws, elb, key, value):
+    with refused("ValidationError", key):
+        elb.modify_target_group_attributes(TargetGroupArn=aws.target_group(), Attributes=[{"Key": key, "Value": value}])
+
+
+@pytest.mark.parametrize(("count", "expected"), [(50, None), (51, "TooManyTags")])
+def test_a_resource_has_50_tags(aws, elb, count, expected):
+    tags = [{"Key": str(number), "Value": ""} for number in range(count)]
+    with refused(expected) if expected else nullcontext():
+        elb.add_tags(ResourceArns=[aws.target_group()], Tags=tags)
 
 
 def test_target_groups_are_described_in_pages(aws, elb):

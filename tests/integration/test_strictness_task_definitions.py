@@ -83,3 +83,25 @@ def test_an_image_by_digest_is_an_ecr_image_too(aws):
 def test_a_task_on_container_instances_may_use_a_bridge(aws):
     definition = aws.register(requiresCompatibilities=["EC2"], networkMode="bridge", cpu="100", memory="300")
     assert definition["networkMode"] == "bridge"
+
+
+def test_sizes_are_read_back_in_units_and_mib(aws):
+    definition = aws.register(cpu="1 vCPU", memory="2GB")
+    assert (definition["cpu"], definition["memory"]) == ("1024", "2048")
+
+
+def test_a_container_is_read_back_with_awss_defaults(aws):
+    container = CONTAINER | {"portMappings": [{"containerPort": 80}], "logConfiguration": LOG}
+    read = aws.register(executionRoleArn=ROLE, containerDefinitions=[container])["containerDefinitions"][0]
+    assert read == {
+        "name": "app",
+        "image": "app:1",
+        "cpu": 0,
+        "essential": True,
+        "environment": [],
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+        "logConfiguration": LOG | {"secretOptions": []},
+    }

@@ -44,5 +44,6 @@ def patch_moto() -> None:
     """Make moto's own answers AWS's; doing it again changes nothing."""
     autoscaling.patch()
     cloudwatch.patch()
+    ecs.patch()
     elbv2_answers.patch()
     unimplemented.patch()

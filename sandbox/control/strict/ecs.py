@@ -1,14 +1,18 @@
 """ECS task definitions; services and tasks are sandbox/ecs's."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Final
+
+from moto.ecs.models import EC2ContainerServiceBackend
 
 from sandbox.control.call import Call
 from sandbox.control.internal import internal_client
 from sandbox.control.server import AwsError
+from sandbox.control.strict.replace import replace
 
-__all__ = ["refuse"]
+__all__ = ["patch", "refuse"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ROLE: Final = re.compile(r"(?:arn:aws[\w-]*:iam::\d{12}:role/)?[\w+=,.@/-]+")
@@ -38,6 +42,38 @@ def _reasons(endpoint_url: str, definition: dict[str, Any]) -> Iterator[str]:
     yield from _definition_reasons(definition)
     if "FARGATE" in definition.get("requiresCompatibilities", []):
         yield from _fargate_reasons(endpoint_url, definition)
+
+
+@cache
+def patch() -> None:
+    """Have a task definition read back as AWS writes it."""
+    replace(EC2ContainerServiceBackend, "register_task_definition", _register)
+
+
+def _register(
+    moto: Callable[..., Any], backend: Any, family: str, containers: list[dict[str, Any]], **settings: Any
+) -> Any:
+    """
+    AWS converts sizes to CPU units and MiB and writes defaults down; moto keeps most of a request as it came.
+
+    A client that compares what it wants with what it reads has to know them.
+    """
+    for part, large_unit in (("cpu", "vcpu"), ("memory", "gb")):
+        units = _units(settings.get(part) or "", large_unit)
+        settings[part] = settings.get(part) if units is None else str(units)
+    own_ports = settings.get("network_mode") in ("awsvpc", "host")
+    return moto(backend, family, [_with_defaults(container, own_ports) for container in containers], **settings)
+
+
+def _with_defaults(container: dict[str, Any], own_ports: bool) -> dict[str, Any]:
+    ports = [
+        {"hostPort": mapping.get("containerPort", 0) if own_ports else 0, "protocol": "tcp"} | mapping
+        for mapping in container.get("portMappings", [])
+    ]
+    full = {"systemControls": []} | container | {"portMappings": ports}
+    if "logConfiguration" in container:
+        full["logConfiguration"] = {"secretOptions": []} | container["logConfiguration"]
+    return full
 
 
 def _definition_reasons(definition: dict[str, Any]) -> Iterator[str]:

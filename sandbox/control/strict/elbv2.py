@@ -1,6 +1,10 @@
-"""ELBv2: load balancers, listeners, target groups and targets that AWS refuses; rules are in elbv2_rules.py."""
+"""
+ELBv2: requests that AWS refuses.
 
-import ipaddress
+Load balancers and listeners are here, rules in elbv2_rules.py, target groups in elbv2_targets.py; what AWS answers
+another way than moto is in elbv2_answers.py.
+"""
+
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,7 +15,7 @@ from botocore.exceptions import ClientError
 from sandbox.control.call import Call
 from sandbox.control.internal import internal_client
 from sandbox.control.server import AwsError
-from sandbox.control.strict import elbv2_rules
+from sandbox.control.strict import elbv2_rules, elbv2_targets
 from sandbox.control.strict.request import check_limits, read_parameters
 
 __all__ = ["refuse"]
@@ -39,14 +43,15 @@ def _checks() -> dict[str, Callable[[str, dict[str, Any]], None]]:
         "CreateListener": _check_new_listener,
         "CreateLoadBalancer": _check_load_balancer,
         "CreateRule": elbv2_rules.check_new_rule,
-        "CreateTargetGroup": _check_target_group,
+        "CreateTargetGroup": elbv2_targets.check_target_group,
         "DeleteLoadBalancer": _check_deletion_protection,
         "DeleteRule": elbv2_rules.check_rule_deletion,
         "DescribeTags": _check_described_tags,
         "ModifyListener": _check_listener_change,
         "ModifyRule": elbv2_rules.check_rule_change,
-        "ModifyTargetGroup": _check_target_group_change,
-        "RegisterTargets": _check_targets,
+        "ModifyTargetGroupAttributes": elbv2_targets.check_attributes,
+        "ModifyTargetGroup": elbv2_targets.check_target_group_change,
+        "RegisterTargets": elbv2_targets.check_targets,
     }
 
 
@@ -130,46 +135,6 @@ def _check_protocol(parameters: dict[str, Any]) -> None:
         raise AwsError(
             "NotImplemented", "This sandbox's load balancer has no TLS: use a listener of protocol HTTP", 501
         )
-
-
-def _check_target_group(_endpoint_url: str, parameters: dict[str, Any]) -> None:
-    path = parameters.get("HealthCheckPath", "/")
-    if not path.startswith("/"):
-        raise AwsError("ValidationError", f"Health check path '{path}' must begin with a '/' character")
-    for code in re.findall(r"\d+", parameters.get("Matcher", {}).get("HttpCode", "")):
-        if not 200 <= int(code) <= 499:
-            raise AwsError(
-                "ValidationError", f"Health check matcher HTTP code '{code}' must be within '200-499' inclusive"
-            )
-
-
-def _check_target_group_change(endpoint_url: str, parameters: dict[str, Any]) -> None:
-    _check_target_group(endpoint_url, parameters)
-    elb = internal_client(endpoint_url, "elbv2")
-    try:
-        found = elb.describe_target_groups(TargetGroupArns=[parameters["TargetGroupArn"]])["TargetGroups"][0]
-    except elb.exceptions.TargetGroupNotFoundException:
-        return
-    after = found | parameters
-    timeout, interval = after["HealthCheckTimeoutSeconds"], after["HealthCheckIntervalSeconds"]
-    if timeout >= interval:
-        raise AwsError(
-            "ValidationError", f"Health check timeout '{timeout}' must be smaller than the interval '{interval}'"
-        )
-
-
-def _check_targets(endpoint_url: str, parameters: dict[str, Any]) -> None:
-    elb = internal_client(endpoint_url, "elbv2")
-    arn = parameters["TargetGroupArn"]
-    try:
-        group = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
-    except elb.exceptions.TargetGroupNotFoundException:
-        return
-    for target in parameters["Targets"] if group["TargetType"] == "ip" else []:
-        try:
-            ipaddress.IPv4Address(target["Id"])
-        except ValueError:
-            raise AwsError("ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address") from None
 
 
 def _check_described_tags(_endpoint_url: str, parameters: dict[str, Any]) -> None:

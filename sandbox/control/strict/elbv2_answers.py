@@ -12,6 +12,7 @@ from moto.elbv2.exceptions import (
     DuplicateLoadBalancerName,
     DuplicateTargetGroupName,
     LoadBalancerNotFoundError,
+    TooManyTagsError,
     ValidationError,
 )
 from moto.elbv2.models import ELBv2Backend, FakeAction, FakeTargetGroup, elbv2_backends
@@ -25,6 +26,7 @@ Moto = Callable[..., Any]
 
 _DIFFERENT: Final = "A {} with the same name '{}' exists, but with different settings"
 _PAGE_SIZE: Final = 400
+_TAGS: Final = 50
 _LIMITS: Final = {
     "application-load-balancers": 50,
     "condition-values-per-alb-rule": 5,
@@ -45,6 +47,7 @@ def patch() -> None:
     replace(ELBv2Backend, "create_target_group", _create_target_group)
     replace(ELBv2Backend, "create_listener", _create_listener)
     replace(ELBv2Backend, "describe_load_balancers", _describe_load_balancers)
+    replace(ELBv2Backend, "add_tags", _add_tags)
     replace(ELBv2Backend, "describe_tags", _describe_tags)
     replace(ELBv2Backend, "tag_resource", _tag_resource)
     replace(ELBv2Backend, "untag_resource", _untag_resource)
@@ -155,6 +158,16 @@ def _describe_load_balancers(moto: Moto, backend: Any, arns: list[str] | None, n
     if not set(names or []) <= known or not set(arns or []) <= set(backend.load_balancers):
         raise LoadBalancerNotFoundError("One or more load balancers not found")
     return moto(backend, arns, names)
+
+
+def _add_tags(_moto: Moto, backend: Any, resource_arns: list[str], tags: list[dict[str, str]]) -> None:
+    """A resource has up to 50 tags; moto knows an old limit, 10. Source: ELB user guide, "Tag restrictions"."""
+    for arn in resource_arns:
+        backend._get_resource_by_arn(arn)  # noqa: SLF001
+        keys = {*backend.tagging_service.get_tag_dict_for_resource(arn), *(tag["Key"] for tag in tags)}
+        if len(keys) > _TAGS:
+            raise TooManyTagsError(f"The quota for the number of tags of '{arn}' is {_TAGS}")
+        backend.tagging_service.tag_resource(arn, tags)
 
 
 def _describe_tags(moto: Moto, backend: Any, resource_arns: list[str]) -> Any:
