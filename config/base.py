@@ -1,10 +1,26 @@
 """What all config models have in common."""
 
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
+from pydantic_core import PydanticKnownError
 
-__all__ = ["ConfigModel"]
+__all__ = ["ConfigModel", "Number", "Whole", "relative_to_the_config"]
+
+
+def _not_true(value: Any) -> Any:
+    """Pydantic would read YAML's `yes` and `on` as 1."""
+    if isinstance(value, bool):
+        raise PydanticKnownError("float_type")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_not_true)]
+"""A whole number."""
+Number = Annotated[float, BeforeValidator(_not_true)]
+"""A number."""
 
 
 def _number_properties(schema: dict[str, Any]) -> None:
@@ -22,3 +38,22 @@ class ConfigModel(BaseModel):
         use_attribute_docstrings=True,
         json_schema_extra=_number_properties,
     )
+
+    @model_validator(mode="after")
+    def _has_no_faults(self) -> Self:
+        found = list(self.faults())
+        if found:
+            raise ValueError("\n".join(found))
+        return self
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong between fields that are right by themselves: `field: value and why; remedy`, one at a time."""
+        yield from ()
+
+
+def relative_to_the_config(path: Path | None, info: ValidationInfo) -> Path | None:
+    """A path with `~` filled in; a relative one starts from the config file's folder, where there is a file."""
+    if path is None:
+        return None
+    base = (info.context or {}).get("base")
+    return base / path.expanduser() if base else path.expanduser()

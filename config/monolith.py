@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from config.base import ConfigModel
+from config.base import ConfigModel, Number
 
 __all__ = ["FixedResponse", "ForwardTo", "KeepDefault", "MonolithConfig"]
 
@@ -30,7 +30,7 @@ class FixedResponse(ConfigModel):
 
     action: Literal["fixed_response"] = "fixed_response"
     """Fixed response."""
-    status_code: Annotated[str, Field(pattern=r"^[2-5]\d\d$")] = "404"
+    status_code: Annotated[str, Field(pattern=r"^[2-5][0-9]{2}$", examples=["404"])] = "404"
     """HTTP status."""
     content_type: Literal["text/plain", "text/css", "text/html", "application/javascript", "application/json"] = (
         "text/plain"
@@ -43,13 +43,13 @@ class FixedResponse(ConfigModel):
 class MonolithConfig(ConfigModel):
     """The ECS service to split."""
 
-    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$")]
+    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", examples=["forum"])]
     """Its ECS service name."""
     drain: Literal["never", "approve", "auto"] = "never"
     """Whether it is drained once proven idle: never, after a person agreed, or by itself."""
     default_action: Annotated[KeepDefault | ForwardTo | FixedResponse, Field(discriminator="action")] = KeepDefault()
     """What becomes of requests that no service takes (the listener's default action and the monolith's own rules)."""
-    quiet_period: Annotated[float, Field(ge=1, le=86400)] = 300
+    quiet_period: Annotated[Number, Field(ge=1, le=86400)] = 300
     """Seconds for which its request count must stay 0 before it is drained."""
-    approval_timeout: Annotated[float, Field(ge=1, le=604800)] = 86400
+    approval_timeout: Annotated[Number, Field(ge=1, le=604800)] = 86400
     """Seconds to wait for a person's answer; no answer leaves everything as it is."""

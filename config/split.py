@@ -1,12 +1,13 @@
 """The whole wish: one monolith, one listener, the services to carve out."""
 
+from collections.abc import Iterator
 from itertools import combinations
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from config.aws import AwsConfig
-from config.base import ConfigModel
+from config.base import ConfigModel, Number, Whole
 from config.monolith import ForwardTo, MonolithConfig
 from config.path_pattern import overlaps
 from config.service import ServiceConfig
@@ -14,24 +15,34 @@ from config.traffic import Traffic
 
 __all__ = ["ListenerConfig", "NetworkConfig", "SplitConfig"]
 
+_Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$", examples=["subnet-0a1b2c3d4e5f60718"])]
+_SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$", examples=["sg-0a1b2c3d4e5f60718"])]
+_RoleArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$",
+        examples=["arn:aws:iam::123456789012:role/ecsTaskExecutionRole"],
+    ),
+]
+
 
 class ListenerConfig(ConfigModel):
     """Which listener the paths are on; found from the monolith's target group when left out."""
 
     load_balancer: str | None = None
     """Name or ARN of the Application Load Balancer."""
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    port: Annotated[Whole, Field(ge=1, le=65535)] | None = None
     """Port of the listener; needed when the load balancer has several."""
-    url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+$", examples=["https://forum.example.com"])] | None = None
     """Address under which clients reach the listener, e.g. with the host name of its certificate."""
 
 
 class NetworkConfig(ConfigModel):
     """Where the services' tasks run; the monolith's own network when left out."""
 
-    subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...] | None = None
+    subnets: Annotated[tuple[_Subnet, ...], Field(min_length=1)] | None = None
     """Subnets, in at least two availability zones."""
-    security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")], ...] | None = None
+    security_groups: Annotated[tuple[_SecurityGroup, ...], Field(min_length=1)] | None = None
     """Security groups that let the load balancer reach the services' ports."""
     assign_public_ip: Literal["ENABLED", "DISABLED"] | None = None
     """Whether tasks get a public address."""
@@ -40,11 +51,11 @@ class NetworkConfig(ConfigModel):
 class SplitConfig(ConfigModel):
     """Everything one split needs. What the running monolith can tell is optional."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$", examples=["forum-split"])]
     """Name of this split; what it makes is tagged with it."""
     aws: AwsConfig
     """Where AWS is."""
-    cluster: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$")]
+    cluster: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", examples=["production"])]
     """ECS cluster of the monolith and of the services."""
     monolith: MonolithConfig
     """The ECS service to split."""
@@ -54,53 +65,51 @@ class SplitConfig(ConfigModel):
     """The listener that routes the paths."""
     network: NetworkConfig = NetworkConfig()
     """Subnets and security groups of the services."""
-    execution_role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")] | None = None
+    execution_role_arn: _RoleArn | None = None
     """Role with which ECS pulls images and writes logs; the monolith's when left out."""
-    docker_host: Annotated[str, Field(pattern=r"^(unix|tcp|ssh|npipe)://")] | None = None
+    docker_host: (
+        Annotated[str, Field(pattern=r"^(unix|tcp|ssh|npipe)://", examples=["unix:///var/run/docker.sock"])] | None
+    ) = None
     """Docker engine that builds and pushes; `DOCKER_HOST` or the local socket when left out."""
     traffic: Traffic = Traffic()
     """Traffic steps and gates of all services that have none of their own."""
-    stable_timeout: Annotated[float, Field(ge=10, le=7200)] = 900
+    stable_timeout: Annotated[Number, Field(ge=10, le=7200)] = 900
     """Seconds a service may take to become stable and healthy."""
-    max_parallel: Annotated[int, Field(ge=1, le=32)] = 4
+    max_parallel: Annotated[Whole, Field(ge=1, le=32)] = 4
     """Services that are worked on side by side."""
     fan_out: Literal["in_process", "work_pool"] = "in_process"
     """Whether services are subflows of this process, or deployment runs on a Prefect work pool."""
-    keep_images: Annotated[int, Field(ge=1, le=1000)] = 5
+    keep_images: Annotated[Whole, Field(ge=1, le=1000)] = 5
     """Old images and task definition revisions that `flows.redeploy` keeps, beside those in use."""
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        seen: dict[str, int] = {self.monolith.service: -1}
-        for index, service in enumerate(self.services):
-            if service.name in seen:
-                first = seen[service.name]
-                where = "monolith.service" if first < 0 else f"services[{first}].name"
-                raise ValueError(f"services[{index}].name: {service.name} is taken by {where}; choose another")
-            seen[service.name] = index
-        return self
-
-    @model_validator(mode="after")
-    def _each_path_has_one_owner(self) -> Self:
-        for (i, one), (j, other) in combinations(enumerate(self.services), 2):
-            for pattern in one.path_patterns:
-                for rival in other.path_patterns:
-                    if pattern == rival:
-                        raise ValueError(
-                            f"services[{j}].path_patterns: {rival!r} is claimed by services[{i}] ({one.name}) as well; "
-                            "leave it to one of them"
-                        )
-        return self
-
-    @model_validator(mode="after")
-    def _default_action_names_a_service(self) -> Self:
+    def faults(self) -> Iterator[str]:
+        """Names and paths that two claim, and a default action for a service that is not here."""
+        yield from self._names_taken_twice()
+        yield from self._patterns_claimed_twice()
         action = self.monolith.default_action
-        if isinstance(action, ForwardTo) and action.service not in {service.name for service in self.services}:
-            names = ", ".join(service.name for service in self.services)
-            raise ValueError(
-                f"monolith.default_action.service: {action.service!r} is no service here; choose one of {names}"
+        names = [service.name for service in self.services]
+        if isinstance(action, ForwardTo) and action.service not in names:
+            yield (
+                f"monolith.default_action.service: {action.service!r} is no service here; "
+                f"choose one of {', '.join(names)}"
             )
-        return self
+
+    def _names_taken_twice(self) -> Iterator[str]:
+        seen = {self.monolith.service: "monolith.service"}
+        for index, service in enumerate(self.services):
+            here = f"services[{index}].name"
+            if service.name in seen:
+                yield f"{here}: {service.name!r} is taken by {seen[service.name]}; choose another"
+            seen.setdefault(service.name, here)
+
+    def _patterns_claimed_twice(self) -> Iterator[str]:
+        seen: dict[str, str] = {}
+        for index, service in enumerate(self.services):
+            for position, pattern in enumerate(service.path_patterns):
+                if pattern in seen:
+                    here = f"services[{index}].path_patterns[{position}]"
+                    yield f"{here}: {pattern!r} is claimed by {seen[pattern]} as well; leave it to one of them"
+                seen.setdefault(pattern, f"services[{index}] ({service.name})")
 
     def service(self, name: str) -> ServiceConfig:
         """The service of that name; `KeyError` when there is none."""
