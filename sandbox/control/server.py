@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import socket
 import threading
@@ -180,7 +181,8 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
-        raise OSError(f"port {port}: {error.strerror}; give another one, or 0 for any free one") from None
+        reason = os.strerror(error.errno or 0)
+        raise OSError(f"port {port}: {reason}; give another one, or 0 for any free one") from None
 
 
 def _timestamp(value: Any) -> float:

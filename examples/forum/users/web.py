@@ -42,8 +42,8 @@ class Server(ThreadingHTTPServer):
 
     request_queue_size = 256
 
-    def __init__(self, name: str, routes: Routes, port: int) -> None:
-        super().__init__(("0.0.0.0", port), Connection)
+    def __init__(self, name: str, routes: Routes, address: tuple[str, int]) -> None:
+        super().__init__(address, Connection)
         self.name = name
         self.routes = [(re.compile(pattern), function) for pattern, function in routes.items()]
         self.stopping = False
@@ -178,9 +178,8 @@ def serve(name: str, routes: Routes) -> None:
     # Blocked and waited for: process 1 of a container has no default action to fall back on.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    port = int(os.environ.get("PORT", "3000"))
-    server = Server(name, routes, port)
+    server = Server(name, routes, (os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "3000"))))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    print(f"{name} listens on port {port}", flush=True)
+    print(f"{name} listens on port {server.server_address[1]}", flush=True)
     print(f"{signal.Signals(signal.sigwait(ends)).name}: finishing", flush=True)
     server.stop()
