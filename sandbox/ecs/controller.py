@@ -1,0 +1,247 @@
+"""The controller: brings every service's tasks to what is desired, again and again."""
+
+import sys
+import threading
+import time
+import traceback
+from typing import Final
+
+from sandbox.ecs.deployment import Deployment, breaker_threshold
+from sandbox.ecs.names import now
+from sandbox.ecs.runner import Runner
+from sandbox.ecs.schedule import plan_step
+from sandbox.ecs.service import Service
+from sandbox.ecs.store import Store
+from sandbox.ecs.targets import Health, Target, Targets
+from sandbox.ecs.task import Task
+
+__all__ = ["Controller"]
+
+_TICK: Final = 0.25
+_STEADY_POLL: Final = 1.0
+"""Seconds between two looks at the targets of a service where nothing is going on."""
+_SETTLED: Final = 2.0
+"""Seconds a task without a load balancer has to run before it counts as healthy; AWS waits for 40."""
+_FREE_RETRIES: Final = 3
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 5.0
+"""AWS waits up to minutes between starts of a task that keeps failing; a rehearsal does not."""
+_TRIPPED: Final = "ECS deployment circuit breaker: tasks failed to start."
+
+
+class Controller:
+    """One thread that looks at every service after each change, and at least four times a second."""
+
+    def __init__(self, endpoint_url: str, store: Store, runner: Runner) -> None:
+        self._store, self._runner = store, runner
+        self._targets = Targets(endpoint_url)
+        self._looked: dict[str, float] = {}
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ecs-controller", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking; what runs goes on running."""
+        self._closing.set()
+        self._store.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._store.wait(_TICK)
+            try:
+                self._tick()
+            except Exception:  # noqa: BLE001 - one bad look must not end every service; it is said, and looked again
+                if not self._closing.is_set():
+                    traceback.print_exc(file=sys.stderr)
+                    self._closing.wait(_TICK)
+
+    def _tick(self) -> None:
+        health = self._targets.read_health(self._groups_to_read())
+        with self._store.lock:
+            for service in self._store.services.values():
+                if service.status != "INACTIVE":
+                    self._converge(service, health)
+            self._store.forget_old_tasks()
+
+    def _groups_to_read(self) -> list[str]:
+        """Target groups of running tasks: at once where a task is not healthy, else once a second."""
+        with self._store.lock:
+            urgent: dict[str, bool] = {}
+            for task in self._store.tasks.values():
+                if task.live and task.status == "RUNNING":
+                    for group, _, _ in task.targets():
+                        urgent[group] = urgent.get(group, False) or task.standing != "healthy"
+        at = time.monotonic()
+        due = [group for group, now_ in urgent.items() if now_ or at - self._looked.get(group, 0.0) >= _STEADY_POLL]
+        self._looked |= dict.fromkeys(due, at)
+        return due
+
+    def _converge(self, service: Service, health: dict[Target, Health]) -> None:
+        tasks = self._store.tasks_of(service)
+        for task in tasks:
+            _judge(service, task, health)
+        for task in tasks:
+            if task.failed and not task.accounted:
+                _account(service, task)
+        self._break_circuit(service, tasks)
+        self._take_step(service, tasks)
+        _settle(service, self._store.tasks_of(service))
+
+    def _break_circuit(self, service: Service, tasks: list[Task]) -> None:
+        """Fail the deployment when too many of its tasks have failed, and go back to the last good one."""
+        breaker, primary = service.deployment_configuration.get("deploymentCircuitBreaker") or {}, service.primary
+        if not breaker.get("enable") or primary.rollout_state != "IN_PROGRESS":
+            return
+        if primary.failed_tasks < breaker_threshold(breaker, service.desired):
+            return
+        primary.settle("FAILED", _TRIPPED)
+        service.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.")
+        _stop([one for one in tasks if one.deployment == primary.id and one.standing != "healthy"], primary)
+        good = service.completed
+        if breaker.get("rollback") and good and primary.rolls_back is None:
+            service.say(f"rolling back to deployment {good.id}.")
+            rollback = Deployment(
+                cluster=service.cluster,
+                service=service.name,
+                definition=good.definition,
+                network=good.network,
+                load_balancers=good.load_balancers,
+                rollout_reason=f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}.",
+                rolls_back=primary,
+            )
+            primary.rolled_back_by = rollback
+            service.deploy(rollback)
+
+    def _take_step(self, service: Service, tasks: list[Task]) -> None:
+        live = [task for task in tasks if task.live]
+        primary = service.primary
+        may_start = primary.rollout_state != "FAILED" and time.monotonic() >= service.start_after
+        step = plan_step(
+            service.desired if service.status == "ACTIVE" else 0,
+            service.deployment_configuration,
+            [task for task in live if task.deployment == primary.id],
+            [task for task in live if task.deployment != primary.id],
+            may_start=may_start,
+        )
+        _stop(step.stop, primary)
+        started = [_make_task(service) for _ in range(step.start)]
+        for task in started:
+            self._runner.launch(task)
+        if started:
+            names = " ".join(f"(task {task.id})" for task in started)
+            service.say(f"has started {len(started)} tasks: {names}.")
+
+
+def _judge(service: Service, task: Task, health: dict[Target, Health]) -> None:
+    """Decide whether a running task is healthy."""
+    if not task.live or task.status != "RUNNING":
+        return
+    age = (now() - task.times["startedAt"]).total_seconds()
+    if not task.load_balancers:
+        if age >= _SETTLED:
+            _find_healthy(service, task)
+        return
+    known = [(target, health[target]) for target in task.targets() if target in health]
+    bad = [(target, state) for target, state in known if state.state == "unhealthy"]
+    if bad and age >= service.grace and task.standing != "unhealthy":
+        (group, _, port), state = bad[0]
+        task.standing = "unhealthy"
+        where = f"(target-group {group})"
+        service.say(f"(task {task.id}) (port {port}) is unhealthy in {where} due to (reason {state.reason}).")
+        _account(service, task)
+    elif len(known) == len(task.load_balancers) and all(state.state == "healthy" for _, state in known):
+        _find_healthy(service, task)
+
+
+def _find_healthy(service: Service, task: Task) -> None:
+    if task.standing == "healthy":
+        return
+    task.standing, task.was_healthy, task.accounted = "healthy", True, False
+    service.failures, service.start_after = 0, 0.0
+    breaker = service.deployment_configuration.get("deploymentCircuitBreaker") or {}
+    if task.deployment == service.primary.id and breaker.get("resetOnHealthyTask", True):
+        # "Once a service deployment has one or more successfully running tasks, the failed task count resets to zero."
+        service.primary.failed_tasks = 0
+
+
+def _account(service: Service, task: Task) -> None:
+    """Count a failure: against the deployment while it is being rolled out, and for the pause before the next start."""
+    task.accounted = True
+    service.failures += 1
+    service.steady = False
+    if task.deployment == service.primary.id and service.primary.rollout_state == "IN_PROGRESS":
+        service.primary.failed_tasks += 1
+    over = service.failures - _FREE_RETRIES
+    if over >= 0:
+        service.start_after = time.monotonic() + min(_FIRST_PAUSE * 2**over, _LONGEST_PAUSE)
+    if over == 0:
+        service.say(
+            "is unable to consistently start tasks successfully. For more information, see the Troubleshooting "
+            "section of the Amazon ECS Developer Guide."
+        )
+
+
+def _stop(tasks: tuple[Task, ...] | list[Task], cause: Deployment) -> None:
+    for task in tasks:
+        if task.standing == "unhealthy" and task.load_balancers:
+            group = task.load_balancers[0]["targetGroupArn"]
+            task.request_stop(f"Task failed ELB health checks in (target-group {group})", "ServiceSchedulerInitiated")
+        else:
+            task.request_stop(f"Scaling activity initiated by (deployment {cause.id})", "ServiceSchedulerInitiated")
+
+
+def _make_task(service: Service) -> Task:
+    primary, request = service.primary, service.request
+    tags = []
+    if request.get("propagateTags") == "SERVICE":
+        tags = list(service.tags)
+    elif request.get("propagateTags") == "TASK_DEFINITION":
+        tags = list(primary.definition.get("tags", []))
+    if request.get("enableECSManagedTags"):
+        tags += [
+            {"key": "aws:ecs:clusterName", "value": service.cluster},
+            {"key": "aws:ecs:serviceName", "value": service.name},
+        ]
+    service.launched += 1
+    return Task(
+        cluster=service.cluster,
+        definition=primary.definition,
+        network=primary.network,
+        group=f"service:{service.name}",
+        started_by=primary.id,
+        service=service.name,
+        deployment=primary.id,
+        load_balancers=primary.load_balancers,
+        launch_type=request.get("launchType", "FARGATE"),
+        tags=tags,
+        turn=service.launched,
+    )
+
+
+def _settle(service: Service, tasks: list[Task]) -> None:
+    """Notice what has been reached: old deployments without tasks, a steady state, a service that is gone."""
+    left = [task for task in tasks if task.status != "STOPPED"]
+    busy = {task.deployment for task in left}
+    primary = service.primary
+    service.deployments = [one for one in service.deployments if one is primary or one.id in busy]
+    if service.status == "DRAINING":
+        if not left:
+            service.status = "INACTIVE"
+        return
+    reached = (
+        len(service.deployments) == 1
+        and len(left) == service.desired
+        and all(task.standing == "healthy" and task.live for task in left)
+    )
+    if reached and primary.rollout_state == "IN_PROGRESS":
+        primary.settle("COMPLETED", f"ECS deployment {primary.id} completed.")
+        service.completed = primary
+        service.say(f"(deployment {primary.id}) deployment completed.")
+    if reached and not service.steady and primary.rollout_state == "COMPLETED":
+        service.say("has reached a steady state.")
+    service.steady = reached

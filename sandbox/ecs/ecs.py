@@ -1,0 +1,98 @@
+"""The part of the sandbox that is ECS: who answers which action, and who does the work."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from sandbox.addresses import Addresses
+from sandbox.control.call import Call
+from sandbox.control.faults import Faults
+from sandbox.control.internal import internal_client
+from sandbox.ecs.controller import Controller
+from sandbox.ecs.deployment_calls import DeploymentCalls
+from sandbox.ecs.names import last_part
+from sandbox.ecs.runner import Runner
+from sandbox.ecs.service_calls import ServiceCalls
+from sandbox.ecs.store import Store
+from sandbox.ecs.tag_calls import TagCalls
+from sandbox.ecs.task_calls import TaskCalls
+from sandbox.ecs.validate import Validator
+from sandbox.engine.base import Engine
+
+__all__ = ["Ecs"]
+
+Answer = dict[str, Any] | None
+
+_CLIENTS: Final = ("ec2", "ecs", "elbv2", "logs", "secretsmanager", "ssm")
+
+
+class Ecs:
+    """
+    ECS services and tasks.
+
+    Args:
+        endpoint_url: The served AWS API, through which everything outside ECS is read and changed.
+        addresses: The machine's loopback addresses; the engine takes the containers' from them.
+        engine: What pulls images and runs containers.
+        faults: `crash` is met here.
+    """
+
+    def __init__(self, endpoint_url: str, addresses: Addresses, engine: Engine, faults: Faults) -> None:
+        self._endpoint_url, self.addresses = endpoint_url, addresses
+        for service in _CLIENTS:  # boto3's session is not made for threads that make clients at the same time
+            internal_client(endpoint_url, service)
+        self._store = Store()
+        self._runner = Runner(endpoint_url, engine, faults, self._store)
+        self._controller = Controller(endpoint_url, self._store, self._runner)
+        validator = Validator(endpoint_url, self._store)
+        self._services = ServiceCalls(self._store, validator)
+        tasks, tags = TaskCalls(self._store, validator, self._runner), TagCalls(self._store)
+        deployments = DeploymentCalls(self._store, validator)
+        self._actions: dict[str, Callable[[dict[str, Any]], Answer]] = {
+            "CreateService": self._services.create,
+            "UpdateService": self._services.update,
+            "DeleteService": self._services.delete,
+            "DescribeServices": self._services.describe,
+            "ListServices": self._services.list,
+            "ListTasks": tasks.list,
+            "DescribeTasks": tasks.describe,
+            "StopTask": tasks.stop,
+            "RunTask": tasks.run,
+            "ListServiceDeployments": deployments.list,
+            "DescribeServiceDeployments": deployments.describe,
+            "TagResource": tags.tag,
+            "UntagResource": tags.untag,
+            "ListTagsForResource": tags.list,
+        }
+
+    def start(self) -> None:
+        """Begin to run tasks."""
+        self._runner.start()
+        self._controller.start()
+
+    def close(self) -> None:
+        """Let go of every task; closing the engine ends their containers."""
+        self._controller.close()
+        self._runner.close()
+
+    def handle(self, call: Call) -> Answer:
+        """Answer a call about services, tasks and deployments; leave others to moto."""
+        if call.action == "DeleteCluster":
+            self._services.refuse_cluster_in_use(call.parameters)
+            return None
+        if call.action == "DescribeClusters" and not call.internal:
+            return self._describe_clusters(call.parameters)
+        action = self._actions.get(call.action)
+        return action(call.parameters) if action else None
+
+    def after(self, call: Call) -> None:
+        """Look at once when ECS changed."""
+        if call.service == "ecs":
+            self._store.wake()
+
+    def _describe_clusters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The answer of moto, with the counts that it cannot know."""
+        answer = internal_client(self._endpoint_url, "ecs").describe_clusters(**parameters)
+        with self._store.lock:
+            for cluster in answer["clusters"]:
+                cluster.update(self._store.counts(last_part(cluster["clusterArn"])))
+        return {"clusters": answer["clusters"], "failures": answer["failures"]}
