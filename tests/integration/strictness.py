@@ -121,10 +121,10 @@ def refused(code, words=None):
 
 
 @contextmanager
-def served_aws() -> Iterator[Aws]:
+def served_aws(after=None) -> Iterator[Aws]:
     strict.patch_moto()
     handlers = {}
-    plane = ControlPlane(0, handlers, [], Faults(Plan()), Record(None))
+    plane = ControlPlane(0, handlers, [after] if after else [], Faults(Plan()), Record(None))
     handlers.update(strict.handlers(plane.endpoint_url))
     plane.start()
     try:
