@@ -1,13 +1,17 @@
 """Faults on request: what goes wrong on the way to AWS, and in the services behind it."""
 
+import math
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from sandbox.control.call import Call
 
 __all__ = ["Faults", "InvalidFaults", "Plan", "parse_faults"]
+
+_N = TypeVar("_N", int, float)
 
 _HELP: Final = (
     "throttle=P|ACTION:N, error=P|ACTION:N, slow=SECONDS, lost=ACTION[:N], hold=N, deny=ACTION, "
@@ -54,16 +58,16 @@ def _read_entry(plan: Plan, kind: str, value: str) -> None:
     match kind:
         case "throttle" | "error" if value[0].isalpha():
             action, _, count = value.partition(":")
-            plan.counts[kind, action] = int(count or 1)
+            plan.counts[kind, action] = _number(int, count or "1", 1)
         case "throttle" | "error":
-            plan.shares[kind] = float(value)
+            plan.shares[kind] = _number(float, value, 0, 1)
         case "lost":
             action, _, count = value.partition(":")
-            plan.counts[kind, action] = int(count or 1)
+            plan.counts[kind, action] = _number(int, count or "1", 1)
         case "slow":
-            plan.slow = float(value)
+            plan.slow = _number(float, value, 0, 3600)
         case "hold":
-            plan.hold = int(value)
+            plan.hold = _number(int, value, 1)
         case "deny":
             plan.deny |= {value}
         case "unhealthy":
@@ -72,6 +76,13 @@ def _read_entry(plan: Plan, kind: str, value: str) -> None:
             plan.crash |= {value}
         case _:
             raise ValueError(kind)
+
+
+def _number(kind: Callable[[str], _N], value: str, least: float, most: float = math.inf) -> _N:
+    number = kind(value)
+    if not least <= number <= most:  # which nan never is
+        raise ValueError(value)
+    return number
 
 
 class Faults:

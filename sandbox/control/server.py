@@ -31,6 +31,8 @@ _INJECTED: Final = {
     "deny": (403, "AccessDeniedException", "User is not authorized to perform this action"),
 }
 _ELB_THROTTLE: Final = "Throttling"
+_POLL: Final = 0.05
+"""Seconds within which the server sees that it is to end."""
 
 
 class AwsError(Exception):
@@ -85,7 +87,9 @@ class ControlPlane:
                 "127.0.0.1", port, self._answer, threaded=True, request_handler=_Connection, fd=listening.fileno()
             )
         self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="aws-endpoint", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL,), name="aws-endpoint", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to answer."""
@@ -111,7 +115,7 @@ class ControlPlane:
         if status == 0:
             # The answer is lost: the client sees its connection break.
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            return []
+            raise ConnectionAbortedError
         start_response(f"{status} -", headers)
         return [body]
 

@@ -1,0 +1,52 @@
+"""Specifications of faults: what is understood, and when it happens."""
+
+import pytest
+
+from sandbox.control.call import Call
+from sandbox.control.faults import Faults, InvalidFaults, parse_faults
+
+CALL = Call("ecs", "CreateService", {}, "AKIA")
+
+
+def test_nothing_goes_wrong_by_default():
+    assert Faults(parse_faults("")).before(CALL) is None
+
+
+def test_several_faults_stand_in_one_specification():
+    plan = parse_faults("throttle=0.1, slow=0.2,crash=users,crash=posts,unhealthy=users-tg")
+    assert (plan.shares, plan.slow, plan.crash, plan.unhealthy) == (
+        {"throttle": 0.1},
+        0.2,
+        {"users", "posts"},
+        {"users-tg"},
+    )
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["rain", "rain=1", "slow=", "slow=-1", "slow=x", "throttle=2", "error=-0.1", "hold=0", "lost=A:0", "lost=A:x"],
+)
+def test_what_is_not_understood_is_shown_with_the_grammar(spec):
+    with pytest.raises(InvalidFaults, match=f"'{spec}' is not understood; known are throttle=P"):
+        parse_faults(spec)
+
+
+def test_an_action_meets_its_fault_so_many_times():
+    faults = Faults(parse_faults("throttle=CreateService:2"))
+    assert [faults.before(CALL) for _ in range(3)] == ["throttle", "throttle", None]
+
+
+def test_a_denied_action_is_always_denied():
+    faults = Faults(parse_faults("deny=CreateService"))
+    assert [faults.before(CALL) for _ in range(2)] == ["deny", "deny"]
+
+
+def test_a_share_of_calls_meets_its_fault():
+    faults = Faults(parse_faults("error=0.25"))
+    met = sum(faults.before(CALL) == "error" for _ in range(1000))
+    assert 200 <= met <= 300
+
+
+def test_one_answer_is_lost():
+    faults = Faults(parse_faults("lost=CreateService"))
+    assert [faults.loses(CALL) for _ in range(2)] == [True, False]
