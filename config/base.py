@@ -1,26 +1,16 @@
-"""What all config models have in common."""
+"""
+What all config models have in common.
+
+Their numbers are `StrictInt` and `StrictFloat`: pydantic would otherwise read YAML's `yes` and `on` as 1.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
-from pydantic_core import PydanticKnownError
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
-__all__ = ["ConfigModel", "Number", "Whole", "relative_to_the_config"]
-
-
-def _not_true(value: Any) -> Any:
-    """Pydantic would read YAML's `yes` and `on` as 1."""
-    if isinstance(value, bool):
-        raise PydanticKnownError("float_type")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_not_true)]
-"""A whole number."""
-Number = Annotated[float, BeforeValidator(_not_true)]
-"""A number."""
+__all__ = ["ConfigModel", "relative_to_the_config"]
 
 
 def _number_properties(schema: dict[str, Any]) -> None:
@@ -35,6 +25,7 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        allow_inf_nan=False,
         use_attribute_docstrings=True,
         json_schema_extra=_number_properties,
     )

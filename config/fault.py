@@ -21,6 +21,7 @@ _WORDS: Final = {
     "int_from_float": ("be a whole number", "write digits only"),
     "float_type": ("be a number", "write digits, e.g. 0.5"),
     "float_parsing": ("be a number", "write digits, e.g. 0.5"),
+    "finite_number": ("be a number", "write digits, e.g. 0.5"),
     "bool_type": ("be true or false", "write true or false"),
     "bool_parsing": ("be true or false", "write true or false"),
     "tuple_type": ("be a list", "write a list, also of a single item"),

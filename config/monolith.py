@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat
 
-from config.base import ConfigModel, Number
+from config.base import ConfigModel
+from config.service import Check
 
 __all__ = ["FixedResponse", "ForwardTo", "KeepDefault", "MonolithConfig"]
 
@@ -49,7 +50,9 @@ class MonolithConfig(ConfigModel):
     """Whether it is drained once proven idle: never, after a person agreed, or by itself."""
     default_action: Annotated[KeepDefault | ForwardTo | FixedResponse, Field(discriminator="action")] = KeepDefault()
     """What becomes of requests that no service takes (the listener's default action and the monolith's own rules)."""
-    quiet_period: Annotated[Number, Field(ge=1, le=86400)] = 300
+    quiet_period: Annotated[StrictFloat, Field(ge=1, le=86400)] = 300
     """Seconds for which its request count must stay 0 before it is drained."""
-    approval_timeout: Annotated[Number, Field(ge=1, le=604800)] = 86400
+    approval_timeout: Annotated[StrictFloat, Field(ge=1, le=604800)] = 86400
     """Seconds to wait for a person's answer; no answer leaves everything as it is."""
+    checks: tuple[Check, ...] = ()
+    """Requests on paths that no service takes; they must be answered as described before and after the drain."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import jsonschema
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, StrictFloat, StrictInt, field_validator
 
-from config.base import ConfigModel, Number, Whole, relative_to_the_config
+from config.base import ConfigModel, relative_to_the_config
 from config.path_pattern import is_valid
 from config.traffic import Traffic
 
@@ -64,13 +64,13 @@ class HealthCheck(ConfigModel):
 
     path: Annotated[str, Field(pattern=r"^/", examples=["/health"])] = "/"
     """Path the load balancer calls on every target."""
-    interval: Annotated[Whole, Field(ge=5, le=300)] = 6
+    interval: Annotated[StrictInt, Field(ge=5, le=300)] = 6
     """Seconds between two checks."""
-    timeout: Annotated[Whole, Field(ge=2, le=120)] = 5
+    timeout: Annotated[StrictInt, Field(ge=2, le=120)] = 5
     """Seconds without an answer that make a check fail; shorter than the interval."""
-    healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    healthy_threshold: Annotated[StrictInt, Field(ge=2, le=10)] = 2
     """Passed checks in a row that make a target healthy."""
-    unhealthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    unhealthy_threshold: Annotated[StrictInt, Field(ge=2, le=10)] = 2
     """Failed checks in a row that make a target unhealthy."""
     matcher: Annotated[str, Field(pattern=_MATCHER, examples=["200-299"])] = "200"
     """HTTP codes that count as healthy: `200`, `200-299` or `200,202`."""
@@ -86,7 +86,7 @@ class Check(ConfigModel):
 
     path: Annotated[str, Field(pattern=r"^/", examples=["/api/users/1"])]
     """Path with query string, e.g. `/api/users/1`."""
-    status: Annotated[Whole, Field(ge=100, le=599)] = 200
+    status: Annotated[StrictInt, Field(ge=100, le=599)] = 200
     """Expected HTTP status."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Headers that the answer must carry, with these values."""
@@ -94,7 +94,7 @@ class Check(ConfigModel):
     """JSON that the body must contain: objects by key, lists item by item."""
     json_schema: dict[str, Any] | None = None
     """JSON Schema that the body must meet."""
-    max_latency: Annotated[Number, Field(gt=0, le=60)] | None = None
+    max_latency: Annotated[StrictFloat, Field(gt=0, le=60)] | None = None
     """Seconds within which the answer must be complete."""
 
     def faults(self) -> Iterator[str]:
@@ -114,7 +114,7 @@ class Parity(ConfigModel):
     """Paths to compare."""
     paths_file: Annotated[Path | None, AfterValidator(relative_to_the_config)] = None
     """A file of paths, one a line, e.g. cut from an access log; those that the service takes over are compared."""
-    sample: Annotated[Whole, Field(ge=1, le=1000)] = 50
+    sample: Annotated[StrictInt, Field(ge=1, le=1000)] = 50
     """At most so many different paths are taken from the file, evenly spread over it."""
     ignore: tuple[Annotated[str, Field(pattern=r"^/", examples=["/generated_at"])], ...] = ()
     """JSON pointers (`*` for any item) of fields that may differ, e.g. `/generated_at` or `/*/id`."""
@@ -151,21 +151,21 @@ class ServiceConfig(ConfigModel):
     """How to build its image; or give `image`."""
     image: Annotated[str, Field(pattern=r"^\S+$", examples=["registry.example.com/users:1.4"])] | None = None
     """A ready image, e.g. in another repository; or give `build`."""
-    port: Annotated[Whole, Field(ge=1, le=65535)] = 3000
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] = 3000
     """Port the container listens on."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
     """Task CPU units, 1024 = 1 vCPU."""
-    memory: Annotated[Whole, Field(ge=512, le=122880)] = 512
+    memory: Annotated[StrictInt, Field(ge=512, le=122880)] = 512
     """Task memory in MiB."""
     cpu_architecture: Literal["X86_64", "ARM64"] = "X86_64"
     """CPU architecture of image and task."""
-    desired_count: Annotated[Whole, Field(ge=1, le=5000)] = 1
+    desired_count: Annotated[StrictInt, Field(ge=1, le=5000)] = 1
     """Number of ECS tasks."""
     health_check: HealthCheck = HealthCheck()
     """The target group's health check."""
-    health_check_grace_period: Annotated[Whole, Field(ge=0, le=2147483647)] = 30
+    health_check_grace_period: Annotated[StrictInt, Field(ge=0, le=2147483647)] = 30
     """Seconds during which ECS ignores failed health checks of a new task."""
-    deregistration_delay: Annotated[Whole, Field(ge=0, le=3600)] = 30
+    deregistration_delay: Annotated[StrictInt, Field(ge=0, le=3600)] = 30
     """Seconds a target that leaves may finish what it has in flight."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the container."""

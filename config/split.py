@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt
 
 from config.aws import AwsConfig
-from config.base import ConfigModel, Number, Whole
+from config.base import ConfigModel
 from config.monolith import ForwardTo, MonolithConfig
 from config.path_pattern import overlaps
 from config.service import ServiceConfig
@@ -31,10 +31,12 @@ class ListenerConfig(ConfigModel):
 
     load_balancer: str | None = None
     """Name or ARN of the Application Load Balancer."""
-    port: Annotated[Whole, Field(ge=1, le=65535)] | None = None
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
     """Port of the listener; needed when the load balancer has several."""
     url: Annotated[str, Field(pattern=r"^https?://[^/]+$", examples=["https://forum.example.com"])] | None = None
     """Address under which clients reach the listener, e.g. with the host name of its certificate."""
+    backend_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", examples=["X-Served-By"])] | None = None
+    """Response header in which every backend names itself, e.g. `X-Served-By`: it proves who answered."""
 
 
 class NetworkConfig(ConfigModel):
@@ -73,13 +75,13 @@ class SplitConfig(ConfigModel):
     """Docker engine that builds and pushes; `DOCKER_HOST` or the local socket when left out."""
     traffic: Traffic = Traffic()
     """Traffic steps and gates of all services that have none of their own."""
-    stable_timeout: Annotated[Number, Field(ge=10, le=7200)] = 900
+    stable_timeout: Annotated[StrictFloat, Field(ge=10, le=7200)] = 900
     """Seconds a service may take to become stable and healthy."""
-    max_parallel: Annotated[Whole, Field(ge=1, le=32)] = 4
+    max_parallel: Annotated[StrictInt, Field(ge=1, le=32)] = 4
     """Services that are worked on side by side."""
     fan_out: Literal["in_process", "work_pool"] = "in_process"
     """Whether services are subflows of this process, or deployment runs on a Prefect work pool."""
-    keep_images: Annotated[Whole, Field(ge=1, le=1000)] = 5
+    keep_images: Annotated[StrictInt, Field(ge=1, le=1000)] = 5
     """Old images and task definition revisions that `flows.redeploy` keeps, beside those in use."""
 
     def faults(self) -> Iterator[str]:

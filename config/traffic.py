@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt
 
-from config.base import ConfigModel, Number, Whole
+from config.base import ConfigModel
 
 __all__ = ["AllAtOnce", "Canary", "Gates", "LatencyRatio", "Linear", "Step", "Steps", "Traffic"]
 
-Percent = Annotated[Whole, Field(ge=1, le=100)]
-Seconds = Annotated[Number, Field(ge=0, le=86400)]
+Percent = Annotated[StrictInt, Field(ge=1, le=100)]
+Seconds = Annotated[StrictFloat, Field(ge=0, le=86400)]
 
 
 class Step(ConfigModel):
@@ -56,7 +56,7 @@ class Canary(ConfigModel):
 
     strategy: Literal["canary"] = "canary"
     """Canary."""
-    weight: Annotated[Whole, Field(ge=1, le=99)] = 10
+    weight: Annotated[StrictInt, Field(ge=1, le=99)] = 10
     """Percent in the first step."""
     bake: Seconds = 300
     """Seconds under gates in each of the two steps."""
@@ -88,11 +88,11 @@ class Steps(ConfigModel):
 class LatencyRatio(ConfigModel):
     """How much slower than the monolith a service may be, in the same window."""
 
-    p50: Annotated[Number, Field(gt=0)] | None = None
+    p50: Annotated[StrictFloat, Field(gt=0)] | None = None
     """Limit for the median, e.g. `1.5`; none by default."""
-    p95: Annotated[Number, Field(gt=0)] | None = 2.0
+    p95: Annotated[StrictFloat, Field(gt=0)] | None = 2.0
     """Limit for the 95th percentile."""
-    p99: Annotated[Number, Field(gt=0)] | None = None
+    p99: Annotated[StrictFloat, Field(gt=0)] | None = None
     """Limit for the 99th percentile."""
 
 
@@ -101,13 +101,13 @@ class Gates(ConfigModel):
 
     dry_run: bool = False
     """Only report verdicts; never return traffic."""
-    max_5xx_rate: Annotated[Number, Field(ge=0, le=1)] = 0.01
+    max_5xx_rate: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.01
     """Share of the service's answers that may be 5xx."""
     latency_ratio: LatencyRatio = LatencyRatio()
     """Latency against the monolith's."""
-    latency_floor: Annotated[Number, Field(ge=0)] = 0.025
+    latency_floor: Annotated[StrictFloat, Field(ge=0)] = 0.025
     """Seconds; a percentile below this is never too slow, whatever the ratio (a median of 2 ms is noise)."""
-    min_requests: Annotated[Whole, Field(ge=0)] = 50
+    min_requests: Annotated[StrictInt, Field(ge=0)] = 50
     """Requests that a bake must have seen for its verdict to count."""
     too_little_traffic: Literal["wait", "synthesize", "accept"] = "wait"
     """`wait` for more (at most `wait_limit`), `synthesize` GETs from checks and parity paths, or `accept` as it is."""
@@ -117,11 +117,11 @@ class Gates(ConfigModel):
     """CloudWatch alarms by name; one in ALARM is a breach."""
     source: Literal["cloudwatch", "probes", "both"] = "both"
     """Where latency and errors are taken from: the ALB's CloudWatch metrics, the tool's own probes, or both."""
-    metrics_period: Annotated[Whole, Field(ge=1, le=300)] = 60
+    metrics_period: Annotated[StrictInt, Field(ge=1, le=300)] = 60
     """Seconds; the resolution of the ALB's metrics in CloudWatch (60 in AWS)."""
     metrics_lag: Seconds = 120
     """Seconds until a metric of the ALB is complete in CloudWatch."""
-    tolerance: Annotated[Number, Field(gt=0, le=100)] = 10
+    tolerance: Annotated[StrictFloat, Field(gt=0, le=100)] = 10
     """Percentage points by which the observed split may miss the weight."""
 
     def faults(self) -> Iterator[str]:

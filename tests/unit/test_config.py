@@ -182,3 +182,8 @@ def test_the_json_schema_refuses_an_unknown_key():
 def test_the_json_schema_keeps_the_order_of_the_fields():
     properties = config_schema()["properties"]
     assert [field["position"] for field in properties.values()] == list(range(len(properties)))
+
+
+def test_the_json_schema_keeps_the_bounds_that_the_prefect_form_checks():
+    port = config_schema()["$defs"]["ServiceConfig"]["properties"]["port"]
+    assert (port["minimum"], port["maximum"]) == (1, 65535)

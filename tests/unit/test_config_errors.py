@@ -83,7 +83,7 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
     ((*GATES, "latency_ratio"), {"p95": 0}, "traffic.gates.latency_ratio.p95", "0", "greater than 0; raise it"),
     (SHIFT, {"strategy": "canary", "weight": 100}, "traffic.shift.weight", "100", "lower it"),
     (("max_parallel",), 0, "max_parallel", "0", "greater than or equal to 1; raise it"),
-    (("stable_timeout",), float("nan"), "stable_timeout", "NaN", "raise it"),
+    (("stable_timeout",), float("nan"), "stable_timeout", "NaN", "write digits"),
     # Lists that need an item
     (("services",), [], "services", "[]", "give at least one"),
     ((*USERS, "path_patterns"), [], "services[0].path_patterns", "[]", "give at least one"),
