@@ -1,0 +1,66 @@
+"""The split.yaml of this sandbox's forum: the example's, with this sandbox's addresses and a rehearsal's times."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sandbox.control.internal import REGION
+from sandbox.engine.base_image import BASE_IMAGE
+from sandbox.parts import Parts
+
+__all__ = ["FORUM", "write_config"]
+
+FORUM: Final = Path(__file__).parents[2] / "examples" / "forum"
+"""Folder of the example's build contexts and its split.yaml."""
+
+_CREDENTIALS: Final = """\
+# The sandbox takes any key; this one opens nothing.
+[default]
+aws_access_key_id = AKIAREHEARSALREHEARS
+aws_secret_access_key = rehearsal
+"""
+# The same steps and gates as on AWS; only the times are a rehearsal's, where metrics are complete within a second.
+_TRAFFIC: Final[dict[str, Any]] = {
+    "shift": {
+        "strategy": "steps",
+        "list": [{"weight": 10, "bake": 3}, {"weight": 50, "bake": 3}, {"weight": 100, "bake": 2}],
+    },
+    "gates": {
+        "max_5xx_rate": 0.01,
+        "latency_ratio": {"p95": 2.0},
+        # On a busy laptop a scheduler's hiccup is longer than an answer of the forum.
+        "latency_floor": 0.1,
+        "min_requests": 20,
+        "too_little_traffic": "wait",
+        "wait_limit": 30,
+        "metrics_period": 1,
+        "metrics_lag": 1,
+        "tolerance": 20,
+    },
+}
+_HEAD: Final = "# Written by `python -m sandbox` from examples/forum/split.yaml; good for as long as it runs.\n"
+
+
+def write_config(parts: Parts) -> Path:
+    """Write a complete split.yaml, and the credentials file it names; return its path."""
+    credentials = parts.run_dir / "credentials"
+    credentials.write_text(_CREDENTIALS, encoding="utf-8")
+    config = yaml.safe_load((FORUM / "split.yaml").read_text(encoding="utf-8"))
+    config["aws"] = {
+        "region": REGION,
+        "endpoint_url": parts.endpoint_url,
+        "shared_credentials_file": str(credentials),
+    }
+    config["docker_host"] = parts.engine.docker_host
+    config["monolith"]["quiet_period"] = 5
+    config["traffic"] = _TRAFFIC
+    for service in config["services"]:
+        service["build"] = {
+            "context": str(FORUM / service["build"]["context"]),
+            "args": {"BASE_IMAGE": BASE_IMAGE},
+        }
+        service["deregistration_delay"] = 5
+    path = parts.run_dir / "split.yaml"
+    path.write_text(_HEAD + yaml.safe_dump(config, sort_keys=False, width=120), encoding="utf-8")
+    return path

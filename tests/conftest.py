@@ -1,0 +1,165 @@
+"""Fixtures that run the sandbox as what it is: a program of its own."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import boto3
+import botocore.session
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+START_TIMEOUT = 90
+END_TIMEOUT = 60
+
+
+class SandboxProcess:
+    """
+    `python -m sandbox`, running.
+
+    `state` is what it says about itself: endpoint_url, docker_host, alb_url, engine, config, pid.
+    """
+
+    def __init__(self, directory, *arguments):
+        self.directory = directory
+        self.state_file, self.record_file = directory / "state.json", directory / "record.jsonl"
+        self.log = directory / "sandbox.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "sandbox"),
+                    *("--state-file", str(self.state_file), "--record", str(self.record_file)),
+                    *arguments,
+                ],
+                cwd=ROOT,
+                # Its temporary files are ours to look for.
+                env={**os.environ, "TMPDIR": str(directory)},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # A Ctrl-C that is meant for pytest lets the fixtures end it in order.
+                start_new_session=True,
+            )
+        try:
+            self.state = self._wait_until_ready()
+        except BaseException:
+            self.process.kill()
+            self.process.communicate()
+            raise
+
+    def _wait_until_ready(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
+        line = self.process.stdout.readline() if ready else b""
+        assert line, f"the sandbox is not ready; its log:\n{self.log.read_text()}"
+        return json.loads(line)
+
+    def boto(self, service):
+        """A client with the credentials that a user of this sandbox has."""
+        core = botocore.session.Session()
+        if self.state["config"]:
+            aws = yaml.safe_load(Path(self.state["config"]).read_text())["aws"]
+            core.set_config_variable("credentials_file", aws["shared_credentials_file"])
+        else:
+            core.set_credentials("AKIAREHEARSAL", "rehearsal")
+        session = boto3.Session(botocore_session=core, region_name="us-east-1")
+        return session.client(service, endpoint_url=self.state["endpoint_url"])
+
+    def faults(self, spec):
+        """Put other faults in force; returns what the sandbox says about them."""
+        request = urllib.request.Request(
+            f"{self.state['endpoint_url']}/_sandbox/faults", data=spec.encode(), method="PUT"
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def record(self):
+        """Every AWS API call so far that was not the sandbox's own."""
+        return [json.loads(line) for line in self.record_file.read_text().splitlines()]
+
+    def get(self, path):
+        """Status, headers and body of a request through the load balancer."""
+        with urllib.request.urlopen(f"{self.state['alb_url']}{path}", timeout=10) as answer:
+            return answer.status, answer.headers, answer.read()
+
+    def end(self, number=signal.SIGTERM):
+        """Send the signal; return the exit code, and the processes that it had started and left behind."""
+        started = descendants(self.process.pid)
+        self.process.send_signal(number)
+        try:
+            self.process.communicate(timeout=END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+        return self.process.returncode, [command for identity, command in started.items() if is_alive(identity)]
+
+
+def descendants(pid):
+    """{(pid, start time): command line} of all processes below one."""
+    found = {}
+    for child in _children().get(pid, ()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            found[child, _stat(child)[21]] = command
+        found.update(descendants(child))
+    return found
+
+
+def is_alive(identity):
+    """Whether the process of that pid and start time runs (one that only waits to be reaped does not)."""
+    pid, started = identity
+    try:
+        stat = _stat(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat[21] == started and stat[2] != "Z"
+
+
+def _children():
+    tree = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                tree.setdefault(int(_stat(entry.name)[3]), []).append(int(entry.name))
+    return tree
+
+
+def _stat(pid):
+    """Fields of /proc/PID/stat, by the numbers of proc(5) less one; the command is emptied, as it may hold blanks."""
+    head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    return [head.partition(" ")[0], "", *rest.split()]
+
+
+@contextlib.contextmanager
+def _running(directory, *arguments):
+    sandbox = SandboxProcess(directory, *arguments)
+    try:
+        yield sandbox
+    finally:
+        if sandbox.process.poll() is None:
+            code, left = sandbox.end()
+            assert (code, left) == (0, []), sandbox.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory):
+    """A sandbox with the forum in it, shared by all tests that leave it as they found it."""
+    with _running(tmp_path_factory.mktemp("sandbox"), "--engine", "process") as running:
+        yield running
+
+
+@pytest.fixture
+def start_sandbox(tmp_path_factory):
+    """Starts sandboxes of the test's own, with the arguments given; ends those that still run."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments):
+            engine = () if "--engine" in arguments else ("--engine", "process")
+            return stack.enter_context(_running(tmp_path_factory.mktemp("sandbox"), *engine, *arguments))
+
+        yield start
