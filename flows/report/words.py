@@ -1,0 +1,97 @@
+"""What a run came to, in sentences."""
+
+from collections.abc import Sequence
+
+from flows.outcome import Moment, Outcome, TrafficOutcome
+from flows.report.tables import weight_steps
+
+__all__ = ["headline", "next_steps", "traffic_words"]
+
+
+def headline(outcome: Outcome, moments: Sequence[Moment]) -> str:
+    """For example `3 services moved, monolith drained, 14,211 requests, none failed`."""
+    parts = [*_service_words(outcome, moments), *_monolith_words(outcome)]
+    if outcome.traffic:
+        parts.append(traffic_words(outcome.traffic))
+    match outcome.status:
+        case "refused":
+            return "Refused; nothing was changed"
+        case "unchanged":
+            return f"Nothing to do: {', '.join(parts) or 'everything is as configured'}"
+        case "planned":
+            return f"Planned for {_count(len(outcome.services), 'service')}; nothing was changed"
+        case "failed" if not parts:
+            return "Failed before anything was moved"
+        case _:
+            return ", ".join(parts)
+
+
+def traffic_words(traffic: TrafficOutcome) -> str:
+    """For example `14,211 requests, none failed`."""
+    return f"{_count(traffic.requests, 'request')}, {f'{traffic.failed:,}' if traffic.failed else 'none'} failed"
+
+
+def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
+    """Where to look next, and what to do, most pressing first."""
+    steps = [_after_failure(name, moments) for name in _failed(outcome)]
+    if outcome.status == "failed":
+        steps.append("Run the same command again once that is mended: what has settled is left alone.")
+    if outcome.status == "refused":
+        steps.append("Nothing was changed: mend what the error names, and run the same command again.")
+    if outcome.status == "planned":
+        steps.append("Run the same command without --plan to carry it out.")
+    if outcome.traffic and outcome.traffic.failed:
+        steps.append("Failed requests stand in the client's record with time, path and reason.")
+    if outcome.status in ("completed", "failed", "unchanged") and outcome.services:
+        if outcome.alb_url:
+            steps.append(f"The listener answers at {outcome.alb_url}")
+        steps.append("See where every path goes: python -m flows.status CONFIG")
+        if any(service.weight for service in outcome.services.values()):
+            steps.append("Give the paths back to the monolith: python -m flows.rollback CONFIG")
+    return steps
+
+
+def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
+    names = outcome.services
+    by_stage = {
+        stage: [name for name, service in names.items() if service.stage == stage] for stage in ("settled", "returned")
+    }
+    words = []
+    if by_stage["settled"]:
+        shifted = weight_steps(moments)
+        verb = "moved" if any(name in shifted for name in by_stage["settled"]) else "settled"
+        words.append(_share(len(by_stage["settled"]), len(names), verb))
+    if by_stage["returned"]:
+        words.append(_share(len(by_stage["returned"]), len(names), "returned to the monolith"))
+    return words + [
+        f"{name} {'went back to the monolith' if _had_traffic(name, moments) else 'failed'}"
+        for name in _failed(outcome)
+    ]
+
+
+def _monolith_words(outcome: Outcome) -> list[str]:
+    if outcome.monolith is None or outcome.status in ("planned", "refused"):
+        return []
+    return ["monolith drained" if outcome.monolith.drained else "monolith still running"]
+
+
+def _failed(outcome: Outcome) -> list[str]:
+    return [name for name, service in outcome.services.items() if service.stage == "failed"]
+
+
+def _had_traffic(service: str, moments: Sequence[Moment]) -> bool:
+    return any(weight > 0 for _, weight in weight_steps(moments).get(service, ()))
+
+
+def _after_failure(service: str, moments: Sequence[Moment]) -> str:
+    if _had_traffic(service, moments):
+        return f"{service}: its gate verdicts say what went wrong under traffic; then its log in CloudWatch Logs."
+    return f"{service}: no user has reached it; look at its ECS service events, then at its log in CloudWatch Logs."
+
+
+def _share(part: int, whole: int, verb: str) -> str:
+    return f"{_count(part, 'service')} {verb}" if part == whole else f"{part} of {_count(whole, 'service')} {verb}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
