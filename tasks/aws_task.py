@@ -23,29 +23,36 @@ R = TypeVar("R")
 # Codes with which AWS says "not now": throttles, faults of its own, and what IAM has not told its neighbours yet.
 TRANSIENT_CODES: Final = frozenset(
     {
+        "ConcurrentModification",
+        "ConcurrentModificationException",
+        "ConcurrentUpdateException",
+        "EC2ThrottledException",
         "InternalError",
         "InternalFailure",
         "InternalServerError",
         "InternalServiceError",
         "OperationAborted",
+        "OperationAbortedException",
         "PriorRequestNotComplete",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
         "ServerException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
         "UpdateInProgressException",
-        "LimitExceededException:rate",
     }
 )
-# Refusals that only their words tell from lasting ones.
+# Refusals that only their words tell from lasting ones, in lower case: ECS asks IAM before IAM has told everybody.
 TRANSIENT_WORDS: Final = (
-    "Too many concurrent attempts to create a new revision",
-    "is unable to assume the role",
-    "Unable to assume role",
+    "too many concurrent attempts to create a new revision",
+    "unable to assume the",
 )
 TRANSIENT_ERRORS: Final = (
     botocore.exceptions.ConnectionClosedError,
@@ -69,7 +76,7 @@ def transient_reason(error: BaseException) -> str | None:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in TRANSIENT_CODES or status >= HTTP_SERVER_ERROR:
             return code
-        return next((words for words in TRANSIENT_WORDS if words in message), None)
+        return next((words for words in TRANSIENT_WORDS if words in message.lower()), None)
     if isinstance(error, docker.errors.APIError):
         return f"Docker engine: {error}" if error.is_server_error() else None
     return type(error).__name__ if isinstance(error, TRANSIENT_ERRORS) else None
