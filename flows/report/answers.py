@@ -127,6 +127,11 @@ class AnswerLog:
         times = [answer.t for answer in self.recent]
         return (len(times) - 1) / ((max(times) - min(times)) or 1)
 
+    def shares(self) -> dict[str, float]:
+        """Who gave which share (0 to 1) of the recent answers."""
+        counts = Counter(answer.answered_by for answer in self.recent if answer.answered_by is not None)
+        return {backend: count / counts.total() for backend, count in sorted(counts.items())}
+
     def _new_lines(self) -> list[str]:
         try:
             with self._path.open("rb") as file:

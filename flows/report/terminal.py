@@ -1,0 +1,86 @@
+"""The final summary on a terminal, or in a log: it has to read as well without colour."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.outcome import Moment, Outcome
+from flows.report.answers import Tally
+from flows.report.tables import Row, duration, problem_rows, service_rows, stage_durations, traffic_rows
+from flows.report.words import headline, next_steps
+
+__all__ = ["STAGE_STYLES", "print_summary"]
+
+STAGE_STYLES: Final = {"settled": "green", "returned": "yellow", "failed": "bold red"}
+_HEADLINE_STYLES: Final = {"completed": "bold green", "failed": "bold red", "refused": "bold red"}
+_STAGES: Final = ("preparing", "placing", "proving", "shifting", "settling")
+_NUMBERS: Final = frozenset({"weight", "healthy targets", "took", "answers", "share", "p50", "p95", *_STAGES})
+
+
+def print_summary(
+    console: Console,
+    outcome: Outcome,
+    moments: Sequence[Moment],
+    *,
+    report: Path | None,
+    engine: str | None,
+    tally: Tally | None,
+) -> None:
+    """
+    Print what the run came to, and where to look next.
+
+    Args:
+        console: Where to.
+        outcome: What the run came to.
+        moments: Its moments, oldest first.
+        report: The HTML report, if one was written.
+        engine: Container engine that built the images; the outcome's own if None.
+        tally: Counts with latencies; without it, the outcome's traffic is shown without them.
+    """
+    console.print()
+    console.print(Text(headline(outcome, moments), style=_HEADLINE_STYLES.get(outcome.status, "bold")), soft_wrap=True)
+    if engine or outcome.engine:
+        console.print(f"Container engine: {engine or outcome.engine}", highlight=False, markup=False)
+    columns = ("service", "stage", "weight", "steps", "healthy targets", "took")
+    _print_table(console, "Services", [{name: row[name] for name in columns} for row in service_rows(outcome, moments)])
+    _print_table(console, "Time in each stage", _stage_rows(moments))
+    if outcome.traffic:
+        _print_table(console, "Who answered the live client", traffic_rows(outcome.traffic, tally))
+    _print_table(console, "Problems", problem_rows(outcome, moments, tally))
+    steps = next_steps(outcome, moments)
+    if report:
+        steps.insert(0, f"Charts, verdicts and numbers: {report}")
+    if steps:
+        console.print(Text("\nWhere to look next", style="bold"))
+    for step in steps:
+        console.print(f"  {step}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _stage_rows(moments: Sequence[Moment]) -> list[Row]:
+    """One row a service, one column a stage; a stage that a run went through twice is added up."""
+    rows = []
+    for service, stages in stage_durations(moments).items():
+        spent: dict[str, float] = {}
+        for stage in stages:
+            spent[stage.stage] = spent.get(stage.stage, 0.0) + stage.seconds
+        cells = {stage: duration(spent[stage]) if stage in spent else "-" for stage in _STAGES}
+        rows.append({"service": service} | cells)
+    return rows
+
+
+def _print_table(console: Console, title: str, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in rows[0]:
+        justify, unbroken = ("right", True) if heading in _NUMBERS else ("left", heading != "what")
+        table.add_column(heading, justify=justify, no_wrap=unbroken, header_style="dim", overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*(Text(value, style=STAGE_STYLES.get(value, "")) for value in row.values()))
+    console.print()
+    console.print(table)
