@@ -226,17 +226,13 @@ def _make_task(service: Service) -> Task:
 def _settle(service: Service, tasks: list[Task]) -> None:
     """Notice what has been reached: old deployments without tasks, a steady state, a service that is gone."""
     left = [task for task in tasks if task.status != "STOPPED"]
-    busy = {task.deployment for task in left}
     primary = service.primary
-    service.deployments = [one for one in service.deployments if one is primary or one.id in busy]
     if service.status == "DRAINING":
         if not left:
             service.status = "INACTIVE"
         return
-    reached = (
-        len(service.deployments) == 1
-        and len(left) == service.desired
-        and all(task.standing == "healthy" and task.live for task in left)
+    reached = len(left) == service.desired and all(
+        task.live and task.standing == "healthy" and task.deployment == primary.id for task in left
     )
     if reached and primary.rollout_state == "IN_PROGRESS":
         primary.settle("COMPLETED", f"ECS deployment {primary.id} completed.")
@@ -245,3 +241,8 @@ def _settle(service: Service, tasks: list[Task]) -> None:
     if reached and not service.steady and primary.rollout_state == "COMPLETED":
         service.say("has reached a steady state.")
     service.steady = reached
+    # AWS shows a failed deployment until its rollback has ended, and any other one until its last task has.
+    shown = {primary.id, *(task.deployment for task in left)}
+    if primary.rolls_back and primary.rollout_state == "IN_PROGRESS":
+        shown.add(primary.rolls_back.id)
+    service.deployments = [one for one in service.deployments if one.id in shown]

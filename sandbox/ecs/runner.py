@@ -1,5 +1,6 @@
 """The life of one task, from PROVISIONING to STOPPED, in a thread of its own."""
 
+import socket
 import sys
 import threading
 import time
@@ -24,6 +25,8 @@ _AT_ONCE: Final = 4
 """Tasks that pull and start at a time: the machine is small, and a start is what costs."""
 _POLL: Final = 0.2
 _CRASH_AFTER: Final = 0.4
+_LISTENS_WITHIN: Final = 2.0
+_LISTEN_POLL: Final = 0.05
 _CLOSE: Final = 3.0
 _DEFAULT_STOP_TIMEOUT: Final = 30
 _DEFAULT_MEMORY: Final = 512
@@ -106,8 +109,10 @@ class Runner:
                     self._start_container(life, index, one, environments[index])
         if not self._goes_on(task):
             return
-        self._set_status(task, "ACTIVATING" if task.load_balancers else "RUNNING")
-        self._register(task)
+        if task.load_balancers:
+            self._set_status(task, "ACTIVATING")
+            self._wait_until_it_listens(life)
+            self._register(task)
         with self._store.lock:
             task.times |= {"startedAt": now(), "connectivityAt": now()}
         self._set_status(task, "RUNNING")
@@ -135,6 +140,19 @@ class Runner:
             if task.address is None or container.name in {one.get("containerName") for one in task.load_balancers}:
                 task.address = running.address
 
+    def _wait_until_it_listens(self, life: "_Life") -> None:
+        """
+        Give the program a moment to open its ports.
+
+        The target's first health check comes with its registration here; on AWS it comes later. Without this, nearly
+        every task would fail it and be unused for one more interval.
+        """
+        until = time.monotonic() + _LISTENS_WITHIN
+        for _, address, port in life.task.targets():
+            while time.monotonic() < until and life.runs() and not _listens(address, port):
+                if life.task.stopping.wait(_LISTEN_POLL):
+                    return
+
     def _register(self, task: Task) -> None:
         for target in task.targets():
             try:
@@ -151,8 +169,7 @@ class Runner:
         while not task.stopping.wait(_POLL):
             if self._crashes(task) and time.monotonic() >= crash_at:
                 life.crash()
-            ended = [one.exit_code() is not None for one in life.running]
-            if all(ended) or any(end and one.essential for end, one in zip(ended, task.containers, strict=True)):
+            if not life.runs():
                 with self._store.lock:
                     task.request_stop("Essential container in task exited", "EssentialContainerExited", failed=True)
 
@@ -223,6 +240,12 @@ class _Life:
         self.running: list[Container] = []
         self._crashed = False
 
+    def runs(self) -> bool:
+        """Whether every essential container runs, and at least one container."""
+        ended = [running.exit_code() is not None for running in self.running]
+        essential = [end for end, one in zip(ended, self.task.containers, strict=True) if one.essential]
+        return not (all(ended) or any(essential))
+
     def crash(self) -> None:
         """The fault `crash`: every container ends, as if by itself with exit code 1."""
         self._crashed = True
@@ -234,6 +257,12 @@ class _Life:
     def exit_code(self, index: int) -> int | None:
         """The exit code that AWS shows for a container."""
         return 1 if self._crashed else self.running[index].exit_code()
+
+
+def _listens(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(_LISTEN_POLL)
+        return probe.connect_ex((address, port)) == 0
 
 
 def _ignore(line: str) -> None:
