@@ -38,7 +38,7 @@ class Parts:
 
 
 @contextlib.contextmanager
-def running_parts(engine: str, api_port: int, record: Path | None, *, keep_dir: bool) -> Iterator[Parts]:
+def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[Parts]:
     """
     Run every part of the sandbox, which is empty at first.
 
@@ -46,18 +46,16 @@ def running_parts(engine: str, api_port: int, record: Path | None, *, keep_dir: 
         engine: auto, docker or process.
         api_port: Port of the AWS API; 0 for any free one.
         record: File to which users' calls are appended.
-        keep_dir: Leave the run's folder behind.
 
     Raises:
-        OSError: The port is taken, or the record cannot be written.
+        PortTaken: The port of the AWS API cannot be had.
         EngineUnavailable: The engine that was asked for does not answer.
         NoAddresses: No range of 127.0.0.0/8 is free.
     """
     strict.patch_moto()
     with contextlib.ExitStack() as stack:
         run_dir = Path(tempfile.mkdtemp(prefix="split-sandbox-"))
-        if not keep_dir:
-            stack.callback(shutil.rmtree, run_dir, ignore_errors=True)
+        stack.callback(shutil.rmtree, run_dir, ignore_errors=True)
         addresses = stack.enter_context(contextlib.closing(Addresses()))
         faults = Faults(parse_faults(""))
 

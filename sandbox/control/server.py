@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import socket
 import threading
@@ -16,6 +15,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox.control.call import Call, read_call
 from sandbox.control.faults import Faults, InvalidFaults, parse_faults
+from sandbox.control.port import listen
 from sandbox.control.record import Record
 
 __all__ = ["AwsError", "ControlPlane"]
@@ -67,7 +67,7 @@ class ControlPlane:
         record: Where users' calls are written down.
 
     Raises:
-        OSError: The port cannot be had.
+        PortTaken: The port cannot be had.
     """
 
     def __init__(
@@ -82,7 +82,8 @@ class ControlPlane:
         self._handlers, self._after, self._faults, self._record = handlers, after, faults, record
         # moto checks and then acts without a lock; a handler may therefore make reading calls, but no changing ones.
         self._changing = threading.RLock()
-        with _listen(port) as listening:
+        # A socket of ours: werkzeug's own way of dealing with a taken port is to end the program.
+        with listen(port) as listening:
             self._server: BaseWSGIServer = make_server(
                 "127.0.0.1", port, self._answer, threaded=True, request_handler=_Connection, fd=listening.fileno()
             )
@@ -178,15 +179,6 @@ class ControlPlane:
                 return [str(error).encode()]
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps({"faults": self._faults.plan.spec, "holding": self._faults.holding}).encode()]
-
-
-def _listen(port: int) -> socket.socket:
-    """A listening socket of ours: werkzeug's own way of dealing with a taken port is to end the program."""
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=128)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise OSError(f"port {port}: {reason}; give another one, or 0 for any free one") from None
 
 
 def _timestamp(value: Any) -> float:
