@@ -101,6 +101,8 @@ class Journal:
 
     def __init__(self, listener: Callable[[Moment], None] | None = None) -> None:
         self.moments: list[Moment] = []
+        self.outcome: Outcome | None = None
+        """What the run came to, also where its flow then raises."""
         self._listener = listener
 
     def add(self, kind: Any, service: str | None, text: str, **details: Any) -> Moment:

@@ -18,7 +18,17 @@ from config.service import Build, ServiceConfig
 from tasks.aws_task import aws_task, log
 from tasks.clients import client
 
-__all__ = ["build_image", "content_tag", "engine", "push_image", "read_digest"]
+__all__ = [
+    "Pushed",
+    "build_image",
+    "check_build_files",
+    "content_tag",
+    "engine",
+    "engine_name",
+    "pin_image",
+    "push_image",
+    "read_digest",
+]
 
 _TAIL: Final = 15
 _PLATFORMS: Final = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
@@ -44,6 +54,13 @@ def engine(docker_host: str | None) -> docker.DockerClient:
             f"docker_host: no Docker engine answers at {where} ({error}); start one, or set docker_host"
         ) from None
     return found
+
+
+def engine_name(docker_host: str | None) -> str:
+    """What the engine calls itself, e.g. `docker`, `podman` or `process`."""
+    components = engine(docker_host).version().get("Components") or [{"Name": "Engine"}]
+    name = str(components[0]["Name"])
+    return {"Engine": "docker", "Podman Engine": "podman"}.get(name, name)
 
 
 def content_tag(build: Build, cpu_architecture: str) -> str:
@@ -190,3 +207,29 @@ def check_build_files(service: ServiceConfig) -> list[str]:
     if not dockerfile.is_file():
         return [f"build.dockerfile: {dockerfile} is not a file; create it, or name the right one"]
     return []
+
+
+def pin_image(aws: AwsConfig, image: str) -> str:
+    """
+    A ready image's reference with its digest, where ECR knows it; another registry's as it is.
+
+    Raises:
+        PreflightFailed: ECR has the repository, but not the tag.
+
+    Source: ECR DescribeRepositories, DescribeImages.
+    """
+    if "@" in image:
+        return image
+    host, _, path = image.partition("/")
+    repository, _, tag = path.partition(":")
+    ecr = client(aws, "ecr")
+    try:
+        found = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
+    except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.InvalidParameterException):
+        return image
+    if found["repositoryUri"] != f"{host}/{repository}":
+        return image
+    digest = read_digest(aws, repository, tag or "latest")
+    if digest is None:
+        raise PreflightFailed(f"image: {image} is not in ECR; push it, or name a tag that is there")
+    return f"{host}/{repository}@{digest}"

@@ -17,6 +17,7 @@ __all__ = [
     "ensure_log_group",
     "read_last_lines",
     "read_log_group",
+    "read_newest_lines",
 ]
 
 
@@ -101,3 +102,19 @@ def read_last_lines(aws: AwsConfig, group: str, stream: str, limit: int = 10) ->
     except logs.exceptions.ResourceNotFoundException:
         return []
     return [event["message"] for event in found["events"]]
+
+
+def read_newest_lines(aws: AwsConfig, group: str, limit: int = 5) -> list[str]:
+    """
+    The newest lines of a log group, whichever container wrote them.
+
+    Source: CloudWatch Logs DescribeLogStreams, GetLogEvents.
+    """
+    logs = client(aws, "logs")
+    try:
+        streams = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    if not streams["logStreams"]:
+        return []
+    return read_last_lines(aws, group, streams["logStreams"][0]["logStreamName"], limit)

@@ -12,12 +12,17 @@ from typing import Any, Final
 from config.path_pattern import covers, overlaps
 
 __all__ = [
+    "CONTROL",
     "DEFAULT_PRIORITY",
+    "LOCK",
+    "PATH",
     "PREVIEW",
     "ROLE",
     "Rule",
     "free_priorities",
     "matching_rules",
+    "receives",
+    "users_rules",
     "weighted_forward",
     "weights_of",
 ]
@@ -25,7 +30,10 @@ __all__ = [
 DEFAULT_PRIORITY: Final = 1_000_000
 """Sorts the default rule after every other; ELBv2's own priorities end at 50,000."""
 ROLE: Final = "split:role"
+PATH: Final = "path"
 PREVIEW: Final = "preview"
+CONTROL: Final = "control"
+LOCK: Final = "lock"
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,14 @@ def matching_rules(rules: Iterable[Rule], pattern: str) -> list[Rule]:
     return found
 
 
+def users_rules(rules: Iterable[Rule]) -> list[Rule]:
+    """The rules that answer users: without the preview, control and lock rules of a run."""
+    return [rule for rule in rules if rule.tags.get(ROLE) not in (PREVIEW, CONTROL, LOCK)]
+
+
 def free_priorities(taken: Iterable[int], *, before: int, count: int, after: int = 0) -> list[int] | None:
     """
-    Unused priorities with which new rules win over the rule at `before`, spread so that gaps stay between them.
+    Unused priorities with which new rules win over the rule at `before`, spread so that gaps stay on all sides.
 
     Args:
         taken: Priorities in use.
@@ -123,8 +136,7 @@ def free_priorities(taken: Iterable[int], *, before: int, count: int, after: int
     free = [priority for priority in range(after + 1, min(before, 50_001)) if priority not in used]
     if len(free) < count:
         return None
-    stride = max(1, min(10, len(free) // (count + 1)))
-    return free[: stride * count : stride][:count]
+    return [free[(position + 1) * len(free) // (count + 1)] for position in range(count)]
 
 
 def chunks(patterns: Sequence[str], size: int) -> list[tuple[str, ...]]:

@@ -10,25 +10,37 @@ from tasks.aws_task import aws_task, log
 from tasks.change import Change, Create, Update, compare_fields
 from tasks.clients import client
 from tasks.ownership import SERVICE, Owner, tag_dict, tag_list
-from tasks.routing import DEFAULT_PRIORITY, PREVIEW, ROLE, Rule, chunks, free_priorities, weighted_forward, weights_of
+from tasks.routing import (
+    DEFAULT_PRIORITY,
+    PATH,
+    ROLE,
+    Rule,
+    chunks,
+    free_priorities,
+    matching_rules,
+    receives,
+    users_rules,
+    weighted_forward,
+    weights_of,
+)
 
 __all__ = [
     "CHUNK",
-    "PATH",
     "WEIGHTS",
     "PathRule",
+    "check_unchanged",
     "compare_rule",
     "delete_rule",
     "desired_path_rules",
     "desired_preview_rules",
     "ensure_rule",
     "own_rules",
+    "place_rule",
     "read_rules",
     "service_weight",
     "shift_weight",
 ]
 
-PATH: Final = "path"
 CHUNK: Final = "split:chunk"
 WEIGHTS: Final = "split:weights"
 """Tag on a path rule: the service's weight before and after this tool's last write, e.g. `10:50`."""
@@ -68,12 +80,21 @@ def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule
     return [PathRule(role=PATH, chunk=index, patterns=part, owner=owner) for index, part in enumerate(parts)]
 
 
-def desired_preview_rules(patterns: tuple[str, ...], owner: Owner, header: tuple[str, str]) -> list[PathRule]:
-    """The rules that send requests with the private header to the service alone."""
+def desired_preview_rules(
+    patterns: tuple[str, ...], owner: Owner, role: str, header: tuple[str, str]
+) -> list[PathRule]:
+    """
+    The rules that send requests with a private header one way alone.
+
+    Args:
+        patterns: The service's path patterns.
+        owner: Whose they are.
+        role: `PREVIEW` for the way to the service, `CONTROL` for the way to the monolith.
+        header: Its name and secret value.
+    """
     parts = chunks(patterns, VALUES_PER_RULE - _HEADER_VALUES)
     return [
-        PathRule(role=PREVIEW, chunk=index, patterns=part, owner=owner, header=header)
-        for index, part in enumerate(parts)
+        PathRule(role=role, chunk=index, patterns=part, owner=owner, header=header) for index, part in enumerate(parts)
     ]
 
 
@@ -121,8 +142,29 @@ def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
     return compare_fields({"path-pattern": list(desired.patterns), "tags": desired.tags}, held)
 
 
+def place_rule(rules: list[Rule], desired: PathRule, monolith_group: str) -> tuple[int, int]:
+    """
+    Between which priorities a new rule belongs.
+
+    It has to win over whatever sends its paths to the monolith, a preview rule also over the service's own path rules,
+    and nothing over what somebody else put before the monolith.
+
+    Returns:
+        The priority it must come after, and the one it must come before.
+    """
+    own = [rule for rule in own_rules(rules, desired.owner, PATH).values() if desired.role != PATH]
+    others = [rule for rule in users_rules(rules) if rule not in own_rules(rules, desired.owner, PATH).values()]
+    matching = {rule.arn: rule for pattern in desired.patterns for rule in matching_rules(others, pattern)}.values()
+    losers = [rule.priority for rule in matching if receives(rule, monolith_group)] + [rule.priority for rule in own]
+    before = min(losers, default=DEFAULT_PRIORITY)
+    after = max((rule.priority for rule in matching if rule.priority < before), default=0)
+    return after, before
+
+
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
-def ensure_rule(aws: AwsConfig, listener_arn: str, desired: PathRule, weights: Mapping[str, int], before: int) -> str:
+def ensure_rule(
+    aws: AwsConfig, listener_arn: str, desired: PathRule, weights: Mapping[str, int], monolith_group: str
+) -> str:
     """
     Create the rule, or bring the one that is there into line; the weights of an existing path rule stay.
 
@@ -131,13 +173,13 @@ def ensure_rule(aws: AwsConfig, listener_arn: str, desired: PathRule, weights: M
         listener_arn: The listener.
         desired: The rule.
         weights: Weight by target group ARN for a new rule.
-        before: Priority that a new rule must win over.
+        monolith_group: ARN of the monolith's target group.
 
     Returns:
         The rule ARN.
 
     Raises:
-        ResourceConflict: No priority is free before `before`.
+        ResourceConflict: No priority is free at the rule's place.
 
     Source: ELBv2 CreateRule, ModifyRule, AddTags.
     """
@@ -145,33 +187,42 @@ def ensure_rule(aws: AwsConfig, listener_arn: str, desired: PathRule, weights: M
     while True:
         rules = read_rules(aws, listener_arn)
         observed = own_rules(rules, desired.owner, desired.role).get(desired.chunk)
-        change = compare_rule(desired, observed)
-        if observed is None:
-            free = free_priorities([rule.priority for rule in rules], before=before, count=1)
-            if free is None:
-                raise ResourceConflict(
-                    f"no rule priority is free before {before}: make room with `aws elbv2 set-rule-priorities`"
-                )
-            try:
-                made = elb.create_rule(
-                    ListenerArn=listener_arn,
-                    Priority=free[0],
-                    Conditions=desired.conditions,
-                    Actions=weighted_forward(weights),
-                    Tags=tag_list(desired.tags | ({WEIGHTS: "0:0"} if desired.role == PATH else {})),
-                )
-            except elb.exceptions.PriorityInUseException:
-                log().info("priority %d was taken in the meantime; looking for another", free[0])
-                continue
-            return made["Rules"][0]["RuleArn"]
-        if isinstance(change, Update):
-            if "path-pattern" in change.fields:
-                elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions)
-            elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(desired.tags))
-        if desired.role == PREVIEW:
-            # An interrupted run's rule: its secret died with it, so it gets this run's.
-            elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions, Actions=weighted_forward(weights))
-        return observed.arn
+        if observed is not None:
+            _update_rule(aws, observed, desired, weights)
+            return observed.arn
+        after, before = place_rule(rules, desired, monolith_group)
+        free = free_priorities([rule.priority for rule in rules], before=before, count=1, after=after)
+        if free is None:
+            raise ResourceConflict(
+                f"no rule priority is free between {after} and {before}: make room with "
+                "`aws elbv2 set-rule-priorities`, then run again"
+            )
+        tags = desired.tags | ({WEIGHTS: "0:0"} if desired.role == PATH else {})
+        try:
+            made = elb.create_rule(
+                ListenerArn=listener_arn,
+                Priority=free[0],
+                Conditions=desired.conditions,
+                Actions=weighted_forward(weights),
+                Tags=tag_list(tags),
+            )
+        except elb.exceptions.PriorityInUseException:
+            log().info("priority %d was taken in the meantime; looking for another", free[0])
+            continue
+        return made["Rules"][0]["RuleArn"]
+
+
+def _update_rule(aws: AwsConfig, observed: Rule, desired: PathRule, weights: Mapping[str, int]) -> None:
+    elb = client(aws, "elbv2")
+    if desired.role != PATH:
+        # An interrupted run's rule: its secret died with it, so it gets this run's.
+        elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions, Actions=weighted_forward(weights))
+        return
+    change = compare_rule(desired, observed)
+    if isinstance(change, Update):
+        if "path-pattern" in change.fields:
+            elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions)
+        elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(desired.tags))
 
 
 @aws_task("delete rule {rule_arn}")

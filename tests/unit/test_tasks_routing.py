@@ -134,7 +134,7 @@ def test_priorities_are_found_whenever_enough_are_free(taken, before, after, cou
 
 
 def test_free_priorities_leave_gaps_where_there_is_room():
-    assert free_priorities([], before=100, count=3) == [1, 11, 21]
+    assert free_priorities([], before=100, count=3) == [25, 50, 75]
 
 
 def test_free_priorities_before_the_default_rule_stay_within_elbv2_s():

@@ -1,0 +1,123 @@
+"""What the command lines share: arguments, exit codes, JSON on stdout, everything else on stderr."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import botocore.exceptions
+
+from config.errors import BadInput, SplitterError
+from config.load import load_config
+from config.split import SplitConfig
+from flows.outcome import Journal, Outcome
+from flows.watch import JOURNAL
+from tasks.aws_task import transient_reason
+
+__all__ = ["CHANGES_PLANNED", "DONE", "FAILED", "REFUSED", "Arguments", "common_parser", "exit_code", "run_command"]
+
+DONE: Final = 0
+FAILED: Final = 1
+REFUSED: Final = 2
+CHANGES_PLANNED: Final = 3
+
+Arguments = argparse.Namespace
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse exits with 2 by itself; the message goes to stderr, and with `--json` an object to stdout as well."""
+
+    def error(self, message: str) -> Any:
+        """Say what is wrong with the arguments, and leave."""
+        if "--json" in sys.argv:
+            print_json(Outcome(status="refused", error=message))
+        super().error(message)
+
+
+def common_parser(program: str, description: str, *, config_required: bool) -> argparse.ArgumentParser:
+    """The arguments that every command has: CONFIG and `--json`."""
+    parser = _Parser(prog=f"python -m flows.{program}", description=description)
+    parser.add_argument(
+        "config", metavar="CONFIG", type=Path, nargs=None if config_required else "?", help="the split.yaml to work from"
+    )
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+    return parser
+
+
+def read_config(path: Path) -> SplitConfig:
+    """
+    Load the config of a command line.
+
+    Raises:
+        InvalidConfig: It cannot be read, or is not valid.
+    """
+    return load_config(path)
+
+
+def exit_code(error: BaseException | None) -> int:
+    """The exit code for how a run ended."""
+    if error is None:
+        return DONE
+    return REFUSED if isinstance(error, BadInput) else FAILED
+
+
+def print_json(outcome: Outcome, **more: Any) -> None:
+    """Print the one object."""
+    print(json.dumps(outcome.model_dump(mode="json") | more, default=str), flush=True)
+
+
+def run_command(work: Callable[[Journal], Awaitable[Outcome]], journal: Journal) -> tuple[Outcome, BaseException | None]:
+    """
+    Run a command to its end, also when it is interrupted.
+
+    SIGINT and SIGTERM cancel the work, which then brings traffic back to where it is safe, and ends.
+
+    Returns:
+        The outcome, and what ended the work early.
+    """
+    JOURNAL.set(journal)
+    try:
+        return asyncio.run(_interruptible(work, journal)), None
+    except asyncio.CancelledError as error:
+        return _outcome(journal, "interrupted; run the same command again to go on"), error
+    except (SplitterError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        return _outcome(journal, _words(error), error), error
+
+
+async def _interruptible(work: Callable[[Journal], Awaitable[Outcome]], journal: Journal) -> Outcome:
+    loop, current = asyncio.get_running_loop(), asyncio.current_task()
+    if current is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, current.cancel)
+    return await work(journal)
+
+
+def _words(error: BaseException) -> str:
+    """AWS's own words are kept; what is transient is said to be."""
+    text = str(error)
+    if isinstance(error, SplitterError):
+        return text
+    reason = transient_reason(error)
+    remedy = "it was tried several times; run again later" if reason else "check the permissions of the credentials"
+    return f"AWS: {text}; {remedy}"
+
+
+def _outcome(journal: Journal, words: str, error: BaseException | None = None) -> Outcome:
+    """What is known of a run that was ended early."""
+    known = journal.outcome or Outcome(status="failed")
+    status = "refused" if isinstance(error, BadInput) else "failed"
+    return known.model_copy(update={"status": status, "error": known.error or words})
+
+
+def say(text: str) -> None:
+    """A line for a person, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def confirm_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    """What `--only` or `--adopt` was given, each name once."""
+    return tuple(dict.fromkeys(names or ()))

@@ -1,0 +1,192 @@
+"""Drains the monolith once it is proven idle, and brings it back when something is wrong afterwards."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prefect import task
+
+from config.errors import CheckFailed, DrainRefused, StepFailed
+from config.split import SplitConfig
+from flows.approve import ask_person
+from flows.plan import decide_drain
+from flows.watch import tell
+from tasks.autoscaling import Suspension, read_suspension, write_suspension
+from tasks.check import run_checks
+from tasks.http import Route
+from tasks.listener import desired_default, give_back, monolith_rules, read_receivers, read_taken_over, take_over
+from tasks.log_group import read_newest_lines
+from tasks.metrics import TargetGroupRef, count_requests
+from tasks.monolith import SizeRecord, forget_size, record_size, scale_monolith
+from tasks.rule import read_rules
+from tasks.surroundings import Monolith, Surroundings, read_monolith
+from tasks.target_group import read_target_health
+from tasks.wait import poll, wait_until_healthy, wait_until_stopped
+
+__all__ = ["drain_monolith", "restore_monolith", "verify_public_paths"]
+
+_POLL: Final = 1.0
+_STOP_PATIENCE: Final = 600.0
+
+
+async def drain_monolith(
+    config: SplitConfig, around: Surroundings, target_groups: Mapping[str, str], evidence: str, *, yes: bool
+) -> None:
+    """
+    Hand over what no service takes, prove the monolith idle, scale it to 0, and verify.
+
+    Args:
+        config: The split; every service of it has settled.
+        around: The monolith and its listener.
+        target_groups: ARN by service name.
+        evidence: Markdown for the person who is asked.
+        yes: Whether the person has agreed beforehand.
+
+    Raises:
+        DrainRefused: It is not idle, or a person refused; it serves on.
+        StepFailed: Something failed after it was drained; it is back.
+    """
+    if config.monolith.drain == "approve" and not await ask_person(
+        f"Drain {config.monolith.service}?", evidence, config.monolith.approval_timeout, yes=yes
+    ):
+        raise DrainRefused(f"nobody agreed to drain {config.monolith.service}; it serves on")
+    try:
+        await _hand_over(config, around, target_groups)
+        await verify_public_paths(config, around)
+        await _prove_idle(config, around)
+        await _scale_to_zero(config, around)
+        await verify_public_paths(config, around)
+    except (StepFailed, asyncio.CancelledError) as error:
+        why = str(error).partition("\n")[0] or "the run was cancelled"
+        await asyncio.shield(restore_monolith(config, around, why))
+        raise
+    tell("drain", None, f"{config.monolith.service} is drained: 0 tasks, every check holds without it")
+
+
+async def _hand_over(config: SplitConfig, around: Surroundings, target_groups: Mapping[str, str]) -> None:
+    """Whatever still names the monolith gets the configured default action."""
+    monolith = around.monolith.target_group_arn
+    actions = desired_default(config.monolith.default_action, target_groups)
+    rules = await poll(read_rules, config.aws, around.listener_arn)
+    decision = decide_drain(config, around, rules, complete=True, allowed=True)
+    if not decision.will_drain or actions is None:
+        raise DrainRefused(f"{config.monolith.service} is not drained: {'; '.join(decision.reasons)}")
+    for rule in monolith_rules(rules, monolith):
+        await take_over(config.aws, around.listener_arn, rule, actions, monolith, config.name)
+        tell("drain", None, f"{rule.label} no longer goes to {config.monolith.service}")
+    left = await poll(read_receivers, config.aws, monolith)
+    if left:
+        raise DrainRefused(f"{config.monolith.service} is not drained: {', '.join(left)} still sends requests to it")
+
+
+@task(name="prove monolith idle", task_run_name="prove {config.monolith.service} idle", persist_result=False)
+async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
+    """
+    Wait until no request has reached the monolith for the quiet period.
+
+    Raises:
+        DrainRefused: Requests still reach it, or a rule sends them again; names the rules and its last log lines.
+    """
+    gates, quiet = config.traffic.gates, config.monolith.quiet_period
+    group = TargetGroupRef.of(around.load_balancer_arn, around.monolith.target_group_arn)
+    began = time.time()
+    patience = began + gates.metrics_lag + 3 * quiet + 2 * gates.metrics_period
+    tell("drain", None, f"waiting until {config.monolith.service} has had no request for {quiet:g} s")
+    while True:
+        await asyncio.sleep(min(_POLL, quiet))
+        until = time.time() - gates.metrics_lag
+        start = until - quiet - gates.metrics_period
+        if start < began:
+            continue
+        count = await poll(count_requests, config.aws, group, start, until, gates.metrics_period)
+        if count == 0:
+            break
+        if time.time() > patience:
+            lines = await _last_lines(config, around.monolith)
+            raise DrainRefused(
+                f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} s, though no rule of the "
+                f"listener sends any to it; look for whoever calls its tasks directly{lines}"
+            )
+    left = await poll(read_receivers, config.aws, around.monolith.target_group_arn)
+    if left:
+        raise DrainRefused(f"{config.monolith.service} is not drained: {', '.join(left)} sends requests to it again")
+
+
+async def _last_lines(config: SplitConfig, monolith: Monolith) -> str:
+    if monolith.log_group is None:
+        return ""
+    lines = await poll(read_newest_lines, config.aws, monolith.log_group)
+    return "\n".join(["\n  its last log lines:", *(f"    | {line}" for line in lines)]) if lines else ""
+
+
+async def _scale_to_zero(config: SplitConfig, around: Surroundings) -> None:
+    """The record of its size first: it is what a later run, or a rollback, restores."""
+    aws, monolith = config.aws, around.monolith
+    suspension = await poll(read_suspension, aws, around.cluster_arn, monolith.service)
+    record = SizeRecord.from_tags(monolith.tags) or SizeRecord(monolith.desired_count, suspension)
+    await record_size(aws, monolith.service_arn, config.name, record)
+    if suspension:
+        await write_suspension(aws, around.cluster_arn, monolith.service, Suspension.all())
+    await scale_monolith(aws, around.cluster_arn, monolith.service, 0)
+    tell("drain", None, f"{monolith.service}: desired count {record.desired_count} -> 0")
+    await wait_until_stopped(aws, around.cluster_arn, monolith.service, _STOP_PATIENCE)
+
+
+async def restore_monolith(config: SplitConfig, around: Surroundings, why: str) -> None:
+    """
+    Bring the monolith back to its recorded size and scaling, healthy, and then its rules.
+
+    Safe to repeat, and to call when it was never drained.
+    """
+    aws = config.aws
+    monolith, _, _ = await poll(read_monolith, aws, config.cluster, config.monolith.service)
+    record = SizeRecord.from_tags(monolith.tags)
+    if record:
+        tell("drain", None, f"{monolith.service} comes back to {record.desired_count} tasks: {why}")
+        await scale_monolith(aws, around.cluster_arn, monolith.service, record.desired_count)
+        await wait_until_healthy(
+            aws,
+            around.cluster_arn,
+            monolith.service,
+            monolith.task_definition,
+            monolith.target_group_arn,
+            config.stable_timeout,
+        )
+    for rule in await poll(read_taken_over, aws, around.listener_arn, config.name):
+        await give_back(aws, around.listener_arn, rule, monolith.target_group_arn)
+        tell("drain", None, f"{rule.label} goes to {monolith.service} again: {why}")
+    if record:
+        if record.suspension:
+            await write_suspension(aws, around.cluster_arn, monolith.service, record.suspension)
+        await forget_size(aws, monolith.service_arn)
+        health = await poll(read_target_health, aws, monolith.target_group_arn)
+        tell("drain", None, f"{monolith.service} is back: {health}")
+
+
+async def verify_public_paths(config: SplitConfig, around: Surroundings, services: Sequence[str] | None = None) -> None:
+    """
+    Run every check as a user would.
+
+    Args:
+        config: The split.
+        around: Where the listener answers.
+        services: Names to check; all when None, and then what no service takes as well.
+
+    Raises:
+        CheckFailed: With every finding of every service.
+    """
+    route = Route(around.alb_url)
+    wanted = [
+        (service.name, service.checks) for service in config.services if services is None or service.name in services
+    ]
+    if services is None:
+        wanted.append((config.monolith.service, config.monolith.checks))
+    runs = (run_checks(name, "on its public path", route, checks) for name, checks in wanted if checks)
+    results = await asyncio.gather(*runs, return_exceptions=True)
+    failed = [result for result in results if isinstance(result, BaseException)]
+    for error in failed:
+        if not isinstance(error, CheckFailed):
+            raise error
+    if failed:
+        raise CheckFailed("\n".join(str(error) for error in failed))

@@ -1,0 +1,22 @@
+"""What of a split a run is about."""
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["SplitOptions"]
+
+
+class SplitOptions(BaseModel):
+    """What of the config this run is about, and what it may do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    only: tuple[str, ...] = ()
+    """Names of the services to move; all when empty."""
+    drain: bool = True
+    """Whether the monolith may be drained, where the config allows it."""
+    yes: bool = False
+    """Whether a person has agreed beforehand to what the config wants approved."""
+    adopt: tuple[str, ...] = ()
+    """Services that may take over resources of their names that this split did not make."""
+    plan_only: bool = False
+    """Only say what would happen."""

@@ -1,0 +1,86 @@
+"""Prefect artifacts: plan, outcome, evidence."""
+
+from typing import Any
+
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+
+from config.split import SplitConfig
+from flows.outcome import Outcome
+from flows.plan import Plan, PlannedChange
+from flows.report.tables import service_rows, verdict_rows
+from flows.watch import JOURNAL
+from tasks.change import Conflict, Update
+
+__all__ = ["evidence_markdown", "plan_rows", "publish_outcome", "publish_plan"]
+
+
+def plan_rows(plan: Plan, monolith: str) -> list[dict[str, str]]:
+    """The plan as a table: service, resource, name, action, details."""
+    rows = [_row(item.service, change) for item in plan.services for change in item.changes]
+    for item in plan.services:
+        if item.steps:
+            steps = " -> ".join(f"{weight} %" for weight in (item.weight, *(s for s in item.steps if s != item.weight)))
+            rows.append(_cells(item.service, "traffic", "weights", "update", steps))
+    rows += [_row(monolith, change) for change in plan.monolith]
+    drain = "no change" if plan.drain.already_drained else "drain" if plan.drain.will_drain else "keep"
+    return [*rows, _cells(monolith, "drain", monolith, drain, "; ".join(plan.drain.reasons))]
+
+
+def _cells(service: str, resource: str, name: str, action: str, details: str) -> dict[str, str]:
+    return {"service": service, "resource": resource, "name": name, "action": action, "details": details}
+
+
+def _row(service: str, item: PlannedChange) -> dict[str, str]:
+    change = item.change
+    details = "removed again at the end" if item.temporary else ""
+    if isinstance(change, Update):
+        details = "; ".join(
+            f"{name}: {_short(before)} -> {_short(after)}" for name, (before, after) in change.fields.items()
+        )
+    if isinstance(change, Conflict):
+        details = change.reason
+    return _cells(service, item.resource, item.name, change.kind, details)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+async def publish_plan(config: SplitConfig, plan: Plan) -> None:
+    """Write the plan as a table artifact."""
+    rows = plan_rows(plan, config.monolith.service)
+    await acreate_table_artifact(table=rows, key=f"{config.name}-plan", description=f"Plan of split {config.name}")
+
+
+def evidence_markdown(config: SplitConfig) -> str:
+    """What has been seen so far, for the person who is asked."""
+    journal = JOURNAL.get()
+    if journal is None:
+        return f"Every service of {config.name} has settled."
+    return _markdown(verdict_rows(journal.moments)) or f"Every service of {config.name} has settled."
+
+
+async def publish_outcome(config: SplitConfig, outcome: Outcome) -> None:
+    """Write services and verdicts as artifacts."""
+    journal = JOURNAL.get()
+    moments = journal.moments if journal else []
+    services = service_rows(outcome, moments)
+    headline = f"**{outcome.status}**" + (f"\n\n```\n{outcome.error}\n```" if outcome.error else "")
+    parts = [
+        f"# Split {config.name}",
+        headline,
+        _markdown(services),
+        "## Gates and checks",
+        _markdown(verdict_rows(moments)),
+    ]
+    await acreate_markdown_artifact(markdown="\n\n".join(parts), key=f"{config.name}-report")
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    """Rows as a markdown table."""
+    if not rows:
+        return ""
+    heads = list(rows[0])
+    lines = [" | ".join(str(row[head]).replace("|", "\\|").replace("\n", " ") for head in heads) for row in rows]
+    return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *(f"| {line} |" for line in lines)])

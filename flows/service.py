@@ -1,0 +1,211 @@
+"""The subflow of one service: prepare, place, prove, shift, settle."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from prefect import flow
+
+from config.errors import StepFailed
+from config.service import ServiceConfig
+from config.split import SplitConfig
+from flows.lane import Lane
+from flows.names import owner_of
+from flows.outcome import ServiceOutcome
+from flows.shift import return_to_monolith, shift_traffic
+from flows.watch import tell
+from tasks.check import run_checks
+from tasks.http import PREVIEW_HEADER, Route
+from tasks.image import build_image, content_tag, pin_image, push_image, read_digest
+from tasks.log_group import desired_log_group, ensure_log_group
+from tasks.ownership import Owner
+from tasks.parity import compare_with_monolith, parity_paths
+from tasks.repository import desired_repository, ensure_repository
+from tasks.routing import CONTROL, PREVIEW
+from tasks.rule import (
+    check_unchanged,
+    delete_rule,
+    desired_path_rules,
+    desired_preview_rules,
+    ensure_rule,
+    own_rules,
+    read_rules,
+)
+from tasks.service import desired_service, ensure_service
+from tasks.surroundings import Surroundings
+from tasks.target_group import desired_target_group, ensure_target_group, read_target_health
+from tasks.task_definition import desired_task_definition, ensure_task_definition
+from tasks.task_role import desired_task_role, ensure_task_role
+from tasks.wait import poll, wait_until_healthy
+
+__all__ = ["settle_service"]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a service needs before it can be placed."""
+
+    image: str
+    task_definition: str
+
+
+@flow(name="settle service", flow_run_name="settle {name}", retries=0, persist_result=False)
+async def settle_service(
+    config: SplitConfig, name: str, around: Surroundings, adopt: list[str] | None = None
+) -> ServiceOutcome:
+    """
+    Carve one service out of the monolith.
+
+    Args:
+        config: The split.
+        name: The service's name.
+        around: What is only read.
+        adopt: Services that may take over what this split did not make.
+
+    Raises:
+        StepFailed: A step failed; the service's paths are the monolith's, unless the message says otherwise.
+    """
+    service = config.service(name)
+    owner = owner_of(config, service, adopt or ())
+    tell("stage", name, "preparing")
+    prepared = await _prepare(config, around, service, owner)
+    tell("stage", name, "placing")
+    async with _placed(config, around, service, owner, prepared) as (lane, weight):
+        tell("stage", name, "proving")
+        await _prove(config, around, lane, prepared, weight)
+        tell("stage", name, "shifting")
+        await shift_traffic(config, around, lane, weight)
+        tell("stage", name, "settling")
+        await run_checks(name, "on its public path", lane.user, service.checks)
+    health = await poll(read_target_health, config.aws, lane.target_group_arn)
+    tell("stage", name, "settled")
+    return ServiceOutcome(
+        stage="settled",
+        weight=100,
+        healthy_targets=health.healthy,
+        image=prepared.image,
+        task_definition=prepared.task_definition,
+    )
+
+
+async def _prepare(config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner) -> _Prepared:
+    try:
+        async with asyncio.TaskGroup() as group:
+            image = group.create_task(_ensure_image(config, service, owner))
+            role = group.create_task(ensure_task_role(config.aws, desired_task_role(service, owner)))
+            group.create_task(ensure_log_group(config.aws, desired_log_group(service, owner)))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    definition = desired_task_definition(
+        service,
+        owner,
+        region=config.aws.region,
+        image=image.result(),
+        execution_role_arn=around.execution_role_arn,
+        task_role_arn=role.result(),
+    )
+    return _Prepared(image.result(), await ensure_task_definition(config.aws, definition))
+
+
+async def _ensure_image(config: SplitConfig, service: ServiceConfig, owner: Owner) -> str:
+    """The image's reference with its digest; built and pushed only when this content was never pushed."""
+    if service.build is None:
+        return await asyncio.to_thread(pin_image, config.aws, str(service.image))
+    uri = await ensure_repository(config.aws, desired_repository(service, owner))
+    tag = await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
+    digest = await poll(read_digest, config.aws, service.name, tag)
+    if digest:
+        return f"{uri}@{digest}"
+    await build_image(config.docker_host, service, f"{uri}:{tag}")
+    pushed = await push_image(config.aws, config.docker_host, service, uri, tag)
+    return pushed.pinned
+
+
+@asynccontextmanager
+async def _placed(
+    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner, prepared: _Prepared
+) -> AsyncIterator[tuple[Lane, int]]:
+    """
+    Target group, dark rule, preview and control rules, ECS service; the private rules go in the end, whatever happens.
+
+    ECS refuses a target group that no listener uses, so the rule comes first, and sends nothing to the empty group.
+    """
+    aws, monolith = config.aws, around.monolith.target_group_arn
+    group = await ensure_target_group(aws, desired_target_group(service, owner, around.vpc_id))
+    dark = {monolith: 100, group: 0}
+    rules = [
+        await ensure_rule(aws, around.listener_arn, rule, dark, monolith)
+        for rule in desired_path_rules(service.path_patterns, owner)
+    ]
+    secret = secrets.token_urlsafe(24)
+    routes = {role: Route(around.alb_url, {PREVIEW_HEADER: f"{secret}.{role}"}) for role in (PREVIEW, CONTROL)}
+    lane = Lane(
+        service=service,
+        rule_arns=tuple(rules),
+        target_group_arn=group,
+        user=Route(around.alb_url),
+        preview=routes[PREVIEW],
+        control=routes[CONTROL],
+        probe_paths=_probe_paths(service),
+    )
+    try:
+        for role, target in ((PREVIEW, group), (CONTROL, monolith)):
+            header = (PREVIEW_HEADER, routes[role].headers[PREVIEW_HEADER])
+            for rule in desired_preview_rules(service.path_patterns, owner, role, header):
+                await ensure_rule(aws, around.listener_arn, rule, {target: 1}, monolith)
+        desired = desired_service(service, owner, around, task_definition=prepared.task_definition, target_group=group)
+        await ensure_service(aws, desired)
+        yield lane, await _current_weight(config, around, lane)
+    finally:
+        await asyncio.shield(_remove_private_rules(config, around, owner))
+
+
+def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
+    paths = [*parity_paths(service), *(check.path for check in service.checks)]
+    return tuple(dict.fromkeys(paths))
+
+
+async def _current_weight(config: SplitConfig, around: Surroundings, lane: Lane) -> int:
+    """
+    The service's weight now: 0 in a first run.
+
+    Raises:
+        TrafficConflict: Somebody else changed a rule.
+    """
+    rules = await poll(read_rules, config.aws, around.listener_arn)
+    return min(check_unchanged(rule, lane.target_group_arn) for rule in rules if rule.arn in lane.rule_arns)
+
+
+async def _remove_private_rules(config: SplitConfig, around: Surroundings, owner: Owner) -> None:
+    rules = await poll(read_rules, config.aws, around.listener_arn)
+    for role in (PREVIEW, CONTROL):
+        for rule in own_rules(rules, owner, role).values():
+            await delete_rule(config.aws, rule.arn)
+
+
+async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared: _Prepared, weight: int) -> None:
+    """Before any user's request: stable, healthy, right, and alike."""
+    service = lane.service
+    try:
+        await wait_until_healthy(
+            config.aws,
+            around.cluster_arn,
+            service.name,
+            prepared.task_definition,
+            lane.target_group_arn,
+            config.stable_timeout,
+        )
+        await run_checks(service.name, "on its preview route", lane.preview, service.checks)
+        tell("check", service.name, f"{len(service.checks)} checks hold on its preview route", verdict="pass")
+        paths = parity_paths(service)
+        differences = await compare_with_monolith(service, lane.control, lane.preview, paths) if paths else []
+    except StepFailed as error:
+        tell("check", service.name, str(error), verdict="fail")
+        if weight > 0:
+            # An interrupted run had already given it users, and it is not right now.
+            await return_to_monolith(config, around, lane, "it is not right")
+        raise
+    alike = f"{len(paths) - len(differences)} of {len(paths)} answers are the monolith's"
+    tell("check", service.name, alike, verdict="pass", numbers={"differences": [str(item) for item in differences]})

@@ -1,0 +1,182 @@
+"""
+Splits a monolith: preflight, plan, one subflow per service, drain, report.
+
+    python -m flows.split [CONFIG] [--plan] [--only NAME]... [--no-drain] [--yes] [--adopt NAME]... [--json]
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from config.errors import ResourceConflict, SplitterError, StepFailed
+from config.split import SplitConfig
+from flows.drain import drain_monolith
+from flows.options import SplitOptions
+from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
+from flows.plan import Plan, ServicePlan, observe, plan_split
+from flows.preflight import preflight
+from flows.publish import evidence_markdown, publish_outcome, publish_plan
+from flows.service import settle_service
+from flows.split_command import run_split_command
+from flows.watch import tell, told_outcome
+from tasks.image import engine_name
+from tasks.lock import hold_listener
+from tasks.surroundings import Surroundings, read_monolith, read_surroundings
+from tasks.wait import poll
+
+__all__ = ["main", "split"]
+
+
+@flow(name="split", flow_run_name="split {config.monolith.service}", retries=0, persist_result=False)
+async def split(config: SplitConfig, options: SplitOptions = SplitOptions()) -> Outcome:
+    """
+    Move every service in `config` out of the monolith, then drain it.
+
+    Args:
+        config: What to split, and how.
+        options: What of it this run is about.
+
+    Raises:
+        BadInput: Nothing was changed.
+        StepFailed: At least one service failed, or the monolith came back; the monolith serves what was not moved.
+    """
+    around = await read_surroundings(config)
+    plan = await _plan(config, around, options)
+    await preflight(config, around, plan, options.only)
+    await publish_plan(config, plan)
+    if plan.conflicts:
+        raise ResourceConflict("\n".join(plan.conflicts))
+    if options.plan_only or plan.is_empty:
+        status: Status = "unchanged" if plan.is_empty else "planned"
+        return told_outcome(await _outcome(config, around, plan, {}, status=status))
+    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
+        # Another run may have finished between the plan and the lock.
+        plan = await _plan(config, around, options)
+        results = await _settle_all(config, around, plan, options)
+        failure = await _finish(config, around, plan, results, options)
+        outcome = await _outcome(
+            config, around, plan, results, status="failed" if failure else "completed", error=failure
+        )
+    await publish_outcome(config, told_outcome(outcome))
+    if failure:
+        raise StepFailed(failure)
+    return outcome
+
+
+async def _plan(config: SplitConfig, around: Surroundings, options: SplitOptions) -> Plan:
+    chosen = [service for service in config.services if not options.only or service.name in options.only]
+    observed = await observe(config, around, chosen)
+    return plan_split(config, around, observed, adopt=options.adopt, drain=options.drain)
+
+
+Results = Mapping[str, ServiceOutcome | BaseException]
+
+
+async def _settle_all(
+    config: SplitConfig, around: Surroundings, plan: Plan, options: SplitOptions
+) -> dict[str, ServiceOutcome | BaseException]:
+    """Every service that is not settled yet, side by side; one that fails leaves the others alone."""
+    places = asyncio.Semaphore(config.max_parallel)
+
+    async def settle(name: str) -> ServiceOutcome:
+        async with places:
+            return await settle_service(config, name, around, list(options.adopt))
+
+    names = [item.service for item in plan.services if not item.settled]
+    running = [asyncio.create_task(settle(name)) for name in names]
+    try:
+        done = await asyncio.gather(*running, return_exceptions=True)
+    except asyncio.CancelledError:
+        # Each subflow returns its traffic and removes its private rules before it ends.
+        await asyncio.gather(*running, return_exceptions=True)
+        raise
+    results = dict(zip(names, done, strict=True))
+    for name, result in results.items():
+        if isinstance(result, BaseException):
+            tell("stage", name, "failed", numbers={"error": _words(result)})
+    return results
+
+
+def _words(error: BaseException) -> str:
+    """An error of ours speaks for itself; any other says its kind as well."""
+    return str(error) if isinstance(error, SplitterError) else f"{type(error).__name__}: {error}"
+
+
+async def _finish(
+    config: SplitConfig, around: Surroundings, plan: Plan, results: Results, options: SplitOptions
+) -> str | None:
+    """
+    Drain, where everything has settled and the config allows it.
+
+    Returns:
+        Why the run failed; None when it did not.
+    """
+    failed = {name: _words(result) for name, result in results.items() if isinstance(result, BaseException)}
+    if failed:
+        tell("drain", None, f"{config.monolith.service} is not drained: {', '.join(failed)} failed")
+        details = "\n".join(failed.values())
+        serving = f"{config.monolith.service} serves what was not moved"
+        return f"{len(failed)} of {len(plan.services)} services failed ({', '.join(failed)}); {serving}\n{details}"
+    if not plan.drain.will_drain:
+        tell("drain", None, f"{config.monolith.service} is not drained: {'; '.join(plan.drain.reasons)}")
+        return None
+    observed = await observe(config, around, config.services)
+    groups = {name: str(state.target_group_arn) for name, (_, state) in observed.items()}
+    try:
+        await drain_monolith(config, around, groups, evidence_markdown(config), yes=options.yes)
+    except StepFailed as error:
+        return str(error)
+    return None
+
+
+async def _outcome(
+    config: SplitConfig,
+    around: Surroundings,
+    plan: Plan,
+    results: Results,
+    *,
+    status: Status,
+    error: str | None = None,
+) -> Outcome:
+    """What AWS holds at the end."""
+    monolith, _, _ = await poll(read_monolith, config.aws, config.cluster, config.monolith.service)
+    observed = await observe(config, around, [config.service(item.service) for item in plan.services])
+    fresh = plan_split(config, around, observed)
+    services = {item.service: _service_outcome(item, results.get(item.service)) for item in fresh.services}
+    built = any(service.build for service in config.services)
+    return Outcome(
+        status=status,
+        engine=await asyncio.to_thread(engine_name, config.docker_host) if built else None,
+        services=services,
+        monolith=MonolithOutcome(
+            service=monolith.service, desired_count=monolith.desired_count, drained=monolith.desired_count == 0
+        ),
+        alb_url=around.alb_url,
+        error=error,
+    )
+
+
+def _service_outcome(plan: ServicePlan, result: ServiceOutcome | BaseException | None) -> ServiceOutcome:
+    state = plan.state
+    definition = state.task_definition or {}
+    containers: Sequence[Mapping[str, str]] = definition.get("containerDefinitions", [])
+    stage = "settled" if plan.settled else "failed" if isinstance(result, BaseException) else "planned"
+    return ServiceOutcome(
+        stage=stage,
+        weight=plan.weight,
+        healthy_targets=state.health.healthy if state.health else None,
+        image=containers[0]["image"] if containers else None,
+        task_definition=definition.get("taskDefinitionArn"),
+    )
+
+
+def main() -> int:
+    """The command line."""
+    return run_split_command(split)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
