@@ -4,6 +4,7 @@ import argparse
 import functools
 import gc
 import os
+import queue
 import signal
 import sys
 import threading
@@ -26,9 +27,7 @@ _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; exit code 0, 1 when the forum does not come up, 2 for what the user can mend."""
     arguments = _read_arguments(argv)
-    stop = threading.Event()
-    for number in _ENDS:  # a second one, while everything is being ended, finds the event set already
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stop_on_signals()
     try:
         faults = parse_faults(arguments.faults)
         _hasten_start()
@@ -46,6 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InvalidFaults, PortTaken, EngineUnavailable, NoAddresses) as error:
         print(f"sandbox: {error}", file=sys.stderr, flush=True)
         return 2
+
+
+def _stop_on_signals() -> threading.Event:
+    """An event that is set by the first signal to end; further ones, while everything is being ended, do nothing."""
+    stop = threading.Event()
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def wait_for_signal() -> None:
+        signals.get()
+        stop.set()
+
+    # Not set by the signal handler: it interrupts the main thread anywhere, also where that holds the event's own lock.
+    threading.Thread(target=wait_for_signal, name="signals", daemon=True).start()
+    for number in _ENDS:
+        signal.signal(number, lambda received, _: signals.put(received))
+    return stop
 
 
 def _hasten_start() -> None:
