@@ -2,6 +2,7 @@
 
 import socketserver
 import sys
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -9,6 +10,8 @@ from typing import Any, Final
 __all__ = ["Connection", "LoopbackServer"]
 
 _PIECE: Final = 1 << 16
+_POLL: Final = 0.05
+"""Seconds between two looks at whether to stop."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
@@ -20,6 +23,20 @@ class LoopbackServer(ThreadingHTTPServer):
     def __init__(self, connection: type["Connection"]) -> None:
         super().__init__(("127.0.0.1", 0), connection)
         self.host = f"127.0.0.1:{self.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(_POLL,), name=connection.__module__, daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering. Safe to repeat."""
+        if self._thread.is_alive():
+            self.shutdown()
+            self._thread.join()
+        self.server_close()
 
     def server_bind(self) -> None:
         """Bind without the base class's reverse look-up of the host name, which can take seconds."""

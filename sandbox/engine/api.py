@@ -8,7 +8,6 @@ import base64
 import json
 import re
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox.connection import Connection, LoopbackServer
 from sandbox.engine.build import Build, BuildRequest
-from sandbox.engine.context import unpack_context
+from sandbox.engine.context import InvalidContext, unpack_context
 from sandbox.engine.dockerfile import BuildRefused
 from sandbox.engine.image import ARCHITECTURE, Image
 from sandbox.engine.images import Images
@@ -30,7 +29,7 @@ __all__ = ["EngineApi"]
 
 _API: Final = "1.41"
 _WHAT: Final = "this is the embedded engine of the sandbox, which builds, tags and pushes images; it has no"
-_PROBLEMS: Final = (BuildRefused, RegistryRefused)
+_PROBLEMS: Final = (BuildRefused, InvalidContext, RegistryRefused)
 
 
 class NotFound(Exception):
@@ -53,18 +52,6 @@ class EngineApi(LoopbackServer):
     ) -> None:
         super().__init__(_Connection)
         self.store, self.images, self.transfer, self.containers = store, images, transfer, containers
-        self._thread = threading.Thread(target=self.serve_forever, name="engine-api", daemon=True)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop answering. Safe to repeat."""
-        if self._thread.is_alive():
-            self.shutdown()
-            self._thread.join()
-        self.server_close()
 
 
 class _Connection(Connection):
@@ -73,7 +60,8 @@ class _Connection(Connection):
     def serve(self) -> None:
         url = urlsplit(self.path)
         path = re.sub(r"^/v\d+\.\d+(?=/)", "", unquote(url.path))
-        self._query = dict(parse_qsl(url.query))
+        # docker-py sends the name of a Dockerfile from elsewhere and then its content under one name: the first counts.
+        self._query = dict(reversed(parse_qsl(url.query)))
         for method, pattern, answer in _ROUTES:
             found = re.fullmatch(pattern, path)
             if found and self.command == method:
@@ -114,19 +102,19 @@ class _Connection(Connection):
             with archive.open("wb") as file:
                 for piece in self.body():
                     file.write(piece)
-            context.mkdir()
-            with archive.open("rb") as file:
-                unpack_context(file, context)
-            request = BuildRequest(
-                context=context,
-                dockerfile=self._query.get("dockerfile") or "Dockerfile",
-                arguments=json.loads(self._query.get("buildargs") or "{}"),
-                labels=json.loads(self._query.get("labels") or "{}"),
-                platform=self._query.get("platform", ""),
-            )
-            self._stream(self._build(Build(self.server.store, request)))
+            self._stream(self._build(archive, context))
 
-    def _build(self, build: Build) -> Iterator[dict[str, Any]]:
+    def _build(self, archive: Path, context: Path) -> Iterator[dict[str, Any]]:
+        with archive.open("rb") as file:
+            unpack_context(file, context)
+        request = BuildRequest(
+            context=context,
+            dockerfile=self._query.get("dockerfile") or "Dockerfile",
+            arguments=json.loads(self._query.get("buildargs") or "{}"),
+            labels=json.loads(self._query.get("labels") or "{}"),
+            platform=self._query.get("platform", ""),
+        )
+        build = Build(self.server.store, request)
         for line in build.run():
             yield {"stream": line + "\n"}
         if build.image is None:

@@ -9,18 +9,31 @@ from typing import BinaryIO
 
 from sandbox.engine.layer import Entry
 
-__all__ = ["NotInContext", "copied", "folders", "unpack_context"]
+__all__ = ["InvalidContext", "NotInContext", "copied", "folders", "unpack_context"]
 
 
 class NotInContext(ValueError):
     """Raised when a COPY finds nothing."""
 
 
+class InvalidContext(Exception):
+    """Raised when what a client sent is no build context."""
+
+
 def unpack_context(stream: BinaryIO, root: Path) -> None:
-    """Unpack the tar, compressed or not, that a client sent."""
-    with tarfile.open(fileobj=stream, mode="r|*") as tar:
-        # The filter keeps what a tar may do inside of the folder, and lets its symbolic links be.
-        tar.extractall(root, filter="tar")
+    """
+    Unpack the tar, compressed or not, that a client sent.
+
+    Raises:
+        InvalidContext: It is not a tar, or one that writes outside of its folder.
+    """
+    root.mkdir()
+    try:
+        with tarfile.open(fileobj=stream, mode="r|*") as tar:
+            # The filter keeps what a tar may do inside of the folder, and lets its symbolic links be.
+            tar.extractall(root, filter="tar")
+    except tarfile.TarError as error:
+        raise InvalidContext(f"build context: {error}; send a tar of the folder to build") from None
 
 
 def copied(root: Path, sources: list[str], target: str, mode: int | None) -> list[Entry]:

@@ -63,6 +63,8 @@ class Transfer:
         """
         yield {"status": f"The push refers to repository [{reference.name}]"}
         with _connected(reference, login) as registry:
+            # Whether the login is good is asked here, where a refusal has words; those to HEAD have none.
+            registry.ask("GET", "/v2/", expect=(200,))
             for blob in image.blobs:
                 status = self._push_blob(registry, reference, blob["digest"])
                 yield {"status": status, "progressDetail": {}, "id": blob["digest"][7:19]}
@@ -173,7 +175,7 @@ class _Registry:
         with self._connection.getresponse() as response:
             content = response.read()
             if response.status not in expect:
-                raise _refusal(response.status, content)
+                raise self._refusal(response.status, content)
             return response.status, response.headers, content
 
     def fetch(self, path: str, file: Path) -> str:
@@ -182,24 +184,23 @@ class _Registry:
         digest = hashlib.sha256()
         with self._connection.getresponse() as response, file.open("wb") as target:
             if response.status != 200:
-                raise _refusal(response.status, response.read())
+                raise self._refusal(response.status, response.read())
             while piece := response.read(_PIECE):
                 digest.update(piece)
                 target.write(piece)
         return "sha256:" + digest.hexdigest()
 
+    def _refusal(self, status: int, body: bytes) -> RegistryRefused:
+        """The registry's first error as Docker words it: `tag invalid: The image tag …`."""
+        if status == 401 and not self._login:
+            return RegistryRefused("no basic auth credentials", status)
+        try:
+            error = json.loads(body)["errors"][0]
+            code = error["code"].lower().replace("_", " ")
+            return RegistryRefused(f"{code}: {error['message']}", status)
+        except (ValueError, LookupError, TypeError):
+            return RegistryRefused(f"received unexpected HTTP status: {status}", status)
+
 
 def _base64(username: str, password: str) -> str:
     return base64.b64encode(f"{username}:{password}".encode()).decode()
-
-
-def _refusal(status: int, body: bytes) -> RegistryRefused:
-    """The registry's first error as Docker words it: `tag invalid: The image tag …`."""
-    if status == 401:
-        return RegistryRefused("no basic auth credentials", status)
-    try:
-        error = json.loads(body)["errors"][0]
-        code = error["code"].lower().replace("_", " ")
-        return RegistryRefused(f"{code}: {error['message']}", status)
-    except (ValueError, LookupError, TypeError):
-        return RegistryRefused(f"received unexpected HTTP status: {status}", status)

@@ -1,6 +1,5 @@
 """The registry as the sandbox sees it: an HTTP server, and the ECR calls that belong to it."""
 
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ class Registry:
         self.host = self._server.host
         self._tokens = self._server.tokens = Tokens(self.host)
         own_uris(self.host)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="registry", daemon=True)
 
     def handle(self, call: Call) -> dict[str, Any] | None:
         """Answer the ECR calls that moto answers with things that no client can use."""
@@ -47,14 +45,11 @@ class Registry:
 
     def start(self) -> None:
         """Begin to answer."""
-        self._thread.start()
+        self._server.start()
 
     def close(self) -> None:
         """Stop answering and delete every blob. Safe to repeat."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._server.close()
         self._tokens.close()
         self._blobs.close()
 

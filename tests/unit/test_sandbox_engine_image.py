@@ -1,0 +1,127 @@
+"""Names of images, what COPY takes, and what a container is started with."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.engine.base import ContainerSpec
+from sandbox.engine.base_image import stands_for_base
+from sandbox.engine.context import NotInContext, copied
+from sandbox.engine.image import Image
+from sandbox.engine.process_container import container_command, container_environment
+from sandbox.engine.reference import read_reference
+
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("127.0.0.1:5000/users:v1", ("127.0.0.1:5000", "users", "v1", "")),
+        (f"127.0.0.1:5000/team/users@{DIGEST}", ("127.0.0.1:5000", "team/users", "", DIGEST)),
+        ("localhost/users", ("localhost", "users", "latest", "")),
+        ("team/users:v1", ("", "team/users", "v1", "")),
+        ("public.ecr.aws/nginx/nginx", ("public.ecr.aws", "nginx/nginx", "latest", "")),
+    ],
+)
+def test_a_reference_is_read_into_its_parts(text, parts):
+    read = read_reference(text)
+    assert (read.host, read.path, read.tag, read.digest) == parts
+
+
+@pytest.mark.parametrize("text", ["", "Users:v1", "users:", "users@sha256:short", "a b"])
+def test_what_is_no_reference_is_not_read(text):
+    assert read_reference(text) is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "stands"),
+    [
+        ("split-sandbox/python", True),
+        ("split-sandbox/python:latest", True),
+        ("python", True),
+        ("python:3.12-slim", True),
+        ("docker.io/library/python:3", True),
+        ("public.ecr.aws/docker/library/python:3.12", True),
+        ("pythonista:1", False),
+        ("node:22", False),
+    ],
+)
+def test_python_images_are_replaced_by_the_hosts_python(reference, stands):
+    assert stands_for_base(reference) is stands
+
+
+@pytest.fixture
+def context(tmp_path):
+    for name in ("app.py", "data/a.json", "data/deep/b.json", "README.md"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("sources", "target", "names"),
+    [
+        (["app.py"], "/app/", ["app", "app/app.py"]),
+        (["app.py"], "/app/main.py", ["app", "app/main.py"]),
+        (["data"], "/srv/", ["srv", "srv/a.json", "srv/deep", "srv/deep/b.json"]),
+        (["data/"], "/srv", ["srv", "srv/a.json", "srv/deep", "srv/deep/b.json"]),
+        (["*.py", "*.md"], "/x/", ["x", "x/README.md", "x/app.py"]),
+        (["data/*.json"], "/x/", ["x", "x/a.json"]),
+        (["app.py"], "/", ["app.py"]),
+        (
+            ["."],
+            "/x/",
+            sorted(["x", "x/README.md", "x/app.py", "x/data", "x/data/a.json", "x/data/deep", "x/data/deep/b.json"]),
+        ),
+    ],
+)
+def test_copy_takes_what_docker_takes(context, sources, target, names):
+    assert sorted(entry.name for entry in copied(context, sources, target, None)) == names
+
+
+def test_several_sources_need_a_folder(context):
+    with pytest.raises(NotInContext, match="end with a /"):
+        copied(context, ["app.py", "README.md"], "/x", None)
+
+
+def test_copy_does_not_leave_the_context(context):
+    with pytest.raises(NotInContext, match="not in the build context"):
+        copied(context / "data", ["../app.py"], "/x", None)
+
+
+def test_copy_sets_the_mode_that_it_is_given(context):
+    assert copied(context, ["app.py"], "/app.py", 0o700)[-1].mode == 0o700
+
+
+def image(**settings):
+    return Image(DIGEST, DIGEST, {"config": settings}, {"layers": [], "config": {}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "spec", "command"),
+    [
+        ({"Cmd": ["a", "b"]}, {}, ["a", "b"]),
+        ({"Cmd": ["a"]}, {"command": ("c",)}, ["c"]),
+        ({"Entrypoint": ["e"], "Cmd": ["a"]}, {}, ["e", "a"]),
+        ({"Entrypoint": ["e"], "Cmd": ["a"]}, {"command": ("c",)}, ["e", "c"]),
+        ({"Entrypoint": ["e"], "Cmd": ["a"]}, {"entry_point": ("f",)}, ["f"]),
+        ({"Entrypoint": ["e"], "Cmd": ["a"]}, {"entry_point": ("f",), "command": ("c",)}, ["f", "c"]),
+        ({"Cmd": ["/usr/local/bin/python3", "x.py"]}, {}, ["python3", "x.py"]),
+        ({"Cmd": ["/bin/sh", "-c", "x"]}, {}, ["/bin/sh", "-c", "x"]),
+    ],
+)
+def test_a_command_is_put_together_as_docker_does(tmp_path, settings, spec, command):
+    assert container_command(image(**settings), ContainerSpec("app", "i", **spec), tmp_path) == command
+
+
+def test_the_task_definitions_environment_wins():
+    found = container_environment(
+        image(Env=["A=1", "B=2"]),
+        ContainerSpec("app", "i", environment={"B": "3"}),
+        Path("/r"),
+        "127.1.0.1",
+        Path("/p"),
+    )
+    assert (found["A"], found["B"]) == ("1", "3")
