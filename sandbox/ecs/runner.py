@@ -1,35 +1,30 @@
 """The life of one task, from PROVISIONING to STOPPED, in a thread of its own."""
 
-import socket
 import sys
 import threading
 import time
 import traceback
-from typing import Any, Final
+from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from sandbox.control.faults import Faults
 from sandbox.ecs.environment import read_environment
 from sandbox.ecs.failure import StartFailed
-from sandbox.ecs.logs import LogShipper, Stream
+from sandbox.ecs.life import Life, container_spec, override_of
+from sandbox.ecs.logs import LogShipper
 from sandbox.ecs.names import now
 from sandbox.ecs.store import Store
 from sandbox.ecs.targets import Targets
 from sandbox.ecs.task import RunningContainer, Task
-from sandbox.engine.base import Container, ContainerSpec, Engine, ImageUnavailable
+from sandbox.engine.base import Engine, ImageUnavailable
 
 __all__ = ["Runner"]
 
 _AT_ONCE: Final = 4
 """Tasks that pull and start at a time: the machine is small, and a start is what costs."""
 _POLL: Final = 0.2
-_CRASH_AFTER: Final = 0.4
-_LISTENS_WITHIN: Final = 2.0
-_LISTEN_POLL: Final = 0.05
 _CLOSE: Final = 3.0
-_DEFAULT_STOP_TIMEOUT: Final = 30
-_DEFAULT_MEMORY: Final = 512
 
 
 class Runner:
@@ -68,7 +63,7 @@ class Runner:
         thread.start()
 
     def _run(self, task: Task) -> None:
-        life = _Life(task)
+        life = Life(task, crashes=task.service in self._faults.plan.crash)
         try:
             self._bring_up(life)
             self._watch(life)
@@ -81,22 +76,20 @@ class Runner:
         try:
             if not self._closing.is_set():
                 self._wind_up(life)
-        except BotoCoreError:
+        except Exception:  # noqa: BLE001 - the task is over all the same; a service must not wait for it for ever
             if not self._closing.is_set():
-                raise
+                traceback.print_exc(file=sys.stderr)
         finally:
-            with self._store.lock:
-                self._threads.discard(threading.current_thread())
-            self._store.wake()
+            self._finish(life)
 
     def _fail(self, task: Task, reason: str) -> None:
         with self._store.lock:
             task.request_stop(reason, "TaskFailedToStart", failed=True)
 
-    def _bring_up(self, life: "_Life") -> None:
+    def _bring_up(self, life: Life) -> None:
         task = life.task
         environments = [
-            read_environment(self._endpoint_url, one.definition, _override(task, one.name)) for one in task.containers
+            read_environment(self._endpoint_url, one.definition, override_of(task, one.name)) for one in task.containers
         ]
         life.streams = [self._logs.open(one.definition, task.id) for one in task.containers]
         self._set_status(task, "PENDING")
@@ -109,10 +102,10 @@ class Runner:
                     self._start_container(life, index, one, environments[index])
         if not self._goes_on(task):
             return
-        if task.load_balancers:
+        if task.load_balancers and not life.crashes:
             self._set_status(task, "ACTIVATING")
-            self._wait_until_it_listens(life)
-            self._register(task)
+            life.wait_until_it_listens()
+            self._register(life)
         with self._store.lock:
             task.times |= {"startedAt": now(), "connectivityAt": now()}
         self._set_status(task, "RUNNING")
@@ -130,30 +123,17 @@ class Runner:
         with self._store.lock:
             task.times["pullStoppedAt"] = now()
 
-    def _start_container(self, life: "_Life", index: int, container: RunningContainer, env: dict[str, str]) -> None:
+    def _start_container(self, life: Life, index: int, container: RunningContainer, env: dict[str, str]) -> None:
         task, stream = life.task, life.streams[index]
-        spec = _spec(task, container, env, crashes=self._crashes(task))
-        running = self._engine.start(spec, stream.write if stream else _ignore)
+        running = self._engine.start(container_spec(task, container, env), stream.write if stream else _ignore)
         life.running.append(running)
         with self._store.lock:
             container.status = "RUNNING"
             if task.address is None or container.name in {one.get("containerName") for one in task.load_balancers}:
                 task.address = running.address
 
-    def _wait_until_it_listens(self, life: "_Life") -> None:
-        """
-        Give the program a moment to open its ports.
-
-        The target's first health check comes with its registration here; on AWS it comes later. Without this, nearly
-        every task would fail it and be unused for one more interval.
-        """
-        until = time.monotonic() + _LISTENS_WITHIN
-        for _, address, port in life.task.targets():
-            while time.monotonic() < until and life.runs() and not _listens(address, port):
-                if life.task.stopping.wait(_LISTEN_POLL):
-                    return
-
-    def _register(self, task: Task) -> None:
+    def _register(self, life: Life) -> None:
+        task = life.task
         for target in task.targets():
             try:
                 self._targets.register(target)
@@ -161,25 +141,26 @@ class Runner:
                 told = error.response["Error"]["Message"]
                 self._say(task, f"failed to register targets in (target-group {target[0]}) with (error {told})")
             else:
+                life.registered.append(target)
                 self._say(task, f"registered 1 targets in (target-group {target[0]})")
 
-    def _watch(self, life: "_Life") -> None:
+    def _watch(self, life: Life) -> None:
         """Wait until the task has to stop, or an essential container ends by itself."""
-        task, crash_at = life.task, time.monotonic() + _CRASH_AFTER
+        task = life.task
         while not task.stopping.wait(_POLL):
-            if self._crashes(task) and time.monotonic() >= crash_at:
+            if life.crashes:
                 life.crash()
             if not life.runs():
                 with self._store.lock:
                     task.request_stop("Essential container in task exited", "EssentialContainerExited", failed=True)
 
-    def _wind_up(self, life: "_Life") -> None:
+    def _wind_up(self, life: Life) -> None:
         """Take the task out of traffic first, so that no request meets a container that is on its way out."""
         task = life.task
         if "startedAt" in task.times:
             self._set_status(task, "DEACTIVATING")
-        if task.status == "DEACTIVATING" and task.load_balancers:
-            self._drain(task)
+        if life.registered:
+            self._drain(life)
         if task.status == "DEACTIVATING" and not task.failed:
             self._say(task, f"has stopped 1 running tasks: (task {task.id}).")
         self._set_status(task, "STOPPING")
@@ -190,19 +171,21 @@ class Runner:
         self._set_status(task, "DEPROVISIONING")
         for stream in filter(None, life.streams):
             self._logs.flush(stream)
-        self._finish(life)
 
-    def _drain(self, task: Task) -> None:
+    def _drain(self, life: Life) -> None:
+        task = life.task
         self._say(task, "has begun draining connections on 1 tasks.")
-        for target in task.targets():
+        for target in life.registered:
             self._targets.deregister(target)
             self._say(task, f"deregistered 1 targets in (target-group {target[0]})")
-        if task.stop_code == "EssentialContainerExited":
-            return
-        for target in task.targets():
+        if not life.runs():
+            return  # nobody is left who could finish a request
+        for target in life.registered:
             self._targets.wait_until_drained(target, self._closing)
 
-    def _finish(self, life: "_Life") -> None:
+    def _finish(self, life: Life) -> None:
+        if self._closing.is_set():
+            return
         with self._store.lock:
             for index, container in enumerate(life.task.containers):
                 container.status = "STOPPED"
@@ -211,10 +194,8 @@ class Runner:
                 elif life.task.stop_code == "TaskFailedToStart":
                     container.reason = life.task.stopped_reason
             life.task.times["stoppedAt"] = now()
+            self._threads.discard(threading.current_thread())
         self._set_status(life.task, "STOPPED")
-
-    def _crashes(self, task: Task) -> bool:
-        return task.service in self._faults.plan.crash and not task.was_healthy
 
     def _goes_on(self, task: Task) -> bool:
         return task.live and not self._closing.is_set()
@@ -231,66 +212,5 @@ class Runner:
                 owner.say(message)
 
 
-class _Life:
-    """What belongs to a task while it runs, and to its thread alone."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.streams: list[Stream | None] = []
-        self.running: list[Container] = []
-        self._crashed = False
-
-    def runs(self) -> bool:
-        """Whether every essential container runs, and at least one container."""
-        ended = [running.exit_code() is not None for running in self.running]
-        essential = [end for end, one in zip(ended, self.task.containers, strict=True) if one.essential]
-        return not (all(ended) or any(essential))
-
-    def crash(self) -> None:
-        """The fault `crash`: every container ends, as if by itself with exit code 1."""
-        self._crashed = True
-        for stream in filter(None, self.streams):
-            stream.write(f"sandbox: ended with exit code 1 by the fault crash={self.task.service}")
-        for running in self.running:
-            running.stop()
-
-    def exit_code(self, index: int) -> int | None:
-        """The exit code that AWS shows for a container."""
-        return 1 if self._crashed else self.running[index].exit_code()
-
-
-def _listens(address: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(_LISTEN_POLL)
-        return probe.connect_ex((address, port)) == 0
-
-
 def _ignore(line: str) -> None:
     """Drop a line: the container has no log driver."""
-
-
-def _override(task: Task, container: str) -> dict[str, Any]:
-    overrides = task.overrides.get("containerOverrides", [])
-    return next((one for one in overrides if one.get("name") == container), {})
-
-
-def _spec(task: Task, container: RunningContainer, environment: dict[str, str], *, crashes: bool) -> ContainerSpec:
-    definition, override = container.definition, _override(task, container.name)
-    family, _, revision = task.definition["taskDefinitionArn"].rpartition("/")[2].partition(":")
-    memory = definition.get("memory") or definition.get("memoryReservation") or task.definition.get("memory")
-    return ContainerSpec(
-        name=f"ecs-{family}-{revision}-{container.name}-{task.id[:12]}",
-        image=definition["image"],
-        environment=environment,
-        command=tuple(override.get("command") or definition.get("command") or ()),
-        entry_point=tuple(definition.get("entryPoint") or ()),
-        memory=int(memory or _DEFAULT_MEMORY),
-        labels={
-            "com.amazonaws.ecs.cluster": task.cluster,
-            "com.amazonaws.ecs.container-name": container.name,
-            "com.amazonaws.ecs.task-arn": task.arn,
-            "com.amazonaws.ecs.task-definition-family": family,
-            "com.amazonaws.ecs.task-definition-version": revision,
-        },
-        stop_timeout=1 if crashes else float(definition.get("stopTimeout") or _DEFAULT_STOP_TIMEOUT),
-    )

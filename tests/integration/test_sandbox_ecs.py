@@ -195,9 +195,8 @@ def test_the_name_of_an_inactive_service_can_be_used_again(cluster):
     name = cluster.service()
     cluster.ecs.delete_service(cluster="forum", service=name, force=True)
     cluster.wait_until(lambda: cluster.read(name)["status"] == "INACTIVE")
-    again = cluster.service(serviceName=name)
+    cluster.service(serviceName=name)
     cluster.wait_stable(name)
-    del again
     assert cluster.read(name)["status"] == "ACTIVE"
 
 

@@ -190,3 +190,10 @@ def test_the_fault_crash_ends_a_services_tasks_as_if_by_themselves(cluster):
     task = cluster.stopped(name)[0]
     seen = task["stopCode"], task["stoppedReason"], task["containers"][0]["exitCode"]
     assert seen == ("EssentialContainerExited", "Essential container in task exited", 1)
+
+
+def test_the_fault_crash_trips_the_breaker_of_a_service_behind_a_load_balancer(cluster):
+    name = cluster.name("service")
+    cluster.faults.plan.crash |= {name}
+    cluster.service(group=cluster.group(), serviceName=name, deploymentConfiguration=BREAKER)
+    assert wait_failed(cluster, name)["failedTasks"] == 3
