@@ -76,7 +76,7 @@ def _stage_rows(moments: Sequence[Moment]) -> list[Row]:
 def _print_table(console: Console, title: str, rows: Sequence[Row]) -> None:
     if not rows:
         return
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
     for heading in rows[0]:
         justify, unbroken = ("right", True) if heading in _NUMBERS else ("left", heading != "what")
         table.add_column(heading, justify=justify, no_wrap=unbroken, header_style="dim", overflow="fold")  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     if outcome.status == "planned":
         steps.append("Run the same command without --plan to carry it out.")
     if outcome.traffic and outcome.traffic.failed:
-        steps.append("Failed requests stand in the client's record with time, path and reason.")
+        steps.append("The HTML report lists the failed requests, with time, path and reason.")
     if outcome.status in ("completed", "failed", "unchanged") and outcome.services:
         if outcome.alb_url:
             steps.append(f"The listener answers at {outcome.alb_url}")
