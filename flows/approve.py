@@ -5,8 +5,8 @@ import os
 import sys
 from typing import Final, Literal
 
-from prefect import pause_flow_run
 from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import apause_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
@@ -26,14 +26,14 @@ class Approval(RunInput):
     comment: str = Field(default="", description="why, for the log")
 
 
-async def ask_person(question: str, evidence: str, timeout: float, *, yes: bool) -> bool:
+async def ask_person(question: str, evidence: str, patience: float, *, yes: bool) -> bool:
     """
     Whether a person agrees.
 
     Args:
         question: What is asked, e.g. `Drain the monolith?`
         evidence: Markdown that the decision can rest on.
-        timeout: Seconds to wait; no answer is a no.
+        patience: Seconds to wait; no answer is a no.
         yes: Whether the answer was given beforehand.
     """
     if yes:
@@ -42,11 +42,11 @@ async def ask_person(question: str, evidence: str, timeout: float, *, yes: bool)
     if not os.environ.get("PREFECT_API_URL"):
         return await _ask_terminal(question, evidence)
     form = Approval.with_initial_data(description=f"## {question}\n\n{evidence}", decision="refuse")
-    tell("note", None, f"{question} waiting for an answer in the Prefect UI, at most {timeout:g} s")
+    tell("note", None, f"{question} waiting for an answer in the Prefect UI, at most {patience:g} s")
     try:
-        answer = await pause_flow_run(wait_for_input=form, timeout=int(timeout), poll_interval=2)
+        answer = await apause_flow_run(wait_for_input=form, timeout=int(patience), poll_interval=2)
     except FlowPauseTimeout:
-        tell("note", None, f"{question} nobody answered within {timeout:g} s")
+        tell("note", None, f"{question} nobody answered within {patience:g} s")
         return False
     tell("note", None, f"{question} {answer.decision}{f': {answer.comment}' if answer.comment else ''}")
     return answer.decision == "approve"

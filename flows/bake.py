@@ -4,10 +4,12 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+import aiohttp
 
 from config.split import SplitConfig
 from config.traffic import Gates, Step
@@ -18,7 +20,7 @@ from tasks.metrics import TargetGroupRef, Window, read_window
 from tasks.surroundings import Surroundings
 from tasks.wait import poll
 
-__all__ = ["Probes", "bake", "probing"]
+__all__ = ["Probes", "bake", "probing", "synthesizing"]
 
 _EVERY: Final = 0.5
 _PROBES_PER_SECOND: Final = 10
@@ -31,45 +33,50 @@ class Probes:
 
     preview: list[Answer] = field(default_factory=list)
     control: list[Answer] = field(default_factory=list)
-    user: list[Answer] = field(default_factory=list)
-
-    def start_over(self) -> None:
-        """Forget what was seen before the bake began."""
-        for answers in (self.preview, self.control, self.user):
-            answers.clear()
 
 
 @asynccontextmanager
-async def probing(lane: Lane, probes: Probes, gates: Gates) -> AsyncIterator[None]:
+async def probing(lane: Lane, probes: Probes) -> AsyncIterator[None]:
     """Ask service and monolith the same things side by side, gently, while the block runs."""
-    if gates.source == "cloudwatch" and gates.too_little_traffic != "synthesize":
+    async with _every(
+        1 / _PROBES_PER_SECOND, lane.probe_paths, lambda session, path: _probe(session, lane, probes, path)
+    ):
         yield
-        return
-    running = [asyncio.create_task(_probe(lane, probes, gates))]
+
+
+async def _probe(session: aiohttp.ClientSession, lane: Lane, probes: Probes, path: str) -> None:
+    service, monolith = await asyncio.gather(fetch(session, lane.preview, path), fetch(session, lane.control, path))
+    probes.preview.append(service)
+    probes.control.append(monolith)
+
+
+@asynccontextmanager
+async def synthesizing(lane: Lane) -> AsyncIterator[None]:
+    """Make the traffic that users do not, with safe GETs on the public paths, while the block runs."""
+    async with _every(
+        1 / _SYNTHETIC_PER_SECOND, lane.probe_paths, lambda session, path: fetch(session, lane.user, path)
+    ):
+        yield
+
+
+@asynccontextmanager
+async def _every(
+    interval: float, paths: Sequence[str], ask: Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, object]]
+) -> AsyncIterator[None]:
+    """Ask for one path after the other at a steady rate, however long the answers take."""
+
+    async def keep_asking() -> None:
+        async with open_session() as session, asyncio.TaskGroup() as asking:
+            for path in itertools.cycle(paths):
+                asking.create_task(ask(session, path))
+                await asyncio.sleep(interval)
+
+    running = asyncio.create_task(keep_asking())
     try:
         yield
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _probe(lane: Lane, probes: Probes, gates: Gates) -> None:
-    synthesize = gates.too_little_traffic == "synthesize"
-    paths = itertools.cycle(lane.probe_paths)
-    async with open_session() as session:
-        while lane.probe_paths:
-            path = next(paths)
-            if gates.source != "cloudwatch":
-                service, monolith = await asyncio.gather(
-                    fetch(session, lane.preview, path), fetch(session, lane.control, path)
-                )
-                probes.preview.append(service)
-                probes.control.append(monolith)
-            if synthesize:
-                batch = [fetch(session, lane.user, path) for _ in range(_SYNTHETIC_PER_SECOND // _PROBES_PER_SECOND)]
-                probes.user += await asyncio.gather(*batch)
-            await asyncio.sleep(1 / _PROBES_PER_SECOND)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def bake(

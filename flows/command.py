@@ -5,27 +5,33 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
 import botocore.exceptions
 
 from config.errors import BadInput, SplitterError
-from config.load import load_config
-from config.split import SplitConfig
 from flows.outcome import Journal, Outcome
 from flows.watch import JOURNAL
 from tasks.aws_task import transient_reason
 
-__all__ = ["CHANGES_PLANNED", "DONE", "FAILED", "REFUSED", "Arguments", "common_parser", "exit_code", "run_command"]
+__all__ = [
+    "CHANGES_PLANNED",
+    "DONE",
+    "FAILED",
+    "REFUSED",
+    "common_parser",
+    "exit_code",
+    "print_json",
+    "run_command",
+    "say",
+]
 
 DONE: Final = 0
 FAILED: Final = 1
 REFUSED: Final = 2
 CHANGES_PLANNED: Final = 3
-
-Arguments = argparse.Namespace
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,20 +48,14 @@ def common_parser(program: str, description: str, *, config_required: bool) -> a
     """The arguments that every command has: CONFIG and `--json`."""
     parser = _Parser(prog=f"python -m flows.{program}", description=description)
     parser.add_argument(
-        "config", metavar="CONFIG", type=Path, nargs=None if config_required else "?", help="the split.yaml to work from"
+        "config",
+        metavar="CONFIG",
+        type=Path,
+        nargs=None if config_required else "?",
+        help="the split.yaml to work from",
     )
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     return parser
-
-
-def read_config(path: Path) -> SplitConfig:
-    """
-    Load the config of a command line.
-
-    Raises:
-        InvalidConfig: It cannot be read, or is not valid.
-    """
-    return load_config(path)
 
 
 def exit_code(error: BaseException | None) -> int:
@@ -70,7 +70,7 @@ def print_json(outcome: Outcome, **more: Any) -> None:
     print(json.dumps(outcome.model_dump(mode="json") | more, default=str), flush=True)
 
 
-def run_command(work: Callable[[Journal], Awaitable[Outcome]], journal: Journal) -> tuple[Outcome, BaseException | None]:
+def run_command(work: Callable[[], Awaitable[Outcome]], journal: Journal) -> tuple[Outcome, BaseException | None]:
     """
     Run a command to its end, also when it is interrupted.
 
@@ -81,19 +81,19 @@ def run_command(work: Callable[[Journal], Awaitable[Outcome]], journal: Journal)
     """
     JOURNAL.set(journal)
     try:
-        return asyncio.run(_interruptible(work, journal)), None
+        return asyncio.run(_interruptible(work)), None
     except asyncio.CancelledError as error:
-        return _outcome(journal, "interrupted; run the same command again to go on"), error
+        return _outcome(journal, "interrupted; run the same command again to go on", error), error
     except (SplitterError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         return _outcome(journal, _words(error), error), error
 
 
-async def _interruptible(work: Callable[[Journal], Awaitable[Outcome]], journal: Journal) -> Outcome:
+async def _interruptible(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     loop, current = asyncio.get_running_loop(), asyncio.current_task()
     if current is not None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, current.cancel)
-    return await work(journal)
+    return await work()
 
 
 def _words(error: BaseException) -> str:
@@ -106,7 +106,7 @@ def _words(error: BaseException) -> str:
     return f"AWS: {text}; {remedy}"
 
 
-def _outcome(journal: Journal, words: str, error: BaseException | None = None) -> Outcome:
+def _outcome(journal: Journal, words: str, error: BaseException) -> Outcome:
     """What is known of a run that was ended early."""
     known = journal.outcome or Outcome(status="failed")
     status = "refused" if isinstance(error, BadInput) else "failed"
@@ -116,8 +116,3 @@ def _outcome(journal: Journal, words: str, error: BaseException | None = None) -
 def say(text: str) -> None:
     """A line for a person, on stderr."""
     print(text, file=sys.stderr, flush=True)
-
-
-def confirm_names(names: Sequence[str] | None) -> tuple[str, ...]:
-    """What `--only` or `--adopt` was given, each name once."""
-    return tuple(dict.fromkeys(names or ()))

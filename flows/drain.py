@@ -105,8 +105,8 @@ async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
         if time.time() > patience:
             lines = await _last_lines(config, around.monolith)
             raise DrainRefused(
-                f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} s, though no rule of the "
-                f"listener sends any to it; look for whoever calls its tasks directly{lines}"
+                f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} s, though no rule "
+                f"sends any to it; look for whoever calls it past the load balancer's rules{lines}"
             )
     left = await poll(read_receivers, config.aws, around.monolith.target_group_arn)
     if left:

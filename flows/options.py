@@ -1,8 +1,10 @@
 """What of a split a run is about."""
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["SplitOptions"]
+__all__ = ["ALL_OF_IT", "SplitOptions"]
 
 
 class SplitOptions(BaseModel):
@@ -20,3 +22,7 @@ class SplitOptions(BaseModel):
     """Services that may take over resources of their names that this split did not make."""
     plan_only: bool = False
     """Only say what would happen."""
+
+
+ALL_OF_IT: Final = SplitOptions()
+"""Every service, and the drain where the config allows it."""

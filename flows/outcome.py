@@ -103,6 +103,10 @@ class Journal:
         self.moments: list[Moment] = []
         self.outcome: Outcome | None = None
         """What the run came to, also where its flow then raises."""
+        self.plan: list[dict[str, str]] = []
+        """The rows of the plan."""
+        self.flow_run_id: str | None = None
+        """The run's own flow run."""
         self._listener = listener
 
     def add(self, kind: Any, service: str | None, text: str, **details: Any) -> Moment:

@@ -43,8 +43,8 @@ def _find_drained(config: SplitConfig, around: Surroundings, plan: Plan) -> list
     if around.monolith.desired_count > 0:
         return []
     return [
-        f"services.{item.service}: is not carved out yet, and {config.monolith.service} is drained, so nothing would serve "
-        f"its paths meanwhile; bring the monolith back with `python -m flows.rollback` first"
+        f"services.{item.service}: is not carved out yet, and {config.monolith.service} is drained, so nothing would "
+        f"serve its paths meanwhile; bring the monolith back with `python -m flows.rollback` first"
         for item in plan.services
         if item.steps
     ]

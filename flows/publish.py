@@ -50,6 +50,9 @@ def _short(value: Any) -> str:
 async def publish_plan(config: SplitConfig, plan: Plan) -> None:
     """Write the plan as a table artifact."""
     rows = plan_rows(plan, config.monolith.service)
+    journal = JOURNAL.get()
+    if journal:
+        journal.plan = rows
     await acreate_table_artifact(table=rows, key=f"{config.name}-plan", description=f"Plan of split {config.name}")
 
 

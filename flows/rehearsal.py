@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
+from flows.report.answers import AnswerLog
 
 __all__ = ["Sandbox", "client_paths", "running_client", "running_sandbox"]
 
@@ -41,7 +42,7 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def _start(*arguments: str, stderr: int | None = None) -> asyncio.subprocess.Process:
+async def _start(*arguments: str, outlive: bool = False) -> asyncio.subprocess.Process:
     """
     Start one of our programs in a session of its own.
 
@@ -55,9 +56,8 @@ async def _start(*arguments: str, stderr: int | None = None) -> asyncio.subproce
         cwd=_ROOT,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=stderr,
         start_new_session=True,
-        preexec_fn=_end_with_parent,
+        preexec_fn=None if outlive else _end_with_parent,
     )
 
 
@@ -87,7 +87,7 @@ async def running_sandbox(engine: str, *, keep: bool = False) -> AsyncIterator[S
         PreflightFailed: It cannot start here, e.g. because the engine asked for is not there.
         StepFailed: It ended by itself.
     """
-    process = await _start("sandbox", "--engine", engine)
+    process = await _start("sandbox", "--engine", engine, outlive=keep)
     try:
         assert process.stdout is not None  # noqa: S101 - it was asked for
         line = await asyncio.wait_for(process.stdout.readline(), _START_PATIENCE)
@@ -130,7 +130,8 @@ async def running_client(url: str, paths: list[str], rate: float, record: Path, 
         "flows.client", "--url", url, "--rate", str(rate), "--output", str(record), "--backend-header", header, *chosen
     )
     try:
-        while not record.exists() or record.stat().st_size == 0:
+        log = AnswerLog(record)
+        while not log.poll():
             if process.returncode is not None:
                 raise StepFailed(f"the live client ended with exit code {process.returncode}; its message stands above")
             await asyncio.sleep(0.05)

@@ -121,6 +121,10 @@ class Screen:
         if self._live is None:
             self._show_traffic_now_and_then()
 
+    def line(self, text: str, style: str = "dim") -> None:
+        """Show a line of the log above the table."""
+        self._console.print(Text(f"{clock(time.time())} {text}", style=style), soft_wrap=True, highlight=False)
+
     def summary(
         self, outcome: Outcome, moments: Sequence[Moment], report_path: Path | None = None, engine: str | None = None
     ) -> None:

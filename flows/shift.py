@@ -1,12 +1,13 @@
 """Moves one service's traffic in weighted steps, and returns it to the monolith when a gate fails."""
 
 import asyncio
+import contextlib
 import time
 
 from config.errors import GateFailed
 from config.split import SplitConfig
 from config.traffic import Gates, Step
-from flows.bake import Probes, bake, probing
+from flows.bake import Probes, bake, probing, synthesizing
 from flows.converge import Observed, converge
 from flows.lane import Lane
 from flows.watch import tell
@@ -81,9 +82,12 @@ async def _take_step(
     await _set_weight(config, around, lane, step.weight)
     tell("weight", name, f"weight {step.weight} %", weight=step.weight)
     probes = Probes()
-    async with probing(lane, probes, gates):
+    async with contextlib.AsyncExitStack() as stack:
+        if gates.too_little_traffic == "synthesize":
+            await stack.enter_async_context(synthesizing(lane))
         observed = await converge(config, around, lane, gates, step, previous)
-        probes.start_over()
+        if gates.source != "cloudwatch":
+            await stack.enter_async_context(probing(lane, probes))
         judgements = await bake(config, around, lane, gates, step, probes)
     verdict = worst(judgements)
     for judgement in judgements:

@@ -7,6 +7,7 @@ Splits a monolith: preflight, plan, one subflow per service, drain, report.
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -14,14 +15,14 @@ from prefect.runtime import flow_run
 from config.errors import ResourceConflict, SplitterError, StepFailed
 from config.split import SplitConfig
 from flows.drain import drain_monolith
-from flows.options import SplitOptions
+from flows.options import ALL_OF_IT, SplitOptions
 from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.plan import Plan, ServicePlan, observe, plan_split
 from flows.preflight import preflight
 from flows.publish import evidence_markdown, publish_outcome, publish_plan
 from flows.service import settle_service
 from flows.split_command import run_split_command
-from flows.watch import tell, told_outcome
+from flows.watch import tell, told_outcome, told_start
 from tasks.image import engine_name
 from tasks.lock import hold_listener
 from tasks.surroundings import Surroundings, read_monolith, read_surroundings
@@ -29,9 +30,11 @@ from tasks.wait import poll
 
 __all__ = ["main", "split"]
 
+_APART: Final = 0.3
+
 
 @flow(name="split", flow_run_name="split {config.monolith.service}", retries=0, persist_result=False)
-async def split(config: SplitConfig, options: SplitOptions = SplitOptions()) -> Outcome:
+async def split(config: SplitConfig, options: SplitOptions = ALL_OF_IT) -> Outcome:
     """
     Move every service in `config` out of the monolith, then drain it.
 
@@ -43,6 +46,7 @@ async def split(config: SplitConfig, options: SplitOptions = SplitOptions()) -> 
         BadInput: Nothing was changed.
         StepFailed: At least one service failed, or the monolith came back; the monolith serves what was not moved.
     """
+    told_start()
     around = await read_surroundings(config)
     plan = await _plan(config, around, options)
     await preflight(config, around, plan, options.only)
@@ -81,12 +85,14 @@ async def _settle_all(
     """Every service that is not settled yet, side by side; one that fails leaves the others alone."""
     places = asyncio.Semaphore(config.max_parallel)
 
-    async def settle(name: str) -> ServiceOutcome:
+    async def settle(name: str, position: int) -> ServiceOutcome:
+        # Subflow runs that begin in one moment lock a SQLite server, whose clients then pause for seconds.
+        await asyncio.sleep(position * _APART)
         async with places:
             return await settle_service(config, name, around, list(options.adopt))
 
     names = [item.service for item in plan.services if not item.settled]
-    running = [asyncio.create_task(settle(name)) for name in names]
+    running = [asyncio.create_task(settle(name, position)) for position, name in enumerate(names)]
     try:
         done = await asyncio.gather(*running, return_exceptions=True)
     except asyncio.CancelledError:

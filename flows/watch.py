@@ -1,5 +1,6 @@
 """Tells what happens in a run to all who watch: the log, the journal of a command line, Prefect's events."""
 
+import logging
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -9,10 +10,14 @@ from prefect.runtime import flow_run
 from flows.outcome import Journal, Moment, Outcome
 from tasks.aws_task import log
 
-__all__ = ["JOURNAL", "tell", "told_outcome"]
+__all__ = ["JOURNAL", "TOLD", "tell", "told_outcome", "told_start"]
 
 JOURNAL: Final[ContextVar[Journal | None]] = ContextVar("journal", default=None)
 """The journal of the command line that runs the flow; None when a worker does."""
+
+
+TOLD: Final = "told"
+"""Attribute of log records that the journal has as well."""
 
 
 def tell(kind: str, service: str | None, text: str, **details: Any) -> Moment:
@@ -26,8 +31,8 @@ def tell(kind: str, service: str | None, text: str, **details: Any) -> Moment:
         **details: Other fields of the moment.
     """
     moment = (JOURNAL.get() or Journal()).add(kind, service, text, **details)
-    level = log().warning if moment.verdict == "fail" else log().info
-    level("%s%s", f"{service}: " if service else "", text)
+    level = logging.WARNING if moment.verdict == "fail" else logging.INFO
+    log().log(level, "%s%s", f"{service}: " if service else "", text, extra={TOLD: True})
     if kind in ("stage", "weight", "drain"):
         emit_event(
             event=_event_name(moment),
@@ -54,3 +59,10 @@ def told_outcome(outcome: Outcome) -> Outcome:
     if journal:
         journal.outcome = outcome
     return outcome
+
+
+def told_start() -> None:
+    """Leave the flow run's id to the command line that runs the flow."""
+    journal = JOURNAL.get()
+    if journal:
+        journal.flow_run_id = str(flow_run.id)
