@@ -19,7 +19,7 @@ from typing import Any, Final
 from sandbox.engine.layer import Entry, Layer, write_layer
 from sandbox.engine.store import Store
 
-__all__ = ["BASE_IMAGE", "BASE_SETTINGS", "base_layer", "host_python", "stands_for_base"]
+__all__ = ["BASE_FOLDERS", "BASE_IMAGE", "BASE_SETTINGS", "base_layer", "host_python", "stands_for_base"]
 
 BASE_IMAGE: Final = "split-sandbox/python"
 """What a Dockerfile may name in FROM on either engine."""
@@ -27,6 +27,10 @@ BASE_SETTINGS: Final[dict[str, Any]] = {
     "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
     "Cmd": ["python3"],
 }
+BASE_FOLDERS: Final = frozenset(
+    {"bin", "etc", "lib", "root", "tmp", "usr", "usr/local", "usr/local/bin", "usr/local/lib"}
+)
+"""Folders that it has on every machine."""
 
 _FORMAT: Final = 2
 _PYTHON: Final = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.engine.base_image import BASE_IMAGE, BASE_SETTINGS, base_layer, stands_for_base
+from sandbox.engine.base_image import BASE_FOLDERS, BASE_IMAGE, BASE_SETTINGS, base_layer, stands_for_base
 from sandbox.engine.context import NotInContext, copied, folders
 from sandbox.engine.dockerfile import BuildRefused, Instruction, read_dockerfile
 from sandbox.engine.image import ARCHITECTURE, Image, save_image
@@ -50,6 +50,7 @@ class Build:
         self._layers: list[Layer] = []
         self._history: list[dict[str, Any]] = []
         self._base: Layer | None = None
+        self._folders: set[str] = set()
         self.image: Image | None = None
         """What was built, once `run` has ended."""
 
@@ -151,6 +152,7 @@ class Build:
             )
         self._base = base_layer(self._store)
         self._layers.append(self._base)
+        self._folders |= BASE_FOLDERS
         self._settings = {key: list(value) for key, value in BASE_SETTINGS.items()}
         if reference.partition(":")[0] == BASE_IMAGE:
             return self._base.digest.removeprefix("sha256:")[:12]
@@ -199,11 +201,15 @@ class Build:
         if instruction.name == "ADD" and (remote or any(_ARCHIVE.fullmatch(source) for source in sources)):
             raise instruction.refused("ADD of an URL or an archive is not supported by the embedded engine")
         absolute = posixpath.join(self._settings.get("WorkingDir") or "/", target)
-        if target.rstrip("/").rpartition("/")[2] in (".", "..") and not absolute.endswith("/"):
+        if target in (".", "..") or posixpath.normpath(absolute).lstrip("/") in self._folders:
+            # What is copied to a folder that is there lands in it.
             absolute += "/"
         yield from self._add_layer(instruction, copied(self._request.context, sources, absolute, mode))
 
     def _add_layer(self, instruction: Instruction, entries: list[Entry]) -> Iterator[str]:
+        # A folder that is there keeps its mode: /tmp stays open to everybody when something is copied into it.
+        entries = [entry for entry in entries if not (entry.is_folder and entry.name in self._folders)]
+        self._folders |= {entry.name for entry in entries if entry.is_folder}
         self._remember(instruction, empty=not entries)
         if not entries:
             return

@@ -11,6 +11,7 @@ import docker
 import docker.errors
 import docker.models.containers
 import requests.exceptions
+import urllib3.exceptions
 
 from sandbox.engine.base import ContainerSpec, ImageUnavailable
 from sandbox.engine.base_image import BASE_IMAGE, BASE_SETTINGS, base_layer
@@ -25,8 +26,8 @@ LABEL: Final = "split-sandbox"
 _STARTED_LABEL: Final = "split-sandbox.started"
 _TIMEOUT: Final = 120
 _PIECE: Final = 1 << 16
-# What docker-py lets through when the engine hangs up or is too slow.
-_BROKEN: Final = (docker.errors.APIError, requests.exceptions.RequestException)
+# What docker-py lets through when the engine hangs up or is too slow, or the container is gone.
+_BROKEN: Final = (docker.errors.APIError, requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 class DockerContainer:

@@ -27,7 +27,12 @@ class Entry:
     source: Path | None = None
     """Where a file's content is."""
     target: str = ""
-    """Where a symbolic link points; without source and target it is a folder."""
+    """Where a symbolic link points."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Neither a file nor a link."""
+        return self.source is None and not self.target
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from sandbox.engine.rootfs import inside
 __all__ = ["ProcessContainer", "container_command", "container_environment"]
 
 _KEPT_LINES: Final = 1000
+_PATH: Final = re.compile(r"(?<![\w./@%+-])/[\w./@%+-]+")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _INSIDE: Final = Path(__file__).with_name("inside")
@@ -31,7 +33,7 @@ def container_command(image: Image, spec: ContainerSpec, root: Path) -> list[str
     """
     The command line: the image's, with what the task definition puts in its place.
 
-    Absolute paths that the image has are those of the unpacked image; its Python is the host's, found on PATH.
+    Its Python is the host's, found on PATH.
     """
     entry_point = list(spec.entry_point or image.settings.get("Entrypoint") or ())
     # As in Docker, another entry point drops the image's command.
@@ -39,12 +41,22 @@ def container_command(image: Image, spec: ContainerSpec, root: Path) -> list[str
     program, *arguments = [*entry_point, *command] or [""]
     if Path(program).is_absolute() and not inside(root, program).exists():
         program = program if program == "/bin/sh" else Path(program).name
-    return [_inside_if_there(root, word) for word in (program, *arguments)]
+    return [_paths_inside(root, word) for word in (program, *arguments)]
 
 
-def _inside_if_there(root: Path, word: str) -> str:
-    path = inside(root, word)
-    return str(path) if word.startswith("/") and word != "/" and path.exists() else word
+def _paths_inside(root: Path, text: str) -> str:
+    """
+    The text with the absolute paths that the image has where they are on this machine.
+
+    Those in a command line and in variables are found; those in the program's own code are not, which takes an engine
+    that changes what the program sees as its file system.
+    """
+
+    def where(found: re.Match[str]) -> str:
+        path = inside(root, found[0])
+        return str(path) if path != root and path.exists() else found[0]
+
+    return _PATH.sub(where, text)
 
 
 def container_environment(
@@ -60,15 +72,15 @@ def container_environment(
         address: The container's.
         programs: Folder with `python` and `python3`.
     """
-    environment = dict(pair.split("=", 1) for pair in image.settings.get("Env") or ()) | dict(spec.environment)
-    search = environment.get("PYTHONPATH", "").split(":")
-    packages = [_inside_if_there(root, path) for path in search if path]
+    pairs = dict(pair.split("=", 1) for pair in image.settings.get("Env") or ()) | dict(spec.environment)
+    environment = {name: _paths_inside(root, value) for name, value in pairs.items()}
+    packages = environment.get("PYTHONPATH")
     return environment | {
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(root),
         "HOSTNAME": spec.name,
         "PYTHONNOUSERSITE": "1",
-        "PYTHONPATH": ":".join([str(_INSIDE), *packages]),
+        "PYTHONPATH": f"{_INSIDE}:{packages}" if packages else str(_INSIDE),
         "SPLIT_SANDBOX_ADDRESS": address,
     }
 

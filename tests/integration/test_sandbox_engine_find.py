@@ -14,9 +14,14 @@ from sandbox.engine.find import find_engine
 REGISTRY = "127.0.0.1:9"
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def find(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def find(tmp_path, monkeypatch, cache):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     with ExitStack() as stack:
         addresses = Addresses()
         stack.callback(addresses.close)
@@ -41,13 +46,19 @@ def test_without_a_real_engine_the_embedded_one_is_found(find):
 
 @pytest.mark.usefixtures("nothing_listens")
 def test_a_real_engine_that_does_not_answer_is_missed_where_it_was_looked_for(find):
-    with pytest.raises(EngineUnavailable, match=r"no engine answers at tcp://127.0.0.1:9; start Docker or Podman"):
+    with pytest.raises(EngineUnavailable, match=r"tcp://127.0.0.1:9: no engine answers\. Start Docker or Podman"):
         find("docker")
 
 
 def test_a_socket_that_is_not_there_is_passed_over(find, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     assert find("auto").name == "process"
+
+
+def test_an_engine_on_another_machine_is_not_used(find, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+    with pytest.raises(EngineUnavailable, match="not on this machine"):
+        find("docker")
 
 
 def test_an_unknown_kind_is_refused(find):

@@ -236,6 +236,15 @@ def test_absolute_paths_of_the_image_are_found(engine, client, tmp_path):
     assert run(engine) == ["helper"]
 
 
+@pytest.mark.parametrize("target", ["/app", "/app/", ".", "./", "/app/."])
+def test_a_file_copied_to_a_folder_lands_in_it(engine, client, tmp_path, target):
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "app.py").write_text("print('here')")
+    dockerfile = f"FROM split-sandbox/python\nWORKDIR /app\nCOPY app.py {target}\nCMD python /app/app.py"
+    build(client, tmp_path / "context", dockerfile)
+    assert run(engine) == ["here"]
+
+
 def test_containers_do_not_see_each_others_files(engine, client, tmp_path):
     code = "import pathlib; found = pathlib.Path('mark'); print(found.exists()); found.touch()"
     build(client, tmp_path / "context", "FROM split-sandbox/python\nWORKDIR /app")
