@@ -1,8 +1,6 @@
 """The sandbox's parts: made in an order in which each finds what it needs, ended in the reverse."""
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from sandbox.ecs import Ecs
 from sandbox.engine.base import Engine
 from sandbox.engine.find import find_engine
 from sandbox.registry import Registry
+from sandbox.run_dir import run_dir
 
 __all__ = ["Parts", "running_parts"]
 
@@ -54,8 +53,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
     """
     strict.patch_moto()
     with contextlib.ExitStack() as stack:
-        run_dir = Path(tempfile.mkdtemp(prefix="split-sandbox-"))
-        stack.callback(shutil.rmtree, run_dir, ignore_errors=True)
+        directory = stack.enter_context(run_dir())
         addresses = stack.enter_context(contextlib.closing(Addresses()))
         faults = Faults(parse_faults(""))
 
@@ -66,9 +64,9 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
             contextlib.closing(ControlPlane(api_port, handlers, after, faults, Record(record)))
         )
         url = control.endpoint_url
-        registry = stack.enter_context(contextlib.closing(Registry(url, run_dir / "registry")))
-        found = stack.enter_context(contextlib.closing(find_engine(engine, registry.host, addresses, run_dir)))
-        balancers = stack.enter_context(contextlib.closing(LoadBalancers(url, addresses, run_dir, faults)))
+        registry = stack.enter_context(contextlib.closing(Registry(url, directory / "registry")))
+        found = stack.enter_context(contextlib.closing(find_engine(engine, registry.host, addresses, directory)))
+        balancers = stack.enter_context(contextlib.closing(LoadBalancers(url, addresses, directory, faults)))
         ecs = stack.enter_context(contextlib.closing(Ecs(url, addresses, found, faults)))
 
         handlers.update(strict.handlers(url))
@@ -80,4 +78,4 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
             internal_client(url, service)
         for part in (control, registry, balancers, ecs):
             part.start()
-        yield Parts(url, found, addresses, faults, run_dir)
+        yield Parts(url, found, addresses, faults, directory)

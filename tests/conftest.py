@@ -27,7 +27,7 @@ class SandboxProcess:
     `state` is what it says about itself: endpoint_url, docker_host, alb_url, engine, config, pid.
     """
 
-    def __init__(self, directory, *arguments):
+    def __init__(self, directory, temporary, *arguments):
         self.directory = directory
         self.state_file, self.record_file = directory / "state.json", directory / "record.jsonl"
         self.log = directory / "sandbox.log"
@@ -39,8 +39,7 @@ class SandboxProcess:
                     *arguments,
                 ],
                 cwd=ROOT,
-                # Its temporary files are ours to look for.
-                env={**os.environ, "TMPDIR": str(directory)},
+                env={**os.environ, "TMPDIR": str(temporary)},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 # A Ctrl-C that is meant for pytest lets the fixtures end it in order.
@@ -87,37 +86,40 @@ class SandboxProcess:
         with urllib.request.urlopen(f"{self.state['alb_url']}{path}", timeout=10) as answer:
             return answer.status, answer.headers, answer.read()
 
+    def descendants(self):
+        """{(pid, start time): command line} of all processes below it."""
+        return _descendants(self.process.pid)
+
+    @staticmethod
+    def is_alive(identity):
+        """Whether the process of that pid and start time runs (one that only waits to be reaped does not)."""
+        pid, started = identity
+        try:
+            stat = _stat(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return stat[21] == started and stat[2] != "Z"
+
     def end(self, number=signal.SIGTERM):
         """Send the signal; return the exit code, and the processes that it had started and left behind."""
-        started = descendants(self.process.pid)
+        started = self.descendants()
         self.process.send_signal(number)
         try:
             self.process.communicate(timeout=END_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
-        return self.process.returncode, [command for identity, command in started.items() if is_alive(identity)]
+        return self.process.returncode, [command for identity, command in started.items() if self.is_alive(identity)]
 
 
-def descendants(pid):
-    """{(pid, start time): command line} of all processes below one."""
+def _descendants(pid):
     found = {}
     for child in _children().get(pid, ()):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             found[child, _stat(child)[21]] = command
-        found.update(descendants(child))
+        found.update(_descendants(child))
     return found
-
-
-def is_alive(identity):
-    """Whether the process of that pid and start time runs (one that only waits to be reaped does not)."""
-    pid, started = identity
-    try:
-        stat = _stat(pid)
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat[21] == started and stat[2] != "Z"
 
 
 def _children():
@@ -136,8 +138,8 @@ def _stat(pid):
 
 
 @contextlib.contextmanager
-def _running(directory, *arguments):
-    sandbox = SandboxProcess(directory, *arguments)
+def _running(directory, temporary, *arguments):
+    sandbox = SandboxProcess(directory, temporary, *arguments)
     try:
         yield sandbox
     finally:
@@ -149,7 +151,8 @@ def _running(directory, *arguments):
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory):
     """A sandbox with the forum in it, shared by all tests that leave it as they found it."""
-    with _running(tmp_path_factory.mktemp("sandbox"), "--engine", "process") as running:
+    directory = tmp_path_factory.mktemp("sandbox")
+    with _running(directory, directory, "--engine", "process") as running:
         yield running
 
 
@@ -158,8 +161,10 @@ def start_sandbox(tmp_path_factory):
     """Starts sandboxes of the test's own, with the arguments given; ends those that still run."""
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments):
+        def start(*arguments, directory=None):
+            """`directory` is where it keeps its files, e.g. that of another sandbox; a new one by default."""
             engine = () if "--engine" in arguments else ("--engine", "process")
-            return stack.enter_context(_running(tmp_path_factory.mktemp("sandbox"), *engine, *arguments))
+            made = tmp_path_factory.mktemp("sandbox")
+            return stack.enter_context(_running(made, directory or made, *engine, *arguments))
 
         yield start

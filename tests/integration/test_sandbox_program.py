@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +30,15 @@ def run(*arguments):
         timeout=120,
         check=False,
     )
+
+
+def containers(running, pid):
+    """Docker's containers of the sandbox with that pid, running or not."""
+    engine = docker.DockerClient(base_url=running.state["docker_host"])
+    try:
+        return engine.containers.list(all=True, filters={"label": f"split-sandbox={pid}"})
+    finally:
+        engine.close()
 
 
 def test_the_monolith_answers_through_the_load_balancer(sandbox):
@@ -188,6 +198,42 @@ def test_a_signal_before_it_is_ready_ends_it_too():
         drain.start()
         assert process.wait(60) == 0
         drain.join()
+
+
+def test_a_killed_sandbox_leaves_no_process(start_sandbox):
+    running = start_sandbox()
+    started = running.descendants()
+    running.process.kill()
+    running.process.communicate()
+    deadline = time.monotonic() + 20
+    while (left := [command for identity, command in started.items() if running.is_alive(identity)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    assert left == []
+
+
+def test_the_files_of_a_killed_sandbox_are_removed_by_the_next_one(start_sandbox):
+    killed = start_sandbox("--no-forum")
+    killed.process.kill()
+    killed.process.communicate()
+    (left,) = killed.directory.glob("split-sandbox-run-*")
+    start_sandbox("--no-forum", directory=killed.directory)
+    assert not left.exists()
+
+
+def test_the_files_of_a_running_sandbox_stay(sandbox, start_sandbox):
+    start_sandbox("--no-forum", directory=sandbox.directory)
+    assert Path(sandbox.state["config"]).is_file()
+
+
+@pytest.mark.docker
+def test_the_forum_runs_on_a_real_docker_engine_and_leaves_no_container(start_sandbox):
+    running = start_sandbox("--engine", "docker")
+    assert running.state["engine"] == "docker"
+    assert running.get("/api/users")[1]["X-Served-By"] == "monolith"
+    pid = running.state["pid"]
+    assert (len(containers(running, pid)), running.end(), containers(running, pid)) == (2, (0, []), [])
 
 
 def test_docker_that_does_not_answer_is_bad_input(monkeypatch):
