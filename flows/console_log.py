@@ -59,9 +59,10 @@ def log_on_screen(screen: Screen, *, verbose: bool) -> Iterator[None]:
     """Send the log to the screen while the block runs."""
     setup_logging()
     logger = logging.getLogger("prefect")
-    before = logger.handlers
-    logger.handlers = [_ScreenHandler(screen, verbose=verbose)]
+    before, propagated = logger.handlers, logger.propagate
+    # Prefect's console handler sits on the root logger.
+    logger.handlers, logger.propagate = [_ScreenHandler(screen, verbose=verbose)], False
     try:
         yield
     finally:
-        logger.handlers = before
+        logger.handlers, logger.propagate = before, propagated
