@@ -16,7 +16,6 @@ __all__ = [
     "Span",
     "base_layout",
     "latency_chart",
-    "mark_moments",
     "moment_time",
     "plain",
     "traffic_chart",
@@ -58,7 +57,7 @@ def traffic_chart(
             )
     if any(evidence.failed):
         _mark_failures(figure, evidence, times)
-    mark_moments(figure, moments, colours)
+    _mark_moments(figure, moments, colours)
     figure.update_yaxes(title_text="answers per second", rangemode="tozero")
     return figure
 
@@ -91,7 +90,9 @@ def latency_chart(evidence: Evidence, span: Span, colours: Mapping[str, str], or
                 figure.add_scatter(
                     x=times,
                     y=[None if value is None else value * 1000 for value in values[backend]],
-                    name=f"{plain(backend)} {name}",
+                    name=plain(backend) if name == "p50" else f"{plain(backend)} {name}",
+                    legendgroup=backend,
+                    showlegend=name == "p50",
                     mode="lines",
                     line={"width": 1.5, "dash": dash, "color": colours[backend]},
                     hovertemplate="%{y:.1f} ms",
@@ -122,30 +123,6 @@ def base_layout(span: Span, *, height: int, hovermode: str) -> dict[str, Any]:
     }
 
 
-def mark_moments(
-    figure: go.Figure, moments: Sequence[Moment], colours: Mapping[str, str], *, bottom: float = 0
-) -> None:
-    """Draw a vertical line at each weight change (dotted), failed gate or check (dashed) and drain step.
-
-    Args:
-        figure: Where to.
-        moments: The run's.
-        colours: By service.
-        bottom: Share (0 to 1) of the height at which the lines end.
-    """
-    for moment in moments:
-        if moment.kind == "weight":
-            line = {"color": colours.get(moment.service or "", NEUTRAL), "width": 1.2, "dash": "dot"}
-        elif moment.verdict == "fail":
-            line = {"color": FAILED, "width": 1.5, "dash": "dash"}
-        elif moment.kind == "drain":
-            line = {"color": NEUTRAL, "width": 1.5}
-        else:
-            continue
-        x = moment_time(moment.time)
-        figure.add_shape(type="line", xref="x", yref="paper", x0=x, x1=x, y0=bottom, y1=1, line=line)
-
-
 def moment_time(seconds: float) -> str:
     """
     Local time as Plotly's date axis wants it, so that the charts agree with the tables.
@@ -159,6 +136,21 @@ def moment_time(seconds: float) -> str:
 def plain(text: str) -> str:
     """Text for a Plotly label, which would take tags in it for formatting."""
     return escape(text, quote=False).replace("\n", "<br>")
+
+
+def _mark_moments(figure: go.Figure, moments: Sequence[Moment], colours: Mapping[str, str]) -> None:
+    """Draw a vertical line at each weight change (dotted), failed gate or check (dashed) and drain step."""
+    for moment in moments:
+        if moment.kind == "weight":
+            line = {"color": colours.get(moment.service or "", NEUTRAL), "width": 1.2, "dash": "dot"}
+        elif moment.verdict == "fail":
+            line = {"color": FAILED, "width": 1.5, "dash": "dash"}
+        elif moment.kind == "drain":
+            line = {"color": NEUTRAL, "width": 1.5}
+        else:
+            continue
+        x = moment_time(moment.time)
+        figure.add_shape(type="line", xref="x", yref="paper", x0=x, x1=x, y0=0, y1=1, line=line)
 
 
 def _middles(evidence: Evidence) -> list[str]:

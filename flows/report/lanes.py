@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from flows.outcome import Moment
-from flows.report.charts import Span, base_layout, mark_moments, moment_time, plain
+from flows.report.charts import Span, base_layout, moment_time, plain
 from flows.report.labels import Label, place_labels
 from flows.report.palette import NEUTRAL, VERDICTS, see_through
 from flows.report.tables import FINAL_STAGES, duration, stage_durations
@@ -37,7 +37,6 @@ def lanes_chart(
     lanes = [*services, "monolith"]
     layout = base_layout(span, height=40 + _LANE_HEIGHT * len(lanes), hovermode="closest")
     figure = go.Figure(layout=layout | {"margin": layout["margin"] | {"t": 6}, "showlegend": False})
-    mark_moments(figure, moments, colours, bottom=1 / len(lanes))
     for place, service in enumerate(services):
         height = len(lanes) - 1 - place
         own = [moment for moment in moments if moment.service == service]
@@ -66,7 +65,7 @@ def _draw_stages(figure: go.Figure, moments: Sequence[Moment], height: int, colo
             y1=height + _BAR,
             fillcolor=fill,
             line={"width": 0},
-            layer="below",
+            layer="between",
         )
         fits = len(stage.stage) * _CHARACTER <= stage.seconds / (span.end - span.start)
         figure.add_scatter(
@@ -83,7 +82,11 @@ def _draw_stages(figure: go.Figure, moments: Sequence[Moment], height: int, colo
 def _draw_weights(figure: go.Figure, moments: Sequence[Moment], height: int, colour: str, span: Span) -> None:
     changes = [moment for moment in moments if moment.kind == "weight"]
     texts = [f" {moment.weight} %" for moment in changes]
-    levels = place_labels(_rooms(changes, texts, span), levels=1)
+    for moment in changes:
+        x = moment_time(moment.time)
+        line = {"color": colour, "width": 1.2, "dash": "dot"}
+        figure.add_shape(type="line", x0=x, x1=x, y0=height + _BAR, y1=height + _WEIGHTS, line=line)
+    levels = _weight_levels(changes, texts, span)
     figure.add_scatter(
         x=[moment_time(moment.time) for moment in changes],
         y=[height + _WEIGHTS] * len(changes),
@@ -95,6 +98,14 @@ def _draw_weights(figure: go.Figure, moments: Sequence[Moment], height: int, col
         customdata=[plain(moment.text) for moment in changes],
         hovertemplate="%{x|%H:%M:%S}  %{customdata}<extra></extra>",
     )
+
+
+def _weight_levels(changes: Sequence[Moment], texts: Sequence[str], span: Span) -> list[int | None]:
+    """A return to the monolith gets its label before the steps that led there."""
+    order = sorted(range(len(changes)), key=lambda number: bool(changes[number].weight))
+    rooms = _rooms(changes, texts, span)
+    levels = place_labels([rooms[number] for number in order], levels=1)
+    return [levels[order.index(number)] for number in range(len(changes))]
 
 
 def _draw_verdicts(figure: go.Figure, moments: Sequence[Moment], height: int) -> None:
@@ -130,7 +141,7 @@ def _rooms(moments: Sequence[Moment], texts: Sequence[str], span: Span) -> list[
     """The room of each marker with its label beside it."""
     rooms = []
     for moment, text in zip(moments, texts, strict=True):
-        width = (len(text) + 2) * _CHARACTER
+        width = (len(text) + 1) * _CHARACTER
         place = span.share(moment.time)
         rooms.append(Label(place if _side(moment, span) == "middle right" else place - width, width))
     return rooms

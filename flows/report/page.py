@@ -157,8 +157,7 @@ class _Report:
             [tile("Services settled", f"{settled} of {whole}", "good" if settled == whole else "bad")] if whole else []
         )
         if outcome.monolith:
-            count = outcome.monolith.desired_count
-            tiles.append(tile("Monolith", "drained" if outcome.monolith.drained else f"{count or 0} tasks wanted"))
+            tiles.append(tile("Monolith", "drained" if outcome.monolith.drained else "running"))
         if tally.requests:
             tiles.append(tile("Requests", f"{tally.requests:,}"))
             tiles.append(tile("Failed requests", f"{tally.failed:,}", "bad" if tally.failed else "good"))

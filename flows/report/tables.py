@@ -59,7 +59,7 @@ def stage_durations(moments: Sequence[Moment], ended: float | None = None) -> di
     stages: dict[str, list[StageTime]] = {}
     for service in _services_in(moments):
         own = [moment for moment in moments if moment.service == service and moment.kind == "stage"]
-        ends = [*(moment.time for moment in own[1:]), last]
+        ends = [*(moment.time for moment in own[1:]), last][: len(own)]
         stages[service] = [
             StageTime(moment.text, moment.time, 0.0 if moment.text in FINAL_STAGES else max(0.0, end - moment.time))
             for moment, end in zip(own, ends, strict=True)
