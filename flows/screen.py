@@ -117,13 +117,19 @@ class Screen:
             if moment.service is not None:
                 self._states.setdefault(moment.service, _ServiceState()).take(moment)
             width = max((len(name) for name in (*self._states, "monolith")), default=0)
-        self._console.print(log_line(moment, width), soft_wrap=True, highlight=False)
+        self._print(log_line(moment, width))
         if self._live is None:
             self._show_traffic_now_and_then()
 
     def line(self, text: str, style: str = "dim") -> None:
-        """Show a line of the log above the table."""
-        self._console.print(Text(f"{clock(time.time())} {text}", style=style), soft_wrap=True, highlight=False)
+        """
+        Write a line of somebody else's, such as a library's log, that stays above the live table.
+
+        Args:
+            text: One line or several.
+            style: How rich shows it on a terminal.
+        """
+        self._print(_dated(time.time(), "", Text(text, style)))
 
     def summary(
         self, outcome: Outcome, moments: Sequence[Moment], report_path: Path | None = None, engine: str | None = None
@@ -140,7 +146,10 @@ class Screen:
             if self.answers is None or now - self._traffic_shown < _TRAFFIC_EVERY:
                 return
             self._traffic_shown = now
-            line = Text(f"{clock(now)} ").append_text(self._traffic(self.answers))
+            line = _dated(now, "", self._traffic(self.answers))
+        self._print(line)
+
+    def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True, highlight=False)
 
     def _render(self) -> Group:
@@ -203,10 +212,14 @@ def log_line(moment: Moment, width: int = 0) -> Text:
     style = _VERDICT_STYLES.get(moment.verdict or "") or _KIND_STYLES.get(moment.kind, "")
     if moment.kind == "stage":
         style = STAGE_STYLES.get(moment.text, style)
-    # A text of several lines keeps its own indentation under the first.
-    head = f"{clock(moment.time)} {moment.service or 'monolith':<{width}}  "
-    body = log_text(moment).replace("\n", "\n" + " " * len(head))
-    return Text.assemble((head[:9], "dim"), (head[9:], "bold"), (body, style))
+    return _dated(moment.time, f"{moment.service or 'monolith':<{width}}  ", Text(log_text(moment), style))
+
+
+def _dated(moment: float, head: str, body: Text) -> Text:
+    """Time, head and body; further lines of the body stand under its first, with their own indentation."""
+    lines = body.split("\n")
+    indentation = "\n" + " " * (9 + len(head))
+    return Text.assemble((f"{clock(moment)} ", "dim"), (head, "bold"), Text(indentation).join(lines))
 
 
 def _console(stream: TextIO) -> Console:

@@ -155,3 +155,13 @@ def test_the_summary_tells_where_the_report_is():
 def test_the_tables_of_the_summary_fit_into_100_columns():
     tables = summary("posts").partition("Where to look next")[0].splitlines()[2:]
     assert max(map(len, tables)) <= 100
+
+
+def test_somebody_elses_line_stays_above_the_table():
+    seen = on_terminal(lambda stream: _log(Screen("split", services=data.SERVICES, stream=stream), "a [library] says"))
+    assert "a [library] says" in seen
+
+
+def _log(screen: Screen, text: str) -> None:
+    with screen:
+        screen.line(text, "yellow")
