@@ -1,6 +1,7 @@
 """Prefect's records of a run: a private server writes them a little later, and would lose what it has not written."""
 
 import asyncio
+import os
 import time
 from typing import Final
 
@@ -23,6 +24,8 @@ def on_private_server() -> bool:
 async def start_private_server() -> None:
     """Start the server of this process ahead of the first flow run, which would otherwise wait for it."""
     if on_private_server():
+        # Nobody opens its pages, and unpacking them takes seconds.
+        os.environ.setdefault("PREFECT_SERVER_UI_ENABLED", "false")
         async with get_client() as client:
             await client.hello()
 

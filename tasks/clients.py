@@ -3,23 +3,25 @@
 import threading
 import time
 from functools import lru_cache
-from typing import Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
-from mypy_boto3_cloudwatch import CloudWatchClient
-from mypy_boto3_ec2 import EC2Client
-from mypy_boto3_ecr import ECRClient
-from mypy_boto3_ecs import ECSClient
-from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
-from mypy_boto3_iam import IAMClient
-from mypy_boto3_logs import CloudWatchLogsClient
-from mypy_boto3_service_quotas import ServiceQuotasClient
-from mypy_boto3_sts import STSClient
 
 from config.aws import AwsConfig
+
+if TYPE_CHECKING:  # the stubs are for development only, and take half a second to import
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_sts import STSClient
 
 __all__ = ["TokenBucket", "client"]
 
@@ -76,25 +78,25 @@ def _pace(account: AwsConfig, service: str, operation: str) -> None:
 
 
 @overload
-def client(aws: AwsConfig, service: Literal["application-autoscaling"]) -> ApplicationAutoScalingClient: ...
+def client(aws: AwsConfig, service: Literal["application-autoscaling"]) -> "ApplicationAutoScalingClient": ...
 @overload
-def client(aws: AwsConfig, service: Literal["cloudwatch"]) -> CloudWatchClient: ...
+def client(aws: AwsConfig, service: Literal["cloudwatch"]) -> "CloudWatchClient": ...
 @overload
-def client(aws: AwsConfig, service: Literal["ec2"]) -> EC2Client: ...
+def client(aws: AwsConfig, service: Literal["ec2"]) -> "EC2Client": ...
 @overload
-def client(aws: AwsConfig, service: Literal["ecr"]) -> ECRClient: ...
+def client(aws: AwsConfig, service: Literal["ecr"]) -> "ECRClient": ...
 @overload
-def client(aws: AwsConfig, service: Literal["ecs"]) -> ECSClient: ...
+def client(aws: AwsConfig, service: Literal["ecs"]) -> "ECSClient": ...
 @overload
-def client(aws: AwsConfig, service: Literal["elbv2"]) -> ElasticLoadBalancingv2Client: ...
+def client(aws: AwsConfig, service: Literal["elbv2"]) -> "ElasticLoadBalancingv2Client": ...
 @overload
-def client(aws: AwsConfig, service: Literal["iam"]) -> IAMClient: ...
+def client(aws: AwsConfig, service: Literal["iam"]) -> "IAMClient": ...
 @overload
-def client(aws: AwsConfig, service: Literal["logs"]) -> CloudWatchLogsClient: ...
+def client(aws: AwsConfig, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
 @overload
-def client(aws: AwsConfig, service: Literal["service-quotas"]) -> ServiceQuotasClient: ...
+def client(aws: AwsConfig, service: Literal["service-quotas"]) -> "ServiceQuotasClient": ...
 @overload
-def client(aws: AwsConfig, service: Literal["sts"]) -> STSClient: ...
+def client(aws: AwsConfig, service: Literal["sts"]) -> "STSClient": ...
 def client(aws: AwsConfig, service: str) -> Any:
     """
     The boto3 client for a service, made once.
