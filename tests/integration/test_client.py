@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,22 @@ async def test_a_path_without_its_slash_is_refused_with_the_remedy(tmp_path, cap
     async with client("http://127.0.0.1:9", tmp_path / "a", "--path", "users") as process:
         await process.communicate()
     assert "write /users" in capfd.readouterr().err
+
+
+async def test_a_client_bound_to_its_starter_ends_when_that_is_killed(tmp_path):
+    async with serving(answer_ok) as (server, url):
+        command = (
+            f"{sys.executable} -m flows.client --with-parent --url {url} --path /x --output {tmp_path / 'a'} & wait"
+        )
+        starter = await asyncio.create_subprocess_exec(
+            "sh", "-c", command, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        try:
+            await until(lambda: len(server.seen) >= 20)
+            starter.kill()
+            # The pipe ends only when the client does, too.
+            stdout, _ = await asyncio.wait_for(starter.communicate(), 20)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(starter.pid, signal.SIGKILL)
+    assert json.loads(stdout)["requests"] == len(server.seen)
