@@ -71,6 +71,8 @@ async def settle_service(
     owner = owner_of(config, service, adopt or ())
     tell("stage", name, "preparing")
     prepared = await _prepare(config, around, service, owner)
+    if around.monolith.desired_count == 0:
+        return await _update(config, around, service, owner, prepared)
     tell("stage", name, "placing")
     async with _placed(config, around, service, owner, prepared) as (lane, weight):
         tell("stage", name, "proving")
@@ -79,8 +81,14 @@ async def settle_service(
         await shift_traffic(config, around, lane, weight)
         tell("stage", name, "settling")
         await run_checks(name, "on its public path", lane.user, service.checks)
-    health = await poll(read_target_health, config.aws, lane.target_group_arn)
-    tell("stage", name, "settled")
+    return await _settled(config, service, prepared, lane.target_group_arn)
+
+
+async def _settled(
+    config: SplitConfig, service: ServiceConfig, prepared: _Prepared, target_group_arn: str
+) -> ServiceOutcome:
+    health = await poll(read_target_health, config.aws, target_group_arn)
+    tell("stage", service.name, "settled")
     return ServiceOutcome(
         stage="settled",
         weight=100,
@@ -88,6 +96,22 @@ async def settle_service(
         image=prepared.image,
         task_definition=prepared.task_definition,
     )
+
+
+async def _update(
+    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner, prepared: _Prepared
+) -> ServiceOutcome:
+    """Bring a service into line that has all its traffic: with the monolith drained there is nothing to shift from."""
+    tell("stage", service.name, "placing")
+    group = await ensure_target_group(config.aws, desired_target_group(service, owner, around.vpc_id))
+    desired = desired_service(service, owner, around, task_definition=prepared.task_definition, target_group=group)
+    await ensure_service(config.aws, desired)
+    tell("stage", service.name, "proving")
+    await wait_until_healthy(
+        config.aws, around.cluster_arn, service.name, prepared.task_definition, group, config.stable_timeout
+    )
+    await run_checks(service.name, "on its public path", Route(around.alb_url), service.checks)
+    return await _settled(config, service, prepared, group)
 
 
 async def _prepare(config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner) -> _Prepared:

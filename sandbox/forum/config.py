@@ -24,7 +24,7 @@ aws_secret_access_key = rehearsal
 _TRAFFIC: Final[dict[str, Any]] = {
     "shift": {
         "strategy": "steps",
-        "list": [{"weight": 10, "bake": 3}, {"weight": 50, "bake": 3}, {"weight": 100, "bake": 2}],
+        "list": [{"weight": 10, "bake": 2}, {"weight": 50, "bake": 2}, {"weight": 100, "bake": 1}],
     },
     "gates": {
         "max_5xx_rate": 0.01,
@@ -54,7 +54,7 @@ def write_config(parts: Parts) -> Path:
         "shared_credentials_file": str(credentials),
     }
     config["docker_host"] = parts.engine.docker_host
-    config["monolith"]["quiet_period"] = 5
+    config["monolith"]["quiet_period"] = 3
     config["traffic"] = _TRAFFIC
     for service in config["services"]:
         service["build"] = {
