@@ -72,7 +72,7 @@ async def return_to_monolith(config: SplitConfig, around: Surroundings, lane: La
 async def _set_weight(config: SplitConfig, around: Surroundings, lane: Lane, weight: int) -> None:
     groups = (around.monolith.target_group_arn, lane.target_group_arn)
     for arn in lane.rule_arns:
-        await shift_weight(config.aws, around.listener_arn, arn, *groups, weight)
+        await shift_weight(config.aws, arn, *groups, weight)
 
 
 async def _take_step(

@@ -1,6 +1,6 @@
 """ELBv2 listener rules: the path rule that shares traffic, the preview rule, and the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -106,13 +106,22 @@ def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
     """
     elb = client(aws, "elbv2")
     pages = elb.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
-    found = [rule for page in pages for rule in page["Rules"]]
+    found: list[Any] = [rule for page in pages for rule in page["Rules"]]
+    try:
+        return sorted(_with_tags(aws, found), key=lambda rule: rule.priority)
+    except elb.exceptions.RuleNotFoundException:
+        # Another service's private rule went between the two calls.
+        return read_rules(aws, listener_arn)
+
+
+def _with_tags(aws: AwsConfig, found: Sequence[Any]) -> list[Rule]:
+    elb = client(aws, "elbv2")
     arns = [rule["RuleArn"] for rule in found if not rule["IsDefault"]]
     tags: dict[str, dict[str, str]] = {}
     for start in range(0, len(arns), _TAGS_PER_CALL):
         answer = elb.describe_tags(ResourceArns=arns[start : start + _TAGS_PER_CALL])
         tags |= {item["ResourceArn"]: tag_dict(item["Tags"]) for item in answer["TagDescriptions"]}
-    rules = [
+    return [
         Rule(
             arn=rule["RuleArn"],
             priority=DEFAULT_PRIORITY if rule["IsDefault"] else int(rule["Priority"]),
@@ -122,7 +131,6 @@ def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
         )
         for rule in found
     ]
-    return sorted(rules, key=lambda rule: rule.priority)
 
 
 def own_rules(rules: list[Rule], owner: Owner, role: str) -> dict[int, Rule]:
@@ -276,9 +284,7 @@ def check_unchanged(rule: Rule, service_group: str) -> int:
 
 
 @aws_task("weight {weight} on {rule_arn}")
-def shift_weight(
-    aws: AwsConfig, listener_arn: str, rule_arn: str, monolith_group: str, service_group: str, weight: int
-) -> int:
+def shift_weight(aws: AwsConfig, rule_arn: str, monolith_group: str, service_group: str, weight: int) -> int:
     """
     Give the service a share of the rule's requests, and read it back.
 
@@ -287,7 +293,6 @@ def shift_weight(
 
     Args:
         aws: Where AWS is.
-        listener_arn: The listener.
         rule_arn: The path rule.
         monolith_group: ARN of the monolith's target group.
         service_group: ARN of the service's target group.
@@ -302,13 +307,13 @@ def shift_weight(
     Source: ELBv2 DescribeRules, AddTags, ModifyRule.
     """
     elb = client(aws, "elbv2")
-    before = check_unchanged(_read_rule(aws, listener_arn, rule_arn), service_group)
+    before = check_unchanged(_read_rule(aws, rule_arn), service_group)
     if before == weight:
         return before
     elb.add_tags(ResourceArns=[rule_arn], Tags=tag_list({WEIGHTS: f"{before}:{weight}"}))
     wanted = {monolith_group: 100 - weight, service_group: weight}
     elb.modify_rule(RuleArn=rule_arn, Actions=weighted_forward(wanted))
-    held = weights_of(_read_rule(aws, listener_arn, rule_arn))
+    held = weights_of(_read_rule(aws, rule_arn))
     if held != wanted:
         raise TrafficConflict(
             f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who else writes"
@@ -316,8 +321,9 @@ def shift_weight(
     return before
 
 
-def _read_rule(aws: AwsConfig, listener_arn: str, rule_arn: str) -> Rule:
-    for rule in read_rules(aws, listener_arn):
-        if rule.arn == rule_arn:
-            return rule
-    raise TrafficConflict(f"rule {rule_arn} is gone: somebody deleted it. Run again to make it anew")
+def _read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
+    elb = client(aws, "elbv2")
+    try:
+        return _with_tags(aws, elb.describe_rules(RuleArns=[rule_arn])["Rules"])[0]
+    except elb.exceptions.RuleNotFoundException:
+        raise TrafficConflict(f"rule {rule_arn} is gone: somebody deleted it. Run again to make it anew") from None

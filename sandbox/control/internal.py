@@ -1,5 +1,6 @@
 """The sandbox's own AWS clients, and the one account and region it has."""
 
+import threading
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,9 +16,17 @@ ACCOUNT: Final = "123456789012"
 REGION: Final = "us-east-1"
 
 
-@lru_cache(maxsize=64)
+_MAKING: Final = threading.Lock()
+
+
 def internal_client(endpoint_url: str, service: str) -> Any:
     """A boto3 client whose calls are neither recorded nor met by faults."""
+    with _MAKING:  # boto3's default session is not safe to use from several threads at once
+        return _client(endpoint_url, service)
+
+
+@lru_cache(maxsize=64)
+def _client(endpoint_url: str, service: str) -> Any:
     return boto3.client(  # type: ignore[call-overload]
         service,
         endpoint_url=endpoint_url,
