@@ -7,7 +7,8 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from config.split import SplitConfig
 from flows.outcome import Outcome
 from flows.plan import Plan, PlannedChange
-from flows.report.tables import service_rows, verdict_rows
+from flows.report.tables import markdown_table, service_rows, verdict_rows
+from flows.report.words import headline
 from flows.watch import JOURNAL
 from tasks.change import Conflict, Update
 
@@ -61,7 +62,7 @@ def evidence_markdown(config: SplitConfig) -> str:
     journal = JOURNAL.get()
     if journal is None:
         return f"Every service of {config.name} has settled."
-    return _markdown(verdict_rows(journal.moments)) or f"Every service of {config.name} has settled."
+    return markdown_table(verdict_rows(journal.moments)) or f"Every service of {config.name} has settled."
 
 
 async def publish_outcome(config: SplitConfig, outcome: Outcome) -> None:
@@ -69,21 +70,12 @@ async def publish_outcome(config: SplitConfig, outcome: Outcome) -> None:
     journal = JOURNAL.get()
     moments = journal.moments if journal else []
     services = service_rows(outcome, moments)
-    headline = f"**{outcome.status}**" + (f"\n\n```\n{outcome.error}\n```" if outcome.error else "")
+    words = headline(outcome, moments) + (f"\n\n```\n{outcome.error}\n```" if outcome.error else "")
     parts = [
         f"# Split {config.name}",
-        headline,
-        _markdown(services),
+        words,
+        markdown_table(services),
         "## Gates and checks",
-        _markdown(verdict_rows(moments)),
+        markdown_table(verdict_rows(moments)),
     ]
     await acreate_markdown_artifact(markdown="\n\n".join(parts), key=f"{config.name}-report")
-
-
-def _markdown(rows: list[dict[str, Any]]) -> str:
-    """Rows as a markdown table."""
-    if not rows:
-        return ""
-    heads = list(rows[0])
-    lines = [" | ".join(str(row[head]).replace("|", "\\|").replace("\n", " ") for head in heads) for row in rows]
-    return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *(f"| {line} |" for line in lines)])

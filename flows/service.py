@@ -88,7 +88,7 @@ async def _settled(
     config: SplitConfig, service: ServiceConfig, prepared: _Prepared, target_group_arn: str
 ) -> ServiceOutcome:
     health = await poll(read_target_health, config.aws, target_group_arn)
-    tell("stage", service.name, "settled")
+    tell("stage", service.name, "settled", numbers={"healthy_targets": health.healthy})
     return ServiceOutcome(
         stage="settled",
         weight=100,
@@ -213,7 +213,7 @@ async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared
     """Before any user's request: stable, healthy, right, and alike."""
     service = lane.service
     try:
-        await wait_until_healthy(
+        health = await wait_until_healthy(
             config.aws,
             around.cluster_arn,
             service.name,
@@ -221,6 +221,7 @@ async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared
             lane.target_group_arn,
             config.stable_timeout,
         )
+        tell("note", service.name, f"stable: {health}", numbers={"healthy_targets": health.healthy})
         await run_checks(service.name, "on its preview route", lane.preview, service.checks)
         tell("check", service.name, f"{len(service.checks)} checks hold on its preview route", verdict="pass")
         paths = parity_paths(service)

@@ -62,7 +62,9 @@ def told_outcome(outcome: Outcome) -> Outcome:
 
 
 def told_start() -> None:
-    """Leave the flow run's id to the command line that runs the flow."""
+    """Begin a run's journal, where no command line has; and leave it the flow run's id."""
     journal = JOURNAL.get()
-    if journal:
-        journal.flow_run_id = str(flow_run.id)
+    if journal is None:
+        journal = Journal()
+        JOURNAL.set(journal)
+    journal.flow_run_id = str(flow_run.id)
