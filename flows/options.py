@@ -2,15 +2,13 @@
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from config.base import ConfigModel
 
 __all__ = ["ALL_OF_IT", "SplitOptions"]
 
 
-class SplitOptions(BaseModel):
+class SplitOptions(ConfigModel):
     """What of the config this run is about, and what it may do."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     only: tuple[str, ...] = ()
     """Names of the services to move; all when empty."""

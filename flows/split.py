@@ -21,6 +21,7 @@ from flows.plan import Plan, ServicePlan, observe, plan_split
 from flows.preflight import preflight
 from flows.publish import evidence_markdown, publish_outcome, publish_plan
 from flows.service import settle_service
+from flows.source import ConfigSource, read_source
 from flows.split_command import run_split_command
 from flows.watch import tell, told_outcome, told_start
 from tasks.image import engine_name
@@ -33,13 +34,13 @@ __all__ = ["main", "split"]
 _APART: Final = 0.3
 
 
-@flow(name="split", flow_run_name="split {config.monolith.service}", retries=0, persist_result=False)
-async def split(config: SplitConfig, options: SplitOptions = ALL_OF_IT) -> Outcome:
+@flow(name="split", flow_run_name="split {config.name}", retries=0, persist_result=False)
+async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outcome:
     """
     Move every service in `config` out of the monolith, then drain it.
 
     Args:
-        config: What to split, and how.
+        config: What to split, and how: a split.yaml that the worker can read, or its content.
         options: What of it this run is about.
 
     Raises:
@@ -47,6 +48,7 @@ async def split(config: SplitConfig, options: SplitOptions = ALL_OF_IT) -> Outco
         StepFailed: At least one service failed, or the monolith came back; the monolith serves what was not moved.
     """
     told_start()
+    config = await read_source(config)
     around = await read_surroundings(config)
     plan = await _plan(config, around, options)
     await preflight(config, around, plan, options.only)
