@@ -48,13 +48,19 @@ Change = NoChange | Create | Update | Conflict
 
 
 def compare_fields(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> NoChange | Update:
-    """Compare the desired fields with AWS's; what AWS holds beyond them is its own business."""
+    """Compare the desired fields and tags with AWS's; what AWS holds beyond them is its own business."""
+    held = {name: _held(name, value, observed.get(name)) for name, value in desired.items()}
     differing = {
-        name: (observed.get(name), value)
-        for name, value in desired.items()
-        if value != UNKNOWN and observed.get(name) != value
+        name: (held[name], value) for name, value in desired.items() if value != UNKNOWN and held[name] != value
     }
     return Update(differing) if differing else NoChange()
+
+
+def _held(name: str, desired: Any, observed: Any) -> Any:
+    """The observed value; of tags only the desired keys, as everybody may tag what is ours."""
+    if name.lower() == "tags" and isinstance(observed, Mapping):
+        return {key: observed[key] for key in desired if observed.get(key) is not None}
+    return observed
 
 
 def refuse_conflict(change: Change) -> None:

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import os
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -76,13 +78,24 @@ def content_tag(build: Build, cpu_architecture: str) -> str:
     digest.update(json.dumps([build.dockerfile, sorted(build.args.items()), cpu_architecture]).encode())
     try:
         for name in _context_files(build):
-            path = build.context / name
-            content = path.read_bytes() if path.is_file() else b""
-            executable = bool(path.stat().st_mode & 0o100)
+            mode, content = _read_entry(build.context / name)
+            executable = bool(mode & 0o100)
             digest.update(f"{name}\0{executable}\0{len(content)}\0".encode() + content)
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise BuildFailed(f"{build.context}: cannot be read ({error}); mend the build context") from None
     return f"c-{digest.hexdigest()[:16]}"
+
+
+def _read_entry(path: Path) -> tuple[int, bytes]:
+    """
+    Mode and content of one entry of a context.
+
+    The engine is sent a symbolic link as such, whatever it points to, so its target's name is its content.
+    """
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return mode, b"-> " + os.fsencode(path.readlink())
+    return mode, path.read_bytes() if stat.S_ISREG(mode) else b""
 
 
 def _context_files(build: Build) -> list[str]:

@@ -9,7 +9,7 @@ from config.errors import ResourceConflict, TrafficConflict
 from tasks.aws_task import aws_task, log
 from tasks.change import Change, Create, Update, compare_fields
 from tasks.clients import client
-from tasks.ownership import SERVICE, Owner, tag_dict, tag_list
+from tasks.ownership import MANAGED_BY, SERVICE, TOOL, Owner, tag_dict, tag_list
 from tasks.routing import (
     DEFAULT_PRIORITY,
     PATH,
@@ -134,11 +134,13 @@ def _with_tags(aws: AwsConfig, found: Sequence[Any]) -> list[Rule]:
 
 
 def own_rules(rules: list[Rule], owner: Owner, role: str) -> dict[int, Rule]:
-    """The service's rules of a role, by chunk."""
+    """The service's rules of a role, by chunk; with `adopt` also those of another split's service of that name."""
     return {
         int(rule.tags.get(CHUNK, "0")): rule
         for rule in rules
-        if owner.owns(rule.tags) and rule.tags.get(SERVICE) == owner.service and rule.tags.get(ROLE) == role
+        if (owner.owns(rule.tags) or (owner.adopt and rule.tags.get(MANAGED_BY) == TOOL))
+        and rule.tags.get(SERVICE) == owner.service
+        and rule.tags.get(ROLE) == role
     }
 
 

@@ -91,6 +91,7 @@ def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change
         "desiredCount": desired.request["desiredCount"],
         "healthCheckGracePeriodSeconds": desired.request["healthCheckGracePeriodSeconds"],
         "networkConfiguration": desired.request["networkConfiguration"],
+        "loadBalancers": desired.request["loadBalancers"],
         "tags": desired.owner.tags,
     }
     network = dict((observed.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {})
@@ -105,7 +106,12 @@ def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change
                 "assignPublicIp": network.get("assignPublicIp", "DISABLED"),
             }
         },
-        "tags": {name: observed["tags"].get(name) for name in desired.owner.tags},
+        # Only an adopted service, or one changed by hand, can be behind another target group.
+        "loadBalancers": [
+            {name: balancer.get(name) for name in ("targetGroupArn", "containerName", "containerPort")}
+            for balancer in observed.get("loadBalancers", [])
+        ],
+        "tags": observed["tags"],
     }
     if observed["desiredCount"] > desired.request["desiredCount"]:
         # More tasks than configured is autoscaling's or an operator's doing, and taking them away is not ours.

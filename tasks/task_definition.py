@@ -6,7 +6,7 @@ from typing import Any
 from config.aws import AwsConfig
 from config.service import ServiceConfig
 from tasks.aws_task import aws_task
-from tasks.change import UNKNOWN, Change, Create, NoChange, Update, refuse_conflict
+from tasks.change import UNKNOWN, Change, Create, NoChange, Update, compare_fields, refuse_conflict
 from tasks.clients import client
 from tasks.ownership import Owner, tag_dict, tag_list
 
@@ -97,7 +97,9 @@ def compare_task_definition(desired: TaskDefinition, observed: dict[str, Any] | 
     conflict = desired.owner.conflict("task definition", desired.family, observed["tags"])
     if conflict:
         return conflict
-    fields: dict[str, tuple[Any, Any]] = {}
+    # A revision that is adopted stays its maker's: the next one is the first with our tags.
+    held_tags = compare_fields({"tags": desired.owner.tags}, observed)
+    fields = dict(held_tags.fields) if isinstance(held_tags, Update) else {}
     for name, value in desired.request.items():
         if name != "containerDefinitions" and value not in (UNKNOWN, observed.get(name)):
             fields[name] = (observed.get(name), value)

@@ -115,7 +115,33 @@ def test_a_dockerfile_that_dockerignore_names_counts_all_the_same(context):
     assert tag(context) != before
 
 
+@pytest.mark.parametrize("target", ["main.py", "gone", "link", "/etc", ".."])
+def test_a_link_counts_by_the_name_of_what_it_points_to(context, target):
+    (context / "app" / "link").symlink_to("elsewhere")
+    before = tag(context)
+    (context / "app" / "link").unlink()
+    (context / "app" / "link").symlink_to(target)
+    assert tag(context) != before
+
+
+def test_what_a_link_points_to_does_not_count(context, tmp_path):
+    (tmp_path / "outside").write_text("1")
+    (context / "link").symlink_to(tmp_path / "outside")
+    before = tag(context)
+    (tmp_path / "outside").write_text("2")
+    assert tag(context) == before
+
+
+def test_a_link_is_not_a_file_that_holds_the_name_of_its_target(context):
+    (context / "link").symlink_to("app")
+    before = tag(context)
+    (context / "link").unlink()
+    (context / "link").write_text("app")
+    (context / "link").chmod(0o777)
+    assert tag(context) != before
+
+
 def test_a_context_that_cannot_be_read_fails_the_build(context):
-    (context / "app" / "loop").symlink_to("loop")
+    (context / ".dockerignore").write_bytes(b"\xff")
     with pytest.raises(BuildFailed, match="cannot be read"):
         tag(context)

@@ -162,28 +162,13 @@ def test_what_is_adopted_is_no_conflict(kind):
     assert not isinstance(change, Conflict)
 
 
-# A task definition's tags are written with its next revision: they cannot be changed on one that is there.
-@pytest.mark.parametrize("kind", [kind for name, kind in KINDS.items() if name != "task definition"])
+@every_kind
 def test_what_is_adopted_gets_this_split_s_tags(kind):
     change = kind.compare(kind.desired(ADOPTING), kind.holding(**{kind.tags: {}}))
     assert change.fields[kind.tags][1] == OWNER.tags
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            kind,
-            marks=pytest.mark.xfail(
-                strict=True, reason="all tags are compared, so a tag of somebody's is an update that changes nothing"
-            )
-            if name in ("target group", "log group", "ECR repository", "IAM role")
-            else (),
-            id=name,
-        )
-        for name, kind in KINDS.items()
-    ],
-)
+@every_kind
 def test_a_tag_of_somebody_s_besides_is_no_change(kind):
     observed = kind.holding(**{kind.tags: OWNER.tags | {"team": "blue"}})
     assert kind.compare(kind.desired(OWNER), observed) == NoChange()
@@ -265,6 +250,18 @@ def test_more_tasks_than_configured_are_somebody_s_doing_and_stay():
 def test_fewer_tasks_than_configured_are_an_update():
     change = compare_service(wanted_service(), described_service(desiredCount=0))
     assert change == Update({"desiredCount": (0, 1)})
+
+
+def test_a_service_behind_another_target_group_is_an_update():
+    (behind,) = wanted_service().request["loadBalancers"]
+    change = compare_service(wanted_service(), described_service(loadBalancers=[]))
+    assert change == Update({"loadBalancers": ([], [behind])})
+
+
+def test_what_ecs_adds_to_a_load_balancer_is_no_change():
+    (behind,) = wanted_service().request["loadBalancers"]
+    observed = described_service(loadBalancers=[behind | {"advancedConfiguration": None}])
+    assert compare_service(wanted_service(), observed) == NoChange()
 
 
 def test_a_revision_that_is_not_registered_yet_is_not_compared():

@@ -72,6 +72,16 @@ def test_other_rules_are_not_own(tags):
     assert own_rules([rule(tags=tags)], OWNER, PATH) == {}
 
 
+def test_an_adopting_owner_has_another_split_s_rules_of_its_service():
+    other = rule(tags=DESIRED.tags | {"split:config": "shop"})
+    assert own_rules([other], Owner(split="forum", service="users", adopt=True), PATH) == {0: other}
+
+
+def test_an_adopting_owner_has_no_rule_that_this_tool_did_not_make():
+    tags = {SERVICE: "users", ROLE: PATH}
+    assert own_rules([rule(tags=tags)], Owner(split="forum", service="users", adopt=True), PATH) == {}
+
+
 def test_a_rule_that_is_not_there_is_created():
     assert compare_rule(DESIRED, None) == Create()
 
