@@ -17,8 +17,8 @@ from flows.lane import Lane
 from tasks.gate import Judgement, judge_alarms, judge_errors, judge_latency, read_alarms, worst
 from tasks.http import Answer, fetch, open_session
 from tasks.metrics import TargetGroupRef, Window, read_window
+from tasks.poll import poll
 from tasks.surroundings import Surroundings
-from tasks.wait import poll
 
 __all__ = ["Probes", "bake", "probing", "synthesizing"]
 

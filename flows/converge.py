@@ -16,8 +16,8 @@ from flows.lane import Lane
 from flows.watch import tell
 from tasks.http import Route, fetch, open_session
 from tasks.metrics import TargetGroupRef, count_requests
+from tasks.poll import poll
 from tasks.surroundings import Surroundings
-from tasks.wait import poll
 
 __all__ = ["Observed", "converge"]
 

@@ -19,10 +19,11 @@ from tasks.listener import desired_default, give_back, monolith_rules, read_rece
 from tasks.log_group import read_newest_lines
 from tasks.metrics import TargetGroupRef, count_requests
 from tasks.monolith import SizeRecord, forget_size, record_size, scale_monolith
+from tasks.poll import poll
 from tasks.rule import read_rules
 from tasks.surroundings import Monolith, Surroundings, read_monolith
 from tasks.target_group import read_target_health
-from tasks.wait import poll, wait_until_healthy, wait_until_stopped
+from tasks.wait import wait_until_healthy, wait_until_stopped
 
 __all__ = ["drain_monolith", "restore_monolith", "verify_public_paths"]
 

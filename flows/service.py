@@ -22,6 +22,7 @@ from tasks.image import build_image, content_tag, pin_image, push_image, read_di
 from tasks.log_group import desired_log_group, ensure_log_group
 from tasks.ownership import Owner
 from tasks.parity import compare_with_monolith, parity_paths
+from tasks.poll import poll
 from tasks.repository import desired_repository, ensure_repository
 from tasks.routing import CONTROL, PREVIEW
 from tasks.rule import (
@@ -38,7 +39,7 @@ from tasks.surroundings import Surroundings
 from tasks.target_group import desired_target_group, ensure_target_group, read_target_health
 from tasks.task_definition import desired_task_definition, ensure_task_definition
 from tasks.task_role import desired_task_role, ensure_task_role
-from tasks.wait import poll, wait_until_healthy
+from tasks.wait import wait_until_healthy
 
 __all__ = ["settle_service"]
 

@@ -13,9 +13,9 @@ from flows.lane import Lane
 from flows.watch import tell
 from tasks.gate import worst
 from tasks.metrics import TargetGroupRef, count_requests
+from tasks.poll import poll
 from tasks.rule import shift_weight
 from tasks.surroundings import Surroundings
-from tasks.wait import poll
 
 __all__ = ["return_to_monolith", "shift_traffic"]
 

@@ -26,8 +26,8 @@ from flows.split_command import run_split_command
 from flows.watch import tell, told_outcome, told_start
 from tasks.image import engine_name
 from tasks.lock import hold_listener
+from tasks.poll import poll
 from tasks.surroundings import Surroundings, read_monolith, read_surroundings
-from tasks.wait import poll
 
 __all__ = ["main", "split"]
 

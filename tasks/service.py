@@ -1,5 +1,6 @@
 """ECS services: the service itself, and why it is not stable."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,15 @@ from tasks.log_group import read_last_lines
 from tasks.ownership import Owner, tag_dict, tag_list
 from tasks.surroundings import Surroundings
 
-__all__ = ["Service", "compare_service", "desired_service", "ensure_service", "explain_service", "read_service"]
+__all__ = [
+    "Service",
+    "compare_service",
+    "desired_service",
+    "ensure_service",
+    "explain_service",
+    "read_service",
+    "read_services",
+]
 
 _DEPLOYMENT: Final = {
     "maximumPercent": 200,
@@ -73,10 +82,18 @@ def read_service(aws: AwsConfig, cluster: str, name: str) -> dict[str, Any] | No
 
     Source: ECS DescribeServices.
     """
-    found = client(aws, "ecs").describe_services(cluster=cluster, services=[name], include=["TAGS"])["services"]
-    if not found or found[0]["status"] == "INACTIVE":
-        return None
-    return {**found[0], "tags": tag_dict(found[0].get("tags", []))}
+    return read_services(aws, cluster, [name]).get(name)
+
+
+def read_services(aws: AwsConfig, cluster: str, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """
+    Describe at most ten services, by name, as `read_service`.
+
+    Source: ECS DescribeServices.
+    """
+    answer: Any = client(aws, "ecs").describe_services(cluster=cluster, services=list(names), include=["TAGS"])
+    there = [service for service in answer["services"] if service["status"] != "INACTIVE"]
+    return {service["serviceName"]: {**service, "tags": tag_dict(service.get("tags", []))} for service in there}
 
 
 def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change:

@@ -2,44 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final, ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from prefect import task
 
 from config.aws import AwsConfig
 from config.errors import ServiceUnhealthy
-from tasks.aws_task import log, transient_reason
-from tasks.service import explain_service, read_service
+from tasks.aws_task import log
+from tasks.poll import poll
+from tasks.service import explain_service
+from tasks.service_batch import read_service_together
 from tasks.target_group import TargetHealth, read_target_health
 
-__all__ = ["poll", "wait_until_healthy", "wait_until_stopped", "why_hopeless"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["wait_until_healthy", "wait_until_stopped", "why_hopeless"]
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
-_PATIENCE: Final = 30.0
-
-
-async def poll(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """
-    Call a describing function in a thread; a wait of minutes must outlive a throttled answer.
-
-    Raises:
-        Exception: What the function raised, when it is lasting or has lasted for half a minute.
-    """
-    since = time.monotonic()
-    while True:
-        try:
-            return await asyncio.to_thread(function, *args, **kwargs)
-        except Exception as error:
-            reason = transient_reason(error)
-            if reason is None or time.monotonic() - since > _PATIENCE:
-                raise
-            log().warning("will be asked again: %s", reason)
-        await asyncio.sleep(_FIRST_PAUSE)
 
 
 def why_hopeless(service: Mapping[str, Any], task_definition: str) -> str | None:
@@ -91,7 +70,7 @@ async def wait_until_healthy(
     """
     deadline, pause, told = time.monotonic() + patience, _FIRST_PAUSE, ""
     while True:
-        service = await poll(read_service, aws, cluster, name) or {"deployments": []}
+        service = await read_service_together(aws, cluster, name) or {"deployments": []}
         hopeless = why_hopeless(service, task_definition)
         if hopeless:
             raise ServiceUnhealthy(await _explain(aws, cluster, name, hopeless))
@@ -126,7 +105,7 @@ async def wait_until_stopped(aws: AwsConfig, cluster: str, name: str, patience: 
     """
     deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
     while True:
-        service = await poll(read_service, aws, cluster, name)
+        service = await read_service_together(aws, cluster, name)
         left = service["runningCount"] + service["pendingCount"] if service else 0
         if left == 0:
             return
