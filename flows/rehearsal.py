@@ -6,7 +6,8 @@ import ctypes
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ __all__ = ["Sandbox", "client_paths", "running_client", "running_sandbox"]
 
 _START_PATIENCE: Final = 180.0
 _END_PATIENCE: Final = 60.0
+_SAID: Final = 5
+_REFUSED: Final = 2
 _PR_SET_PDEATHSIG: Final = 1
 _ROOT: Final = Path(__file__).parent.parent
 
@@ -42,7 +45,7 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def _start(*arguments: str, outlive: bool = False) -> asyncio.subprocess.Process:
+async def _start(*arguments: str, outlive: bool = False, stderr: int | None = None) -> asyncio.subprocess.Process:
     """
     Start one of our programs in a session of its own.
 
@@ -56,50 +59,74 @@ async def _start(*arguments: str, outlive: bool = False) -> asyncio.subprocess.P
         cwd=_ROOT,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
         start_new_session=True,
         preexec_fn=None if outlive else _end_with_parent,
     )
 
 
-async def _end(process: asyncio.subprocess.Process) -> bytes:
-    """End a program by its id, and return what it still printed."""
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a program by its id."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), _END_PATIENCE)
+        await asyncio.wait_for(process.wait(), _END_PATIENCE)
     except TimeoutError:
         process.kill()
-        out, _ = await process.communicate()
-    return out
+        await process.wait()
 
 
 @asynccontextmanager
-async def running_sandbox(engine: str, *, keep: bool = False) -> AsyncIterator[Sandbox]:
+async def running_sandbox(engine: str, say: Callable[[str], None], *, keep: bool = False) -> AsyncIterator[Sandbox]:
     """
     A sandbox with the forum in it.
 
     Args:
         engine: `auto`, `docker` or `process`.
+        say: Tells a line of the sandbox's log.
         keep: Leave it running at the end.
 
     Raises:
         PreflightFailed: It cannot start here, e.g. because the engine asked for is not there.
         StepFailed: It ended by itself.
     """
-    process = await _start("sandbox", "--engine", engine, outlive=keep)
+    # One that is kept must not write into a pipe that nobody reads any more.
+    stderr = None if keep else asyncio.subprocess.PIPE
+    process = await _start("sandbox", "--engine", engine, outlive=keep, stderr=stderr)
+    said: deque[str] = deque(maxlen=_SAID)
+    telling = asyncio.create_task(_pass_on(process.stderr, said, say))
     try:
-        assert process.stdout is not None  # noqa: S101 - it was asked for
-        line = await asyncio.wait_for(process.stdout.readline(), _START_PATIENCE)
-        if not line:
-            code = await process.wait()
-            error = PreflightFailed if code == 2 else StepFailed
-            raise error(f"the sandbox did not start (exit code {code}); its message stands above")
-        state: dict[str, Any] = json.loads(line)
-        yield Sandbox(**state)
+        yield await _wait_until_ready(process, telling, said)
     finally:
         if not keep or process.returncode is not None:
             await asyncio.shield(_end(process))
+            await telling
+
+
+async def _pass_on(stream: asyncio.StreamReader | None, said: deque[str], say: Callable[[str], None]) -> None:
+    """Tell what a program says, and remember the last of it."""
+    while stream and (line := await stream.readline()):
+        text = line.decode("utf-8", "replace").rstrip()
+        said.append(text)
+        say(text)
+
+
+async def _wait_until_ready(
+    process: asyncio.subprocess.Process, telling: "asyncio.Task[None]", said: deque[str]
+) -> Sandbox:
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), _START_PATIENCE)
+    except TimeoutError:
+        raise StepFailed(f"the sandbox was not ready after {_START_PATIENCE:g} s") from None
+    if line:
+        state: dict[str, Any] = json.loads(line)
+        return Sandbox(**state)
+    code = await process.wait()
+    await telling
+    words = "; ".join(text.removeprefix("sandbox: ") for text in said) or "its message stands above"
+    raise (PreflightFailed if code == _REFUSED else StepFailed)(f"the sandbox did not start: {words}")
 
 
 def client_paths(config: SplitConfig) -> list[str]:

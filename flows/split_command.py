@@ -107,7 +107,7 @@ class _Run:
             config = load_config(self._arguments.config)
             return await self._watch(config, f"{config.name}: split of {config.monolith.service} in {config.cluster}")
         server = asyncio.create_task(start_private_server())
-        async with running_sandbox(self._arguments.engine, keep=self._arguments.keep) as sandbox:
+        async with running_sandbox(self._arguments.engine, say, keep=self._arguments.keep) as sandbox:
             await server
             config = load_config(Path(sandbox.config))
             client = running_client(
