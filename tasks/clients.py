@@ -23,7 +23,10 @@ if TYPE_CHECKING:  # the stubs are for development only, and take half a second 
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_sts import STSClient
 
-__all__ = ["TokenBucket", "client"]
+__all__ = ["IAM_ACTION", "TokenBucket", "client"]
+
+IAM_ACTION: Final = "IamAction"
+"""Key in an answer's `ResponseMetadata`: the IAM action of the call, e.g. `ecs:DescribeServices`."""
 
 # Prefect retries (and shows it); botocore only resends what was lost on the way to a closed connection.
 _BOTO: Final = Config(
@@ -33,6 +36,8 @@ _BOTO: Final = Config(
     max_pool_connections=32,
     user_agent_extra="ecs-splitter",
 )
+# STS is only asked who calls: whoever has the wrong address learns it soon.
+_BOTO_OF: Final = {"sts": _BOTO.merge(Config(read_timeout=5, connect_timeout=4))}
 
 # (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and its like.
 _RATES: Final[dict[str, tuple[float, float]]] = {
@@ -113,11 +118,20 @@ _MAKING: Final = threading.Lock()
 
 @lru_cache(maxsize=256)
 def _client(aws: AwsConfig, service: str) -> Any:
-    made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=_BOTO)  # type: ignore[call-overload]
+    config = _BOTO_OF.get(service, _BOTO)
+    made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=config)  # type: ignore[call-overload]
     made.meta.events.register(
         "before-call", lambda model, **_: _pace(aws, service, model.name), unique_id=f"pace-{service}"
     )
+    made.meta.events.register("after-call", _tell_iam_action, unique_id=f"action-{service}")
     return made
+
+
+def _tell_iam_action(parsed: Any, model: Any, **_: Any) -> None:
+    """An error of botocore's names the operation, but not the service that IAM knows it by."""
+    prefix = model.service_model.signing_name
+    prefix = "cloudwatch" if prefix == "monitoring" else prefix
+    parsed.setdefault("ResponseMetadata", {})[IAM_ACTION] = f"{prefix}:{model.name}"
 
 
 @lru_cache(maxsize=16)

@@ -1,13 +1,13 @@
 """What the running monolith tells about its surroundings: listener, network, roles."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-import botocore.exceptions
 
 from config.aws import AwsConfig
 from config.errors import PreflightFailed
 from config.split import SplitConfig
+from tasks.access import read_account, refusals_explained
 from tasks.aws_task import aws_task
 from tasks.clients import client
 from tasks.ownership import tag_dict
@@ -84,7 +84,7 @@ def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, di
         )
     definition: Any = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
     balancer = service["loadBalancers"][0]
-    groups = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[balancer["targetGroupArn"]])["TargetGroups"]
+    group = _read_group(aws, name, balancer["targetGroupArn"])
     container = next(item for item in definition["containerDefinitions"] if item["name"] == balancer["containerName"])
     monolith = Monolith(
         service=name,
@@ -92,7 +92,7 @@ def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, di
         desired_count=service["desiredCount"],
         running_count=service["runningCount"],
         target_group_arn=balancer["targetGroupArn"],
-        target_group_name=groups[0]["TargetGroupName"],
+        target_group_name=group["TargetGroupName"],
         container=balancer["containerName"],
         port=balancer["containerPort"],
         task_definition=service["taskDefinition"],
@@ -102,21 +102,40 @@ def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, di
     return monolith, service, definition
 
 
+def _read_group(aws: AwsConfig, monolith: str, arn: str) -> Any:
+    """The monolith's target group; ECS names it even when somebody has deleted it."""
+    elb = client(aws, "elbv2")
+    try:
+        return elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
+    except elb.exceptions.TargetGroupNotFoundException:
+        raise PreflightFailed(
+            f"monolith.service: target group {arn} of {monolith} does not exist any more; "
+            "mend the service before it is split"
+        ) from None
+
+
 @aws_task("look at the surroundings of {config.monolith.service}")
 def read_surroundings(config: SplitConfig) -> Surroundings:
     """
     Discover what the config leaves out.
 
     Raises:
-        PreflightFailed: Something the split stands on is missing; the message names the config field.
+        PreflightFailed: Something the split stands on is missing; a line for each, which names the config field.
 
     Source: STS GetCallerIdentity; ECS, ELBv2 and EC2 Describe calls.
     """
     aws = config.aws
-    account = _account(aws)
-    monolith, service, definition = read_monolith(aws, config.cluster, config.monolith.service)
-    listener, balancer = _find_listener(config, monolith)
-    network = (service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    account = read_account(aws)
+    with refusals_explained():
+        monolith, service, definition = read_monolith(aws, config.cluster, config.monolith.service)
+        network = (service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+        given, role = config.network, config.execution_role_arn
+        (listener, balancer), subnets, security_groups, execution_role = _all_of(
+            lambda: _find_listener(config, monolith),
+            lambda: _given(given.subnets, network.get("subnets"), "network.subnets"),
+            lambda: _given(given.security_groups, network.get("securityGroups"), "network.security_groups"),
+            lambda: _given(role, definition.get("executionRoleArn"), "execution_role_arn"),
+        )
     return Surroundings(
         account_id=account,
         cluster_arn=service["clusterArn"],
@@ -126,13 +145,29 @@ def read_surroundings(config: SplitConfig) -> Surroundings:
         listener_arn=listener["ListenerArn"],
         alb_url=config.listener.url or f"{listener['Protocol'].lower()}://{balancer['DNSName']}:{listener['Port']}",
         vpc_id=balancer["VpcId"],
-        subnets=_given(config.network.subnets, network.get("subnets"), "network.subnets"),
-        security_groups=_given(
-            config.network.security_groups, network.get("securityGroups"), "network.security_groups"
-        ),
+        subnets=subnets,
+        security_groups=security_groups,
         assign_public_ip=config.network.assign_public_ip or network.get("assignPublicIp", "DISABLED"),
-        execution_role_arn=_given(config.execution_role_arn, definition.get("executionRoleArn"), "execution_role_arn"),
+        execution_role_arn=execution_role,
     )
+
+
+def _all_of(*questions: Callable[[], Any]) -> list[Any]:
+    """
+    The answers to all questions.
+
+    Raises:
+        PreflightFailed: With every one that failed.
+    """
+    answers, findings = [], []
+    for question in questions:
+        try:
+            answers.append(question())
+        except PreflightFailed as error:
+            findings.append(str(error))
+    if findings:
+        raise PreflightFailed("\n".join(findings))
+    return answers
 
 
 def _given(configured: Any, discovered: Any, field: str) -> Any:
@@ -146,37 +181,6 @@ def _given(configured: Any, discovered: Any, field: str) -> Any:
     if not value:
         raise PreflightFailed(f"{field}: is not given, and the monolith's own service has none to go by; add it")
     return tuple(value) if isinstance(value, list) else value
-
-
-def _account(aws: AwsConfig) -> str:
-    """
-    The account of the credentials.
-
-    Raises:
-        PreflightFailed: There are no credentials, or they are another account's.
-    """
-    try:
-        account = client(aws, "sts").get_caller_identity()["Account"]
-    except (
-        botocore.exceptions.NoCredentialsError,
-        botocore.exceptions.PartialCredentialsError,
-        botocore.exceptions.ProfileNotFound,
-        botocore.exceptions.TokenRetrievalError,
-        botocore.exceptions.CredentialRetrievalError,
-    ) as error:
-        raise PreflightFailed(
-            f"aws: no usable credentials ({error}); log in with `aws sso login`, set AWS_PROFILE, or set aws.profile"
-        ) from None
-    except botocore.exceptions.EndpointConnectionError as error:
-        raise PreflightFailed(
-            f"aws.endpoint_url: {aws.endpoint_url or f'AWS in {aws.region}'} does not answer ({error}); "
-            "check the address and the network"
-        ) from None
-    if aws.account_id and account != aws.account_id:
-        raise PreflightFailed(
-            f"aws.account_id: the credentials belong to account {account}, not {aws.account_id}; use the right profile"
-        )
-    return account
 
 
 def _find_listener(config: SplitConfig, monolith: Monolith) -> tuple[Any, Any]:
