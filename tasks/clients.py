@@ -1,7 +1,6 @@
 """boto3 clients: one of each kind per surroundings, paced to what AWS allows an account."""
 
 import threading
-import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
@@ -10,6 +9,7 @@ import botocore.session
 from botocore.config import Config
 
 from config.aws import AwsConfig
+from tasks.pace import pace
 
 if TYPE_CHECKING:  # the stubs are for development only, and take half a second to import
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the stubs are for development only, and take half a second 
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_sts import STSClient
 
-__all__ = ["IAM_ACTION", "TokenBucket", "client"]
+__all__ = ["IAM_ACTION", "client"]
 
 IAM_ACTION: Final = "IamAction"
 """Key in an answer's `ResponseMetadata`: the IAM action of the call, e.g. `ecs:DescribeServices`."""
@@ -38,48 +38,6 @@ _BOTO: Final = Config(
 )
 # STS is only asked who calls: whoever has the wrong address learns it soon.
 _BOTO_OF: Final = {"sts": _BOTO.merge(Config(read_timeout=5, connect_timeout=4))}
-
-# (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and its like.
-_RATES: Final[dict[str, tuple[float, float]]] = {
-    "elbv2:change": (18, 2.8),
-    "elbv2:read": (36, 9),
-    "ecs:RegisterTaskDefinition": (18, 0.95),
-    "ecs:change": (45, 4.8),
-    "ecs:read": (90, 18),
-    "logs:change": (9, 9),
-}
-_READING: Final = ("Describe", "List", "Get")
-
-
-class TokenBucket:
-    """Lets `burst` calls pass at once and `rate` a second after that; shared by all threads."""
-
-    def __init__(self, burst: float, rate: float) -> None:
-        self._burst, self._rate = burst, rate
-        self._tokens, self._filled = burst, time.monotonic()
-        self._lock = threading.Lock()
-
-    def take(self) -> float:
-        """Take one token, at once; return the seconds to wait before using it."""
-        with self._lock:
-            now = time.monotonic()
-            self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate) - 1
-            self._filled = now
-            return max(0.0, -self._tokens / self._rate)
-
-
-@lru_cache(maxsize=64)
-def _bucket(account: AwsConfig, kind: str) -> TokenBucket | None:
-    _ = account  # each account and region has buckets of its own
-    return TokenBucket(*_RATES[kind]) if kind in _RATES else None
-
-
-def _pace(account: AwsConfig, service: str, operation: str) -> None:
-    exact = f"{service}:{operation}"
-    kind = exact if exact in _RATES else f"{service}:{'read' if operation.startswith(_READING) else 'change'}"
-    bucket = _bucket(account, kind)
-    if bucket:
-        time.sleep(bucket.take())
 
 
 @overload
@@ -121,7 +79,7 @@ def _client(aws: AwsConfig, service: str) -> Any:
     config = _BOTO_OF.get(service, _BOTO)
     made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=config)  # type: ignore[call-overload]
     made.meta.events.register(
-        "before-call", lambda model, **_: _pace(aws, service, model.name), unique_id=f"pace-{service}"
+        "before-call", lambda model, **_: pace(aws, service, model.name), unique_id=f"pace-{service}"
     )
     made.meta.events.register("after-call", _tell_iam_action, unique_id=f"action-{service}")
     return made

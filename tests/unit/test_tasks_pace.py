@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.clients import TokenBucket
+from tasks.pace import TokenBucket
 
 
 @pytest.fixture
