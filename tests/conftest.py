@@ -15,6 +15,8 @@ import botocore.session
 import pytest
 import yaml
 
+from tests.processes import descendants, is_alive
+
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT = 90
 END_TIMEOUT = 60
@@ -88,17 +90,7 @@ class SandboxProcess:
 
     def descendants(self):
         """{(pid, start time): command line} of all processes below it."""
-        return _descendants(self.process.pid)
-
-    @staticmethod
-    def is_alive(identity):
-        """Whether the process of that pid and start time runs (one that only waits to be reaped does not)."""
-        pid, started = identity
-        try:
-            stat = _stat(pid)
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return stat[21] == started and stat[2] != "Z"
+        return descendants(self.process.pid)
 
     def end(self, number=signal.SIGTERM):
         """Send the signal; return the exit code, and the processes that it had started and left behind."""
@@ -109,32 +101,7 @@ class SandboxProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
-        return self.process.returncode, [command for identity, command in started.items() if self.is_alive(identity)]
-
-
-def _descendants(pid):
-    found = {}
-    for child in _children().get(pid, ()):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            found[child, _stat(child)[21]] = command
-        found.update(_descendants(child))
-    return found
-
-
-def _children():
-    tree = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                tree.setdefault(int(_stat(entry.name)[3]), []).append(int(entry.name))
-    return tree
-
-
-def _stat(pid):
-    """Fields of /proc/PID/stat, by the numbers of proc(5) less one; the command is emptied, as it may hold blanks."""
-    head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-    return [head.partition(" ")[0], "", *rest.split()]
+        return self.process.returncode, [command for identity, command in started.items() if is_alive(identity)]
 
 
 @contextlib.contextmanager
@@ -156,9 +123,8 @@ def sandbox(tmp_path_factory):
         yield running
 
 
-@pytest.fixture
-def start_sandbox(tmp_path_factory):
-    """Starts sandboxes of the test's own, with the arguments given; ends those that still run."""
+@contextlib.contextmanager
+def _starting(tmp_path_factory):
     with contextlib.ExitStack() as stack:
 
         def start(*arguments, directory=None):
@@ -167,4 +133,18 @@ def start_sandbox(tmp_path_factory):
             made = tmp_path_factory.mktemp("sandbox")
             return stack.enter_context(_running(made, directory or made, *engine, *arguments))
 
+        yield start
+
+
+@pytest.fixture
+def start_sandbox(tmp_path_factory):
+    """Starts sandboxes of the test's own, with the arguments given; ends those that still run."""
+    with _starting(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_module_sandbox(tmp_path_factory):
+    """As `start_sandbox`, for what a module's tests share."""
+    with _starting(tmp_path_factory) as start:
         yield start

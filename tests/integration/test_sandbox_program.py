@@ -16,6 +16,7 @@ import pytest
 
 from config.load import load_config
 from tasks.surroundings import read_monolith
+from tests.processes import is_alive
 
 ROOT = Path(__file__).parents[2]
 KEYS = ["endpoint_url", "docker_host", "alb_url", "engine", "config", "pid"]
@@ -206,7 +207,7 @@ def test_a_killed_sandbox_leaves_no_process(start_sandbox):
     running.process.kill()
     running.process.communicate()
     deadline = time.monotonic() + 20
-    while (left := [command for identity, command in started.items() if running.is_alive(identity)]) and (
+    while (left := [command for identity, command in started.items() if is_alive(identity)]) and (
         time.monotonic() < deadline
     ):
         time.sleep(0.05)
