@@ -1,24 +1,47 @@
-"""Asks a person, in the Prefect UI or on the terminal."""
+"""
+Asks a person, in the Prefect UI or on the terminal.
+
+A run on a worker is suspended: its process ends, and the answer, however late, starts it again from the top, also
+after a restart of worker and server. It comes to the same question, which then has its answer. A run of a command line
+has nobody who would start it again, so it waits.
+"""
 
 import asyncio
-import os
 import sys
+from dataclasses import dataclass
 from typing import Final, Literal
+from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.exceptions import FlowPauseTimeout
-from prefect.flow_runs import apause_flow_run
+from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
+from flows.run_records import on_private_server
 from flows.watch import tell
 
-__all__ = ["ask_person"]
+__all__ = ["Question", "ask_person", "was_asked"]
 
 _YES: Final = ("y", "yes")
+_POLL: Final = 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked."""
+
+    key: str
+    """Names the question within its run: whoever has answered it is not asked again."""
+    text: str
+    """For example `Drain the monolith?`"""
+    patience: float
+    """Seconds to wait; no answer is a no."""
 
 
 class Approval(RunInput):
-    """What the person is asked."""
+    """What the person answers."""
 
     decision: Literal["approve", "refuse"] = Field(
         default="refuse", description="approve to go on, refuse to stop here"
@@ -26,37 +49,52 @@ class Approval(RunInput):
     comment: str = Field(default="", description="why, for the log")
 
 
-async def ask_person(question: str, evidence: str, patience: float, *, yes: bool) -> bool:
+async def ask_person(question: Question, evidence: str, *, yes: bool) -> bool:
     """
     Whether a person agrees.
 
     Args:
-        question: What is asked, e.g. `Drain the monolith?`
+        question: What is asked.
         evidence: Markdown that the decision can rest on.
-        patience: Seconds to wait; no answer is a no.
         yes: Whether the answer was given beforehand.
+
+    Raises:
+        Pause: The run is suspended until there is an answer; Prefect's own signal, which ends the process.
     """
     if yes:
-        tell("note", None, f"{question} yes (given beforehand)")
+        tell("note", None, f"{question.text} yes (given beforehand)")
         return True
-    if not os.environ.get("PREFECT_API_URL"):
+    if on_private_server():
         return await _ask_terminal(question, evidence)
-    form = Approval.with_initial_data(description=f"## {question}\n\n{evidence}", decision="refuse")
-    tell("note", None, f"{question} waiting for an answer in the Prefect UI, at most {patience:g} s")
+    form = Approval.with_initial_data(description=f"## {question.text}\n\n{evidence}", decision="refuse")
+    tell("note", None, f"{question.text} the answer is given in the Prefect UI, within {question.patience:g} s")
     try:
-        answer = await apause_flow_run(wait_for_input=form, timeout=int(patience), poll_interval=2)
+        if deployment.id:
+            answer = await asuspend_flow_run(form, timeout=int(question.patience), key=question.key)
+        else:
+            answer = await apause_flow_run(form, timeout=int(question.patience), poll_interval=_POLL, key=question.key)
     except FlowPauseTimeout:
-        tell("note", None, f"{question} nobody answered within {patience:g} s")
+        tell("note", None, f"{question.text} nobody answered within {question.patience:g} s")
         return False
-    tell("note", None, f"{question} {answer.decision}{f': {answer.comment}' if answer.comment else ''}")
+    comment = f": {answer.comment}" if answer.comment else ""
+    tell("note", None, f"{question.text} {answer.decision}{comment}")
     return answer.decision == "approve"
 
 
-async def _ask_terminal(question: str, evidence: str) -> bool:
+async def was_asked(question: Question) -> bool:
+    """Whether this run was suspended for the question before, and so has its answer."""
+    if not deployment.id:
+        return False
+    async with get_client() as client:
+        run = await client.read_flow_run(UUID(str(flow_run.id)))
+    return question.key in (run.empirical_policy.pause_keys or ())
+
+
+async def _ask_terminal(question: Question, evidence: str) -> bool:
     """Without a server nobody can answer in a UI; without a terminal nobody can answer at all."""
     if not sys.stdin.isatty():
-        tell("note", None, f"{question} nobody can be asked here; give --yes, or run it with a Prefect server")
+        tell("note", None, f"{question.text} nobody can be asked here; give --yes, or run it with a Prefect server")
         return False
     print(f"\n{evidence}\n", file=sys.stderr)
-    answer = await asyncio.to_thread(input, f"{question} [y/N] ")
+    answer = await asyncio.to_thread(input, f"{question.text} [y/N] ")
     return answer.strip().lower() in _YES

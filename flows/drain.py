@@ -9,7 +9,7 @@ from prefect import task
 
 from config.errors import CheckFailed, DrainRefused, StepFailed
 from config.split import SplitConfig
-from flows.approve import ask_person
+from flows.approve import Question, ask_person
 from flows.plan import decide_drain
 from flows.watch import tell
 from tasks.autoscaling import Suspension, read_suspension, write_suspension
@@ -48,9 +48,8 @@ async def drain_monolith(
         DrainRefused: It is not idle, or a person refused; it serves on.
         StepFailed: Something failed after it was drained; it is back.
     """
-    if config.monolith.drain == "approve" and not await ask_person(
-        f"Drain {config.monolith.service}?", evidence, config.monolith.approval_timeout, yes=yes
-    ):
+    question = Question("drain", f"Drain {config.monolith.service}?", config.monolith.approval_timeout)
+    if config.monolith.drain == "approve" and not await ask_person(question, evidence, yes=yes):
         raise DrainRefused(f"nobody agreed to drain {config.monolith.service}; it serves on")
     try:
         await _hand_over(config, around, target_groups)

@@ -1,12 +1,16 @@
-"""Who owns what a run makes."""
+"""Who owns what a run makes, and how its runs are known in Prefect."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from tasks.ownership import Owner
 
-__all__ = ["owner_of"]
+__all__ = ["TAG", "owner_of"]
+
+TAG: Final = "ecs-splitter"
+"""Prefect tag of every run of this tool; the automations in deployments/ go by it."""
 
 
 def owner_of(config: SplitConfig, service: ServiceConfig, adopt: Sequence[str] = ()) -> Owner:

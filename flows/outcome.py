@@ -1,7 +1,7 @@
 """What a run came to: the JSON object of the command lines, and the moments the report marks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -116,3 +116,10 @@ class Journal:
         if self._listener:
             self._listener(moment)
         return moment
+
+    def adopt(self, moments: Iterable[Moment]) -> None:
+        """Add what happened elsewhere, in another worker's run."""
+        for moment in moments:
+            self.moments.append(moment)
+            if self._listener:
+                self._listener(moment)

@@ -54,7 +54,7 @@ class _Prepared:
 
 @flow(name="settle service", flow_run_name="settle {name}", retries=0, persist_result=False)
 async def settle_service(
-    config: SplitConfig, name: str, around: Surroundings, adopt: list[str] | None = None
+    config: SplitConfig, name: str, around: Surroundings, adopt: list[str] | None = None, *, approved: bool = True
 ) -> ServiceOutcome:
     """
     Carve one service out of the monolith.
@@ -64,6 +64,7 @@ async def settle_service(
         name: The service's name.
         around: What is only read.
         adopt: Services that may take over what this split did not make.
+        approved: Whether it may get its first user; without that it stops once it is proven.
 
     Raises:
         StepFailed: A step failed; the service's paths are the monolith's, unless the message says otherwise.
@@ -78,6 +79,11 @@ async def settle_service(
     async with _placed(config, around, service, owner, prepared) as (lane, weight):
         tell("stage", name, "proving")
         await _prove(config, around, lane, prepared, weight)
+        if weight == 0 and not approved:
+            tell("stage", name, "proven")
+            return ServiceOutcome(
+                stage="proven", weight=0, image=prepared.image, task_definition=prepared.task_definition
+            )
         tell("stage", name, "shifting")
         await shift_traffic(config, around, lane, weight)
         tell("stage", name, "settling")

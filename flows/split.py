@@ -7,31 +7,30 @@ Splits a monolith: preflight, plan, one subflow per service, drain, report.
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from prefect import flow
 from prefect.runtime import flow_run
 
-from config.errors import ResourceConflict, SplitterError, StepFailed
+from config.errors import ResourceConflict, StepFailed
 from config.split import SplitConfig
 from flows.drain import drain_monolith
+from flows.fan_out import Results, error_words
+from flows.first_step import settle_approved
 from flows.options import ALL_OF_IT, SplitOptions
 from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.plan import Plan, ServicePlan, observe, plan_split
 from flows.preflight import preflight
 from flows.publish import evidence_markdown, publish_outcome, publish_plan
-from flows.service import settle_service
 from flows.source import ConfigSource, read_source
 from flows.split_command import run_split_command
 from flows.watch import tell, told_outcome, told_start
+from flows.work_pool import check_work_pool
 from tasks.image import engine_name
 from tasks.lock import hold_listener
 from tasks.poll import poll
 from tasks.surroundings import Surroundings, read_monolith, read_surroundings
 
 __all__ = ["main", "split"]
-
-_APART: Final = 0.3
 
 
 @flow(name="split", flow_run_name="split {config.name}", retries=0, persist_result=False)
@@ -58,10 +57,12 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
     if options.plan_only or plan.is_empty:
         status: Status = "unchanged" if plan.is_empty else "planned"
         return told_outcome(await _outcome(config, around, plan, {}, status=status))
+    await check_work_pool(config)
     async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
         # Another run may have finished between the plan and the lock.
         plan = await _plan(config, around, options)
-        results = await _settle_all(config, around, plan, options)
+        unsettled = [item.service for item in plan.services if not item.settled]
+        results = await settle_approved(config, around, unsettled, options)
         failure = await _finish(config, around, plan, results, options)
         outcome = await _outcome(
             config, around, plan, results, status="failed" if failure else "completed", error=failure
@@ -78,41 +79,6 @@ async def _plan(config: SplitConfig, around: Surroundings, options: SplitOptions
     return plan_split(config, around, observed, adopt=options.adopt, drain=options.drain)
 
 
-Results = Mapping[str, ServiceOutcome | BaseException]
-
-
-async def _settle_all(
-    config: SplitConfig, around: Surroundings, plan: Plan, options: SplitOptions
-) -> dict[str, ServiceOutcome | BaseException]:
-    """Every service that is not settled yet, side by side; one that fails leaves the others alone."""
-    places = asyncio.Semaphore(config.max_parallel)
-
-    async def settle(name: str, position: int) -> ServiceOutcome:
-        # Subflow runs that begin in one moment lock a SQLite server, whose clients then pause for seconds.
-        await asyncio.sleep(position * _APART)
-        async with places:
-            return await settle_service(config, name, around, list(options.adopt))
-
-    names = [item.service for item in plan.services if not item.settled]
-    running = [asyncio.create_task(settle(name, position)) for position, name in enumerate(names)]
-    try:
-        done = await asyncio.gather(*running, return_exceptions=True)
-    except asyncio.CancelledError:
-        # Each subflow returns its traffic and removes its private rules before it ends.
-        await asyncio.gather(*running, return_exceptions=True)
-        raise
-    results = dict(zip(names, done, strict=True))
-    for name, result in results.items():
-        if isinstance(result, BaseException):
-            tell("stage", name, "failed", numbers={"error": _words(result)})
-    return results
-
-
-def _words(error: BaseException) -> str:
-    """An error of ours speaks for itself; any other says its kind as well."""
-    return str(error) if isinstance(error, SplitterError) else f"{type(error).__name__}: {error}"
-
-
 async def _finish(
     config: SplitConfig, around: Surroundings, plan: Plan, results: Results, options: SplitOptions
 ) -> str | None:
@@ -122,7 +88,7 @@ async def _finish(
     Returns:
         Why the run failed; None when it did not.
     """
-    failed = {name: _words(result) for name, result in results.items() if isinstance(result, BaseException)}
+    failed = {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
     if failed:
         tell("drain", None, f"{config.monolith.service} is not drained: {', '.join(failed)} failed")
         details = "\n".join(failed.values())
