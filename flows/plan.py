@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from config.errors import TrafficConflict
 from config.monolith import KeepDefault
 from config.service import ServiceConfig
 from config.split import SplitConfig
@@ -210,12 +211,16 @@ def _plan_rules(
     config: SplitConfig, service: ServiceConfig, owner: Owner, state: ServiceState
 ) -> tuple[list[PlannedChange], int, tuple[int, ...]]:
     held = state.path_rules(owner)
-    changes = [
-        _planned("listener rule", ", ".join(rule.patterns), compare_rule(rule, held.get(rule.chunk)))
-        for rule in desired_path_rules(service.path_patterns, owner)
-    ]
     group = state.target_group_arn or UNKNOWN
-    weights = [service_weight(rule, group) for rule in held.values()]
+    weights: list[int] = []
+    changes = []
+    for rule in desired_path_rules(service.path_patterns, owner):
+        observed, change = held.get(rule.chunk), compare_rule(rule, held.get(rule.chunk))
+        try:
+            weights += [service_weight(observed, group)] if observed else []
+        except TrafficConflict as error:
+            change = Conflict(str(error))
+        changes.append(_planned("listener rule", ", ".join(rule.patterns), change))
     weight = min(weights, default=0) if len(weights) == len(changes) else 0
     left_over = state.preview_rules(owner)
     steps = tuple(

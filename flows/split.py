@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from prefect import flow
 from prefect.runtime import flow_run
 
-from config.errors import ResourceConflict, StepFailed
+from config.errors import StepFailed
 from config.split import SplitConfig
 from flows.drain import drain_monolith
 from flows.fan_out import Results, error_words
@@ -19,16 +19,17 @@ from flows.first_step import settle_approved
 from flows.options import ALL_OF_IT, SplitOptions
 from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.plan import Plan, ServicePlan, observe, plan_split
-from flows.preflight import preflight
+from flows.preflight import preflight, survey
 from flows.publish import evidence_markdown, publish_outcome, publish_plan
 from flows.source import ConfigSource, read_source
 from flows.split_command import run_split_command
 from flows.watch import tell, told_outcome, told_start
 from flows.work_pool import check_work_pool
+from tasks.access import refusals_explained
 from tasks.image import engine_name
 from tasks.lock import hold_listener
 from tasks.poll import poll
-from tasks.surroundings import Surroundings, read_monolith, read_surroundings
+from tasks.surroundings import Surroundings, read_monolith
 
 __all__ = ["main", "split"]
 
@@ -48,12 +49,11 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
     """
     told_start()
     config = await read_source(config)
-    around = await read_surroundings(config)
-    plan = await _plan(config, around, options)
-    await preflight(config, around, plan, options.only)
+    around = await survey(config, options)
+    with refusals_explained():
+        plan = await _plan(config, around, options)
     await publish_plan(config, plan)
-    if plan.conflicts:
-        raise ResourceConflict("\n".join(plan.conflicts))
+    await preflight(config, around, plan, options)
     if options.plan_only or plan.is_empty:
         status: Status = "unchanged" if plan.is_empty else "planned"
         return told_outcome(await _outcome(config, around, plan, {}, status=status))

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,11 +20,13 @@ from config.errors import BuildFailed, PreflightFailed
 from config.service import Build, ServiceConfig
 from tasks.aws_task import aws_task, log
 from tasks.clients import client
+from tasks.finding import Finding
 
 __all__ = [
     "Pushed",
     "build_image",
     "check_build_files",
+    "check_engine",
     "content_tag",
     "engine",
     "engine_name",
@@ -33,6 +36,9 @@ __all__ = [
 ]
 
 _TAIL: Final = 15
+_ANSWERS_WITHIN: Final = 5
+_BUILDS_WITHIN: Final = 600
+"""Seconds."""
 _PLATFORMS: Final = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
 
 
@@ -49,13 +55,43 @@ def engine(docker_host: str | None) -> docker.DockerClient:
     """
     where = docker_host or "DOCKER_HOST or the local socket"
     try:
-        found = docker.DockerClient(base_url=docker_host, timeout=600) if docker_host else docker.from_env(timeout=600)
-        found.ping()
+        # A build may be silent for minutes; whether anybody is there is known sooner.
+        _connect(docker_host, _ANSWERS_WITHIN).ping()
+        found = _connect(docker_host, _BUILDS_WITHIN)
     except (docker.errors.DockerException, OSError) as error:
         raise PreflightFailed(
             f"docker_host: no Docker engine answers at {where} ({error}); start one, or set docker_host"
         ) from None
     return found
+
+
+def _connect(docker_host: str | None, timeout: int) -> docker.DockerClient:
+    if docker_host:
+        return docker.DockerClient(base_url=docker_host, timeout=timeout)
+    return docker.from_env(timeout=timeout)
+
+
+def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig]) -> list[Finding]:
+    """
+    What the engine lacks to build the services' images.
+
+    Args:
+        docker_host: Its address; None for `DOCKER_HOST` or the local socket.
+        services: By place in the config, e.g. `services[0]`.
+
+    Raises:
+        PreflightFailed: Nothing answers there.
+    """
+    arch = engine(docker_host).version().get("Arch")
+    return [
+        Finding(
+            f"{where}.cpu_architecture: {service.cpu_architecture} is not the engine's ({arch}), which builds for it "
+            "only where it can emulate it; set the engine's, or give it emulation",
+            stops=False,
+        )
+        for where, service in services.items()
+        if arch and _PLATFORMS[service.cpu_architecture] != f"linux/{arch}"
+    ]
 
 
 def engine_name(docker_host: str | None) -> str:
@@ -219,6 +255,10 @@ def check_build_files(service: ServiceConfig) -> list[str]:
     dockerfile = context / service.build.dockerfile
     if not dockerfile.is_file():
         return [f"build.dockerfile: {dockerfile} is not a file; create it, or name the right one"]
+    try:
+        content_tag(service.build, service.cpu_architecture)
+    except BuildFailed as error:
+        return [f"build.context: {error}"]
     return []
 
 
