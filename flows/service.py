@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from prefect import flow
 
@@ -14,16 +13,15 @@ from config.split import SplitConfig
 from flows.lane import Lane
 from flows.names import owner_of
 from flows.outcome import ServiceOutcome
+from flows.prepare import Prepared, prepare
+from flows.roll_out import roll_out
 from flows.shift import return_to_monolith, shift_traffic
 from flows.watch import tell
 from tasks.check import run_checks
 from tasks.http import PREVIEW_HEADER, Route
-from tasks.image import build_image, content_tag, pin_image, push_image, read_digest
-from tasks.log_group import desired_log_group, ensure_log_group
 from tasks.ownership import Owner
 from tasks.parity import compare_with_monolith, parity_paths
 from tasks.poll import poll
-from tasks.repository import desired_repository, ensure_repository
 from tasks.routing import CONTROL, PREVIEW
 from tasks.rule import (
     check_unchanged,
@@ -37,19 +35,9 @@ from tasks.rule import (
 from tasks.service import desired_service, ensure_service
 from tasks.surroundings import Surroundings
 from tasks.target_group import desired_target_group, ensure_target_group, read_target_health
-from tasks.task_definition import desired_task_definition, ensure_task_definition
-from tasks.task_role import desired_task_role, ensure_task_role
 from tasks.wait import wait_until_healthy
 
 __all__ = ["settle_service"]
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What a service needs before it can be placed."""
-
-    image: str
-    task_definition: str
 
 
 @flow(name="settle service", flow_run_name="settle {name}", retries=0, persist_result=False)
@@ -72,9 +60,10 @@ async def settle_service(
     service = config.service(name)
     owner = owner_of(config, service, adopt or ())
     tell("stage", name, "preparing")
-    prepared = await _prepare(config, around, service, owner)
+    prepared = await prepare(config, around, service, owner)
     if around.monolith.desired_count == 0:
-        return await _update(config, around, service, owner, prepared)
+        # There is nothing to shift from.
+        return await roll_out(config, around, service, owner, prepared)
     tell("stage", name, "placing")
     async with _placed(config, around, service, owner, prepared) as (lane, weight):
         tell("stage", name, "proving")
@@ -92,7 +81,7 @@ async def settle_service(
 
 
 async def _settled(
-    config: SplitConfig, service: ServiceConfig, prepared: _Prepared, target_group_arn: str
+    config: SplitConfig, service: ServiceConfig, prepared: Prepared, target_group_arn: str
 ) -> ServiceOutcome:
     health = await poll(read_target_health, config.aws, target_group_arn)
     tell("stage", service.name, "settled", numbers={"healthy_targets": health.healthy})
@@ -105,58 +94,9 @@ async def _settled(
     )
 
 
-async def _update(
-    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner, prepared: _Prepared
-) -> ServiceOutcome:
-    """Bring a service into line that has all its traffic: with the monolith drained there is nothing to shift from."""
-    tell("stage", service.name, "placing")
-    group = await ensure_target_group(config.aws, desired_target_group(service, owner, around.vpc_id))
-    desired = desired_service(service, owner, around, task_definition=prepared.task_definition, target_group=group)
-    await ensure_service(config.aws, desired)
-    tell("stage", service.name, "proving")
-    await wait_until_healthy(
-        config.aws, around.cluster_arn, service.name, prepared.task_definition, group, config.stable_timeout
-    )
-    await run_checks(service.name, "on its public path", Route(around.alb_url), service.checks)
-    return await _settled(config, service, prepared, group)
-
-
-async def _prepare(config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner) -> _Prepared:
-    try:
-        async with asyncio.TaskGroup() as group:
-            image = group.create_task(_ensure_image(config, service, owner))
-            role = group.create_task(ensure_task_role(config.aws, desired_task_role(service, owner)))
-            group.create_task(ensure_log_group(config.aws, desired_log_group(service, owner)))
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    definition = desired_task_definition(
-        service,
-        owner,
-        region=config.aws.region,
-        image=image.result(),
-        execution_role_arn=around.execution_role_arn,
-        task_role_arn=role.result(),
-    )
-    return _Prepared(image.result(), await ensure_task_definition(config.aws, definition))
-
-
-async def _ensure_image(config: SplitConfig, service: ServiceConfig, owner: Owner) -> str:
-    """The image's reference with its digest; built and pushed only when this content was never pushed."""
-    if service.build is None:
-        return await asyncio.to_thread(pin_image, config.aws, str(service.image))
-    uri = await ensure_repository(config.aws, desired_repository(service, owner))
-    tag = await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
-    digest = await poll(read_digest, config.aws, service.name, tag)
-    if digest:
-        return f"{uri}@{digest}"
-    await build_image(config.docker_host, service, f"{uri}:{tag}")
-    pushed = await push_image(config.aws, config.docker_host, service, uri, tag)
-    return pushed.pinned
-
-
 @asynccontextmanager
 async def _placed(
-    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner, prepared: _Prepared
+    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner, prepared: Prepared
 ) -> AsyncIterator[tuple[Lane, int]]:
     """
     Target group, dark rule, preview and control rules, ECS service; the private rules go in the end, whatever happens.
@@ -216,7 +156,7 @@ async def _remove_private_rules(config: SplitConfig, around: Surroundings, owner
             await delete_rule(config.aws, rule.arn)
 
 
-async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared: _Prepared, weight: int) -> None:
+async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared: Prepared, weight: int) -> None:
     """Before any user's request: stable, healthy, right, and alike."""
     service = lane.service
     try:
