@@ -60,9 +60,17 @@ def engine(docker_host: str | None) -> docker.DockerClient:
         found = _connect(docker_host, _BUILDS_WITHIN)
     except (docker.errors.DockerException, OSError) as error:
         raise PreflightFailed(
-            f"docker_host: no Docker engine answers at {where} ({error}); start one, or set docker_host"
+            f"docker_host: no Docker engine answers at {where} ({_cause(error)}); start one, or set docker_host"
         ) from None
     return found
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost words: docker-py and the two libraries below it wrap each other's."""
+    inner = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    return str(inner) or type(inner).__name__
 
 
 def _connect(docker_host: str | None, timeout: int) -> docker.DockerClient:

@@ -141,7 +141,7 @@ def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list
                 )
             )
         outgoing = [rule for one in balancer.values() for rule in one["IpPermissionsEgress"]]
-        if balancer and not _allow(outgoing, service.port, groups, targets):
+        if balancer and targets and not _allow(outgoing, service.port, groups, targets):
             findings.append(
                 Finding(
                     f"{where}.port: {service.port} cannot be reached by the load balancer: {' and '.join(balancer)} "
