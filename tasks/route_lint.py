@@ -22,20 +22,27 @@ from tasks.routing import (
     PREVIEW,
     ROLE,
     Rule,
-    free_priorities,
     matching_rules,
     receives,
     users_rules,
     weighted_forward,
     weights_of,
 )
-from tasks.rule import PathRule, desired_path_rules, desired_preview_rules, own_rules, place_rule
+from tasks.rule import (
+    PathRule,
+    choose_priority,
+    desired_path_rules,
+    desired_preview_rules,
+    own_rules,
+    place_rule,
+)
 
 __all__ = ["Claim", "lint_overlaps", "lint_owners", "lint_patterns", "lint_priorities"]
 
 _WILDCARDS_PER_RULE: Final = 6
 """Source: "Quotas for your Application Load Balancers", condition wildcards per rule."""
 _LOCK_PRIORITY: Final = 50_000
+_LOCK_RULE: Final = Rule("planned/lock", _LOCK_PRIORITY, (), (), {ROLE: LOCK})
 
 
 @dataclass(frozen=True)
@@ -193,15 +200,13 @@ def lint_priorities(
             standing = [*lasting, *(rule for one in private for rule in one)]
             if own_rules(standing, claim.owner, desired.role).get(desired.chunk):
                 continue
-            after, before = place_rule(standing, desired, monolith_group)
-            taken = [rule.priority for rule in standing] + [_LOCK_PRIORITY]
-            free = free_priorities(taken, before=before, count=1, after=after)
-            if free is None:
-                yield _no_room(claim, desired, after, before)
+            priority = choose_priority([*standing, _LOCK_RULE], desired, monolith_group)
+            if priority is None:
+                yield _no_room(claim, rules, monolith_group)
                 break
             made = Rule(
                 arn=f"planned/{claim.service.name}/{desired.role}/{desired.chunk}",
-                priority=free[0],
+                priority=priority,
                 conditions=tuple(desired.conditions),
                 actions=tuple(weighted_forward({monolith_group: 100})),
                 tags=desired.tags,
@@ -215,9 +220,11 @@ def _rules_of(claim: Claim) -> list[PathRule]:
     return [*desired_path_rules(patterns, owner), *(rule for rules in private for rule in rules)]
 
 
-def _no_room(claim: Claim, desired: PathRule, after: int, before: int) -> Finding:
+def _no_room(claim: Claim, rules: Sequence[Rule], monolith_group: str) -> Finding:
+    needed = _rules_of(claim)
+    after, before = place_rule(list(rules), needed[0], monolith_group)
     return Finding(
-        f"{claim.where}.path_patterns: no priority is left for the {desired.role} rule of {claim.service.name}, which "
-        f"has to come after {after} and before {before}; move rule {before} with `aws elbv2 set-rule-priorities`, so "
-        "that each service has at least three free ones before it"
+        f"{claim.where}.path_patterns: {claim.service.name} needs {len(needed)} free rule priorities after {after} and "
+        f"before {before}, and other services need some there as well, but too few are free; move rule {before} behind "
+        "with `aws elbv2 set-rule-priorities`"
     )

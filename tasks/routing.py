@@ -119,24 +119,17 @@ def users_rules(rules: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in rules if rule.tags.get(ROLE) not in (PREVIEW, CONTROL, LOCK)]
 
 
-def free_priorities(taken: Iterable[int], *, before: int, count: int, after: int = 0) -> list[int] | None:
+def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> list[int]:
     """
-    Unused priorities with which new rules win over the rule at `before`, spread so that gaps stay on all sides.
+    Unused priorities with which a new rule wins over the rule at `before`, rising.
 
     Args:
         taken: Priorities in use.
-        before: Priority that the new rules must come before.
-        count: How many are wanted.
-        after: Priority that they must come after.
-
-    Returns:
-        Rising priorities, or None when there are too few free ones.
+        before: Priority that the new rule must come before.
+        after: Priority that it must come after.
     """
     used = set(taken)
-    free = [priority for priority in range(after + 1, min(before, 50_001)) if priority not in used]
-    if len(free) < count:
-        return None
-    return [free[(position + 1) * len(free) // (count + 1)] for position in range(count)]
+    return [priority for priority in range(after + 1, min(before, 50_001)) if priority not in used]
 
 
 def chunks(patterns: Sequence[str], size: int) -> list[tuple[str, ...]]:

@@ -29,6 +29,7 @@ __all__ = [
     "WEIGHTS",
     "PathRule",
     "check_unchanged",
+    "choose_priority",
     "compare_rule",
     "delete_rule",
     "desired_path_rules",
@@ -171,6 +172,20 @@ def place_rule(rules: list[Rule], desired: PathRule, monolith_group: str) -> tup
     return after, before
 
 
+def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -> int | None:
+    """
+    The priority for a new rule; None when none is free at its place.
+
+    A path rule leaves room before it for its private rules, and some behind it for other people's; private rules, which
+    go again, take what is next to it.
+    """
+    after, before = place_rule(rules, desired, monolith_group)
+    free = free_priorities([rule.priority for rule in rules], before=before, after=after)
+    if not free:
+        return None
+    return free[3 * len(free) // 4] if desired.role == PATH else free[-1]
+
+
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
 def ensure_rule(
     aws: AwsConfig, listener_arn: str, desired: PathRule, weights: Mapping[str, int], monolith_group: str
@@ -200,9 +215,9 @@ def ensure_rule(
         if observed is not None:
             _update_rule(aws, observed, desired, weights)
             return observed.arn
-        after, before = place_rule(rules, desired, monolith_group)
-        free = free_priorities([rule.priority for rule in rules], before=before, count=1, after=after)
-        if free is None:
+        priority = choose_priority(rules, desired, monolith_group)
+        if priority is None:
+            after, before = place_rule(rules, desired, monolith_group)
             raise ResourceConflict(
                 f"no rule priority is free between {after} and {before}: make room with "
                 "`aws elbv2 set-rule-priorities`, then run again"
@@ -211,13 +226,13 @@ def ensure_rule(
         try:
             made = elb.create_rule(
                 ListenerArn=listener_arn,
-                Priority=free[0],
+                Priority=priority,
                 Conditions=desired.conditions,
                 Actions=weighted_forward(weights),
                 Tags=tag_list(tags),
             )
         except elb.exceptions.PriorityInUseException:
-            log().info("priority %d was taken in the meantime; looking for another", free[0])
+            log().info("priority %d was taken in the meantime; looking for another", priority)
             continue
         return made["Rules"][0]["RuleArn"]
 

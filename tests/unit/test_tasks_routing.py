@@ -117,28 +117,14 @@ def test_the_default_rule_s_label_says_so():
     assert DEFAULT.label == "the default action"
 
 
-@given(st.sets(st.integers(1, 60)), st.integers(1, 60), st.integers(0, 60), st.integers(1, 5))
-def test_free_priorities_are_free_rising_and_in_between(taken, before, after, count):
-    found = free_priorities(taken, before=before, count=count, after=after)
-    if found is not None:
-        assert len(found) == count
-        assert found == sorted(set(found) - taken)
-        assert after < found[0]
-        assert found[-1] < before
-
-
-@given(st.sets(st.integers(1, 60)), st.integers(1, 60), st.integers(0, 60), st.integers(1, 5))
-def test_priorities_are_found_whenever_enough_are_free(taken, before, after, count):
-    free = [priority for priority in range(after + 1, before) if priority not in taken]
-    assert (free_priorities(taken, before=before, count=count, after=after) is None) == (len(free) < count)
-
-
-def test_free_priorities_leave_gaps_where_there_is_room():
-    assert free_priorities([], before=100, count=3) == [25, 50, 75]
+@given(st.sets(st.integers(1, 60)), st.integers(1, 60), st.integers(0, 60))
+def test_free_priorities_are_all_that_nobody_has_in_between(taken, before, after):
+    found = free_priorities(taken, before=before, after=after)
+    assert found == sorted(set(range(after + 1, before)) - taken)
 
 
 def test_free_priorities_before_the_default_rule_stay_within_elbv2_s():
-    assert free_priorities(range(1, 50_000), before=DEFAULT_PRIORITY, count=1) == [50_000]
+    assert free_priorities(range(1, 50_000), before=DEFAULT_PRIORITY) == [50_000]
 
 
 @given(st.lists(st.text(max_size=3), max_size=20), st.integers(1, 6))

@@ -10,6 +10,7 @@ from tasks.rule import (
     CHUNK,
     WEIGHTS,
     check_unchanged,
+    choose_priority,
     compare_rule,
     desired_path_rules,
     desired_preview_rules,
@@ -115,6 +116,22 @@ def test_a_preview_rule_wins_over_the_service_s_own_path_rule():
     (preview,) = desired_preview_rules(("/api/users*",), OWNER, PREVIEW, ("x-split", "secret"))
     rules = [rule(20, weights={MONOLITH: 100, USERS: 0}), rule(40, ("/api/*",), tags={}), DEFAULT]
     assert place_rule(rules, preview, MONOLITH) == (0, 20)
+
+
+@pytest.mark.parametrize(("end", "expected"), [(2, 1), (4, 3), (40, 30), (99, 74), (DEFAULT_PRIORITY, 37501)])
+def test_a_path_rule_leaves_most_room_before_it_and_some_behind(end, expected):
+    rules = [rule(end, ("/api/*",), tags={}) if end < DEFAULT_PRIORITY else DEFAULT]
+    assert choose_priority(rules, DESIRED, MONOLITH) == expected
+
+
+def test_private_rules_take_the_room_next_to_the_path_rule():
+    (preview,) = desired_preview_rules(("/api/users*",), OWNER, PREVIEW, ("x-split", "secret"))
+    rules = [rule(20, weights={MONOLITH: 100, USERS: 0}), rule(40, ("/api/*",), tags={}), DEFAULT]
+    assert choose_priority(rules, preview, MONOLITH) == 19
+
+
+def test_there_is_no_priority_before_the_first():
+    assert choose_priority([rule(1, ("/api/*",), tags={}), DEFAULT], DESIRED, MONOLITH) is None
 
 
 def test_a_service_s_weight_is_a_percentage():
