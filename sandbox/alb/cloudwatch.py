@@ -16,7 +16,7 @@ from moto.core.responses import ActionResult
 
 from sandbox.alb.metrics import Metrics, Source
 from sandbox.alb.patch import patch
-from sandbox.alb.statistic import UnknownStatistic, statistic
+from sandbox.alb.statistic import UnknownStatistic, check_statistic, statistic
 from sandbox.control.internal import ACCOUNT, REGION
 
 __all__ = ["Datapoint", "datapoints", "serve_metrics"]
@@ -80,6 +80,7 @@ def _answer_query(
 ) -> dict[str, Any]:
     asked = query["MetricStat"]
     metric, name = asked["Metric"], asked["Stat"]
+    _check(name)
     points = datapoints(metrics, metric["MetricName"], metric.get("Dimensions") or (), start, end, int(asked["Period"]))
     if scan_by == "TimestampDescending":
         points.reverse()
@@ -87,7 +88,7 @@ def _answer_query(
         "id": query["Id"],
         "label": query.get("Label") or metric["MetricName"],
         "timestamps": [begin for begin, _ in points],
-        "values": [_statistic(name, values) for _, values in points],
+        "values": [statistic(name, values) for _, values in points],
         "status_code": "Complete",
     }
 
@@ -101,6 +102,7 @@ def _patch_metric_statistics(metrics: Metrics, patches: ExitStack) -> None:
         metric = self._get_param("MetricName")
         plain = self._get_param("Statistics", []) or []
         extended = self._get_param("ExtendedStatistics", []) or []
+        _check(*plain, *extended)
         points = datapoints(
             metrics,
             metric,
@@ -118,9 +120,9 @@ def _patch_metric_statistics(metrics: Metrics, patches: ExitStack) -> None:
 def _datapoint(
     metric: str, begin: datetime, values: list[float], plain: Sequence[str], extended: Sequence[str]
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {name: _statistic(name, values) for name in plain}
+    found: dict[str, Any] = {name: statistic(name, values) for name in plain}
     if extended:
-        found["ExtendedStatistics"] = {name: _statistic(name, values) for name in extended}
+        found["ExtendedStatistics"] = {name: statistic(name, values) for name in extended}
     return {"Timestamp": begin, "Unit": "Seconds" if metric.endswith("Time") else "Count", **found}
 
 
@@ -146,9 +148,10 @@ def _dimensions(source: Source) -> Iterator[dict[str, str]]:
     yield {"Name": "LoadBalancer", "Value": load_balancer}
 
 
-def _statistic(name: str, values: Sequence[float]) -> float:
+def _check(*names: str) -> None:
     try:
-        return statistic(name, values)
+        for name in names:
+            check_statistic(name)
     except UnknownStatistic as unknown:
         raise InvalidParameterValue(str(unknown)) from None
 

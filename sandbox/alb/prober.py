@@ -66,9 +66,8 @@ class Prober:
         target = registration.target
         port = target.port if check.port == "traffic-port" else int(check.port)
         url = URL(f"{check.protocol.lower()}://{target.address}:{port}{check.path}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=check.timeout)
         try:
-            async with self._client().get(url, timeout=timeout, allow_redirects=False) as response:
+            async with asyncio.timeout(check.timeout), self._client().get(url, allow_redirects=False) as response:
                 await response.read()
         except TimeoutError:
             return _TIMED_OUT
@@ -83,6 +82,11 @@ class Prober:
             # A connection of its own for each check, as ELBv2 does; and as many as there are targets.
             connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=False)
             self._session = aiohttp.ClientSession(
-                connector=connector, headers=_HEADERS, cookie_jar=aiohttp.DummyCookieJar()
+                connector=connector,
+                headers=_HEADERS,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # asyncio's own timeout is around each check: with aiohttp's, a cancellation that comes at the same
+                # moment gets lost.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
         return self._session

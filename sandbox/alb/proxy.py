@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import fcntl
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -46,8 +47,7 @@ class Proxy:
         self, listener: Listener, directory: Path, render: Callable[[], str], on_line: Callable[[str], None]
     ) -> None:
         self._listener, self._directory, self._render, self._on_line = listener, directory, render, on_line
-        self._table, self._admin = directory / "table.lua", directory / "admin.sock"
-        self._errors = directory / "errors"
+        self._table, self._errors = directory / "table.lua", directory / "errors"
         self._process: asyncio.subprocess.Process | None = None
         self._stale, self._ready = asyncio.Event(), asyncio.Event()
         self._leaving = False
@@ -97,10 +97,11 @@ class Proxy:
                     get_haproxy_binary(),
                     "-db",
                     "-f",
-                    str(self._directory / "haproxy.cfg"),
+                    "haproxy.cfg",
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=writing,
                     stderr=stderr,
+                    cwd=self._directory,
                     preexec_fn=_die_with_the_sandbox,
                 )
             finally:
@@ -141,7 +142,12 @@ class Proxy:
                 raise RuntimeError(f"HAProxy does not take the routing table {self._table}: {answer}")
 
     async def _tell(self, command: str) -> str:
-        reader, writer = await asyncio.open_unix_connection(self._admin)
+        # By way of the directory's descriptor: a socket's path has room for 107 bytes only.
+        directory = os.open(self._directory, os.O_PATH)
+        try:
+            reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{directory}/admin.sock")
+        finally:
+            os.close(directory)
         try:
             writer.write(f"{command}\n".encode())
             return (await reader.read()).decode().strip()
@@ -154,7 +160,7 @@ class Proxy:
 
     def _complain(self, code: int) -> None:
         errors = self._errors.read_text(errors="replace")
-        alerts = [line for line in errors.splitlines() if "[ALERT]" in line or "[WARNING]" in line]
+        alerts = re.findall(r"^\[(?:ALERT|WARNING)\] *\(\d+\) : (.*)", errors, re.MULTILINE)
         complaint = "; ".join(alerts[:3]) or f"exit code {code}"
         if complaint == self._complaint and not self._ready.is_set():
             return
@@ -172,9 +178,7 @@ class Proxy:
 def _write_config(listener: Listener, directory: Path) -> None:
     template = (_HERE / "haproxy.cfg").read_text()
     config = template.format(
-        admin=directory / "admin.sock",
         router=_HERE / "router.lua",
-        table=directory / "table.lua",
         errors="\n    ".join(_error_page(status) for status in (400, 408, 502, 503, 504)),
         address=listener.address,
         port=listener.port,

@@ -2,16 +2,34 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-__all__ = ["UnknownStatistic", "statistic"]
+__all__ = ["UnknownStatistic", "check_statistic", "statistic"]
 
 _PERCENTILE: Final = re.compile(r"p(\d{1,2}(?:\.\d{1,10})?|100)")
+_PLAIN: Final[dict[str, Callable[[Sequence[float]], float]]] = {
+    "Average": lambda values: math.fsum(values) / len(values),
+    "Sum": math.fsum,
+    "Minimum": min,
+    "Maximum": max,
+    "SampleCount": lambda values: float(len(values)),
+}
 
 
 class UnknownStatistic(ValueError):
     """Raised for a statistic that is not known here; the message lists those that are."""
+
+
+def check_statistic(name: str) -> None:
+    """
+    Let pass what `statistic` can compute.
+
+    Raises:
+        UnknownStatistic: CloudWatch may know it (trimmed means, for one), but this sandbox does not.
+    """
+    if name not in _PLAIN and not _PERCENTILE.fullmatch(name):
+        raise UnknownStatistic(f"statistic {name!r} is not known; use {', '.join(_PLAIN)} or pNN.NN")
 
 
 def statistic(name: str, values: Sequence[float]) -> float:
@@ -23,25 +41,12 @@ def statistic(name: str, values: Sequence[float]) -> float:
         values: Each of them counts once.
 
     Raises:
-        UnknownStatistic: CloudWatch may know it (trimmed means, for one), but this sandbox does not.
+        UnknownStatistic: See `check_statistic`.
     """
-    match name:
-        case "Average":
-            return math.fsum(values) / len(values)
-        case "Sum":
-            return math.fsum(values)
-        case "Minimum":
-            return min(values)
-        case "Maximum":
-            return max(values)
-        case "SampleCount":
-            return float(len(values))
-    percentile = _PERCENTILE.fullmatch(name)
-    if not percentile:
-        raise UnknownStatistic(
-            f"statistic {name!r} is not known; use Average, Sum, Minimum, Maximum, SampleCount or pNN.NN"
-        )
-    return _percentile(sorted(values), float(percentile[1]) / 100)
+    check_statistic(name)
+    if name in _PLAIN:
+        return _PLAIN[name](values)
+    return _percentile(sorted(values), float(name[1:]) / 100)
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

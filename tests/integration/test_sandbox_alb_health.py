@@ -1,7 +1,14 @@
 """Target health as DescribeTargetHealth tells it, and what it means for traffic."""
 
+import asyncio
+import socket
+import time
+
 import pytest
 
+from sandbox.alb.prober import Prober
+from sandbox.alb.state import HealthCheck, Target
+from sandbox.alb.targets import Registration
 from sandbox.control.faults import parse_faults
 from tests.integration.sandbox_alb import PORT, eventually, forward, served_site
 
@@ -211,3 +218,15 @@ def test_the_fault_makes_a_group_unhealthy_until_it_is_taken_back(site):
     eventually(lambda: only(site.health(group)) == FAILED)
     site.faults.set(parse_faults(""))
     eventually(lambda: state(site, group) == "healthy")
+
+
+async def test_checks_that_time_out_while_the_prober_closes_end_as_well():
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as never_accepts:
+        port = never_accepts.getsockname()[1]
+        check = HealthCheck("HTTP", "traffic-port", "/", 0.06, 0.03, 2, 2, "200")
+        for _ in range(10):
+            prober = Prober(lambda *_: None, lambda _: False)
+            prober.follow({Registration("arn", "tg", Target("127.0.0.1", port), number): check for number in range(20)})
+            await asyncio.sleep(0.028)
+            time.sleep(0.004)  # noqa: ASYNC251 - so that the timeouts are due when the event loop comes to the close
+            await asyncio.wait_for(prober.close(), 5)

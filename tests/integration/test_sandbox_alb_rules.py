@@ -1,5 +1,7 @@
 """Which rule answers: every kind of condition, and every action that ends a rule."""
 
+import itertools
+
 import pytest
 
 from tests.integration.sandbox_alb import eventually, fixed, served_site
@@ -11,6 +13,7 @@ CONFIGS = {
     "query-string": "QueryStringConfig",
     "source-ip": "SourceIpConfig",
 }
+numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +81,9 @@ CASES = [
 @pytest.mark.parametrize(("asked", "path", "headers", "holds"), CASES)
 def test_a_condition_holds_as_on_aws(listener, rules, asked, path, headers, holds):
     rules(2, [asked], fixed("rule"))
-    rules(1, [condition("path-pattern", "/ready")], fixed("ready"))
-    eventually(lambda: listener.text("/ready") == "ready")
+    ready = f"/ready/{next(numbers)}"
+    rules(1, [condition("path-pattern", ready)], fixed("ready"))
+    eventually(lambda: listener.text(ready) == "ready")
     assert listener.text(path, headers=headers) == ("rule" if holds else "default")
 
 
