@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
@@ -14,8 +14,8 @@ from config.split import SplitConfig
 from flows.names import owner_of
 from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome
 from flows.path_owners import PathOwners, path_owners
-from flows.plan import DrainDecision, Plan, ServicePlan, plan_split
-from flows.publish import plan_rows
+from flows.plan import ServicePlan, plan_split
+from flows.publish import service_plan_rows
 from tasks.access import refusals_explained
 from tasks.autoscaling import read_suspension
 from tasks.change import Create
@@ -24,13 +24,16 @@ from tasks.lock import Holder
 from tasks.monolith import SizeRecord
 from tasks.poll import poll
 from tasks.pushed_image import read_pushed_at
-from tasks.routing import LOCK, ROLE, Rule
+from tasks.routing import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.service_state import ServiceState, read_service_state
 from tasks.surroundings import Surroundings, read_monolith, read_surroundings
 from tasks.target_group import read_target_health
 from tasks.task_definition import read_task_definition
 
 __all__ = ["LockNow", "MonolithNow", "ServiceNow", "StatusOutcome", "read_service_now", "read_status"]
+
+
+_PRIVATE: Final = frozenset({f"{PREVIEW} rule", f"{CONTROL} rule"})
 
 
 class ServiceNow(ServiceOutcome):
@@ -134,7 +137,7 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
         account_id=around.account_id,
         paths=tuple(path_owners(_patterns(config), rules, _group_names(around, plan.services))),
         lock=_lock(rules),
-        drift=tuple(_drift(plan, config.monolith.service)),
+        drift=tuple(_drift(plan.services)),
     )
 
 
@@ -237,18 +240,7 @@ def _lock(rules: Sequence[Rule]) -> LockNow | None:
     return LockNow(run=holder.run, host=holder.host, started=started, gone=holder.is_gone(time.time()))
 
 
-def _drift(plan: Plan, monolith: str) -> list[dict[str, str]]:
-    """What a split would still do for the services; its drain is no drift, nor are rules that it would remove again."""
-    services = tuple(
-        ServicePlan(
-            service=item.service,
-            changes=tuple(change for change in item.changes if not change.temporary),
-            weight=item.weight,
-            steps=item.steps,
-            image_tag=item.image_tag,
-            state=item.state,
-        )
-        for item in plan.services
-    )
-    rows = plan_rows(Plan(services, (), DrainDecision(will_drain=False, reasons=())), monolith)
-    return [row for row in rows if row["action"] != "no change" and row["resource"] != "drain"]
+def _drift(plans: Sequence[ServicePlan]) -> list[dict[str, str]]:
+    """What a split would still do for the services; the rules that it makes for itself are no drift."""
+    rows = service_plan_rows(plans)
+    return [row for row in rows if row["action"] != "no change" and row["resource"] not in _PRIVATE]

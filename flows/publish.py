@@ -1,30 +1,44 @@
 """Prefect artifacts: plan, outcome, evidence."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
 from config.split import SplitConfig
 from flows.outcome import Outcome
-from flows.plan import Plan, PlannedChange
+from flows.plan import Plan, PlannedChange, ServicePlan
 from flows.report.tables import markdown_table, service_rows, verdict_rows
 from flows.report.words import headline
 from flows.watch import JOURNAL
 from tasks.change import Conflict, Update
 
-__all__ = ["evidence_markdown", "plan_rows", "publish_outcome", "publish_plan"]
+__all__ = [
+    "evidence_markdown",
+    "plan_rows",
+    "publish_outcome",
+    "publish_plan",
+    "publish_rows",
+    "service_plan_rows",
+]
 
 
 def plan_rows(plan: Plan, monolith: str) -> list[dict[str, str]]:
     """The plan as a table: service, resource, name, action, details."""
-    rows = [_row(item.service, change) for item in plan.services for change in item.changes]
-    for item in plan.services:
-        if item.steps:
-            steps = " -> ".join(f"{weight} %" for weight in (item.weight, *(s for s in item.steps if s != item.weight)))
-            rows.append(_cells(item.service, "traffic", "weights", "update", steps))
+    rows = service_plan_rows(plan.services)
     rows += [_row(monolith, change) for change in plan.monolith]
     drain = "no change" if plan.drain.already_drained else "drain" if plan.drain.will_drain else "keep"
     return [*rows, _cells(monolith, "drain", monolith, drain, "; ".join(plan.drain.reasons))]
+
+
+def service_plan_rows(plans: Sequence[ServicePlan]) -> list[dict[str, str]]:
+    """The same of services alone."""
+    rows = [_row(item.service, change) for item in plans for change in item.changes]
+    for item in plans:
+        if item.steps:
+            steps = " -> ".join(f"{weight} %" for weight in (item.weight, *(s for s in item.steps if s != item.weight)))
+            rows.append(_cells(item.service, "traffic", "weights", "update", steps))
+    return rows
 
 
 def _cells(service: str, resource: str, name: str, action: str, details: str) -> dict[str, str]:
@@ -50,7 +64,11 @@ def _short(value: Any) -> str:
 
 async def publish_plan(config: SplitConfig, plan: Plan) -> None:
     """Write the plan as a table artifact."""
-    rows = plan_rows(plan, config.monolith.service)
+    await publish_rows(config, plan_rows(plan, config.monolith.service))
+
+
+async def publish_rows(config: SplitConfig, rows: list[dict[str, str]]) -> None:
+    """Write a plan's rows as a table artifact, and leave them to the command line."""
     journal = JOURNAL.get()
     if journal:
         journal.plan = rows
