@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def common_parser(program: str, description: str, *, config_required: bool) -> argparse.ArgumentParser:
-    """The arguments that every command has: CONFIG and `--json`."""
+    """The arguments that every command has: CONFIG, `--json` and `--verbose`."""
     parser = _Parser(prog=f"python -m flows.{program}", description=description)
     parser.add_argument(
         "config",
@@ -55,6 +55,7 @@ def common_parser(program: str, description: str, *, config_required: bool) -> a
         help="the split.yaml to work from",
     )
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show Prefect's own log lines too")
     return parser
 
 
