@@ -1,6 +1,7 @@
 """One listener's HAProxy process: its files, its life, and the routing table it is given."""
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -31,7 +32,7 @@ _libc: Final = ctypes.CDLL(None)
 
 class Proxy:
     """
-    Serves one listener until `close`; a process that ends by itself is started again.
+    Serves one listener until `leave`; a process that ends by itself is started again.
 
     Nothing but the address and the port is in HAProxy's configuration. All that changes is in the routing table, so
     there are no reloads, and an old process never answers by old rules.
@@ -90,7 +91,8 @@ class Proxy:
 
     async def _run_process(self) -> int:
         reading, writing = os.pipe()
-        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        with contextlib.suppress(PermissionError):  # beyond 64 MiB of pipes a user without root gets small ones
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         with self._errors.open("wb") as stderr, os.fdopen(reading, "rb") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
