@@ -67,7 +67,8 @@ async def ask_person(question: Question, evidence: str, *, yes: bool) -> bool:
     if on_private_server():
         return await _ask_terminal(question, evidence)
     form = Approval.with_initial_data(description=f"## {question.text}\n\n{evidence}", decision="refuse")
-    tell("note", None, f"{question.text} the answer is given in the Prefect UI, within {question.patience:g} s")
+    if not await was_asked(question):
+        tell("note", None, f"{question.text} the answer is given in the Prefect UI, within {question.patience:g} s")
     try:
         if deployment.id:
             answer = await asuspend_flow_run(form, timeout=int(question.patience), key=question.key)

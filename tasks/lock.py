@@ -22,6 +22,7 @@ from config.errors import LockLost, RunRefused
 from tasks.aws_task import aws_task, log, transient_reason
 from tasks.clients import client
 from tasks.ownership import MANAGED_BY, TOOL, tag_list
+from tasks.poll import poll
 from tasks.routing import LOCK, ROLE
 from tasks.rule import read_rules
 
@@ -156,7 +157,6 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
         return made["Rules"][0]["RuleArn"]
 
 
-@aws_task("release the listener")
 def release_lock(aws: AwsConfig, rule_arn: str) -> None:
     """
     Release the listener; a lock that is gone already was taken over.
@@ -223,4 +223,5 @@ async def hold_listener(aws: AwsConfig, listener_arn: str, run: str) -> AsyncIte
     finally:
         renewing.cancel()
         await asyncio.shield(asyncio.gather(renewing, return_exceptions=True))
-        await release_lock(aws, rule_arn)
+        # Not as a Prefect task: none may start in a run that has been suspended.
+        await poll(release_lock, aws, rule_arn)
