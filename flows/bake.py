@@ -1,146 +1,200 @@
-"""One step's bake: probes side by side, and the gates that watch."""
+"""
+One step's bake: the gates that watch it.
+
+CloudWatch tells of the load balancer's requests by whole periods (60 s in AWS), each of them incomplete for a while.
+So a step is judged over the periods from its change of weight to the newest complete one, once these hold the whole
+bake. A breach need not wait for that: the newest figures are looked at as well, and what they show beyond chance
+ends the step at once.
+"""
 
 import asyncio
-import itertools
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import aiohttp
+from typing import Any, TypeVar
 
 from config.split import SplitConfig
 from config.traffic import Gates, Step
 from flows.lane import Lane
-from tasks.gate import Judgement, judge_alarms, judge_errors, judge_latency, read_alarms, worst
-from tasks.http import Answer, fetch, open_session
+from flows.probes import Probes, probe_rate, window_of_answers
+from tasks.gate import (
+    Judgement,
+    judge_alarms,
+    judge_errors,
+    judge_latency,
+    judge_targets,
+    read_alarms,
+    without_open_doubles,
+    worst,
+)
 from tasks.metrics import TargetGroupRef, Window, read_window
 from tasks.poll import poll
 from tasks.surroundings import Surroundings
+from tasks.target_group import read_target_health
 
-__all__ = ["Probes", "bake", "probing", "synthesizing"]
+__all__ = ["Breach", "Watch", "bake", "read_before", "unless_breached"]
 
-_EVERY: Final = 0.5
-_PROBES_PER_SECOND: Final = 10
-_SYNTHETIC_PER_SECOND: Final = 50
+R = TypeVar("R")
 
-
-@dataclass
-class Probes:
-    """What the tool's own requests saw since the last weight change."""
-
-    preview: list[Answer] = field(default_factory=list)
-    control: list[Answer] = field(default_factory=list)
+_SHORTEST_PAUSE = 0.5
+_LONGEST_PAUSE = 3.0
+_LOOKS_A_PERIOD = 20
+_PERIODS_BEFORE = 10
 
 
-@asynccontextmanager
-async def probing(lane: Lane, probes: Probes) -> AsyncIterator[None]:
-    """Ask service and monolith the same things side by side, gently, while the block runs."""
-    async with _every(
-        1 / _PROBES_PER_SECOND, lane.probe_paths, lambda session, path: _probe(session, lane, probes, path)
-    ):
-        yield
+class Breach(Exception):
+    """Raised when a gate fails before the end of a step."""
+
+    def __init__(self, judgements: list[Judgement]) -> None:
+        super().__init__("; ".join(item.text for item in judgements if item.verdict == "fail"))
+        self.judgements = judgements
 
 
-async def _probe(session: aiohttp.ClientSession, lane: Lane, probes: Probes, path: str) -> None:
-    service, monolith = await asyncio.gather(fetch(session, lane.preview, path), fetch(session, lane.control, path))
-    probes.preview.append(service)
-    probes.control.append(monolith)
+@dataclass(frozen=True)
+class Watch:
+    """The gates of one step, from its change of weight on."""
 
+    config: SplitConfig
+    around: Surroundings
+    lane: Lane
+    step: Step
+    before: Window
+    """What the monolith answered before the shift."""
+    since: float = field(default_factory=time.time)
+    """Seconds since the epoch."""
+    probes: Probes = field(default_factory=Probes)
 
-@asynccontextmanager
-async def synthesizing(lane: Lane) -> AsyncIterator[None]:
-    """Make the traffic that users do not, with safe GETs on the public paths, while the block runs."""
-    async with _every(
-        1 / _SYNTHETIC_PER_SECOND, lane.probe_paths, lambda session, path: fetch(session, lane.user, path)
-    ):
-        yield
+    @property
+    def gates(self) -> Gates:
+        """The service's gates."""
+        return self.config.traffic_of(self.lane.service).gates
 
+    @property
+    def lag(self) -> float:
+        """Seconds until what happened now can be judged."""
+        return self.gates.metrics_lag if self.reads_metrics else 0.0
 
-@asynccontextmanager
-async def _every(
-    interval: float, paths: Sequence[str], ask: Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, object]]
-) -> AsyncIterator[None]:
-    """Ask for one path after the other at a steady rate, however long the answers take."""
+    @property
+    def reads_metrics(self) -> bool:
+        """Whether CloudWatch is asked."""
+        return self.gates.source != "probes"
 
-    async def keep_asking() -> None:
-        async with open_session() as session, asyncio.TaskGroup() as asking:
-            for path in itertools.cycle(paths):
-                asking.create_task(ask(session, path))
-                await asyncio.sleep(interval)
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks: GetMetricData is billed by the metric."""
+        period = self.gates.metrics_period if self.reads_metrics else 0
+        return min(max(period / _LOOKS_A_PERIOD, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
-    running = asyncio.create_task(keep_asking())
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    def complete_until(self, now: float) -> float:
+        """Until which moment everything is known."""
+        if not self.reads_metrics:
+            return now
+        period = self.gates.metrics_period
+        return math.floor((now - self.lag) / period) * period
 
+    async def look(self) -> list[Judgement]:
+        """Every gate on what is known right now; only what fails counts."""
+        return await self._judge(time.time(), early=True)
 
-async def bake(
-    config: SplitConfig, around: Surroundings, lane: Lane, gates: Gates, step: Step, probes: Probes
-) -> list[Judgement]:
-    """Watch the gates until the step has baked and they can be judged, or until one fails."""
-    began = time.time()
-    lag = gates.metrics_lag if gates.source != "probes" else 0.0
-    ends = began + step.bake
-    gives_up = ends + lag + gates.wait_limit
-    while True:
-        await asyncio.sleep(_EVERY)
-        now = time.time()
-        judgements = await _judge(config, around, lane, gates, probes, began, now - lag)
-        verdict = worst(judgements)
-        if verdict == "fail" and not gates.dry_run:
-            return judgements
-        if now >= ends + lag and (verdict == "pass" or gates.too_little_traffic == "accept" or gates.dry_run):
-            return judgements
-        if now >= gives_up:
-            return judgements
+    async def judge(self) -> list[Judgement]:
+        """Every gate on what is complete."""
+        return await self._judge(self.complete_until(time.time()), early=False)
 
-
-async def _judge(
-    config: SplitConfig, around: Surroundings, lane: Lane, gates: Gates, probes: Probes, start: float, end: float
-) -> list[Judgement]:
-    """Every gate, over what was answered between two moments (seconds since the epoch)."""
-    judgements: list[Judgement] = []
-    if gates.source in ("cloudwatch", "both"):
-        groups = [
-            TargetGroupRef.of(around.load_balancer_arn, arn)
-            for arn in (lane.target_group_arn, around.monolith.target_group_arn)
-        ]
-        service, monolith = await asyncio.gather(
-            *(poll(read_window, config.aws, group, start, end, gates.metrics_period) for group in groups)
+    async def _judge(self, until: float, *, early: bool) -> list[Judgement]:
+        found = await self._judge_metrics(until, early=early) if self.reads_metrics else []
+        if self.gates.source == "probes" or (self.gates.source == "both" and self.lane.probe_paths):
+            found += self._judge_probes(early=early)
+        aws, alarms = self.config.aws, self.gates.alarms
+        health, states = await asyncio.gather(
+            poll(read_target_health, aws, self.lane.target_group_arn), poll(read_alarms, aws, alarms)
         )
-        judgements += [
-            judge_errors(gates, "cloudwatch", service),
-            *judge_latency(gates, "cloudwatch", service, monolith),
+        return [*without_open_doubles(found), judge_targets(health), *judge_alarms(alarms, states)]
+
+    async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
+        groups = (self.lane.target_group_arn, self.around.monolith.target_group_arn)
+        service, monolith = await asyncio.gather(
+            *(read_metrics(self.config, self.around, self.gates, group, self.since, until) for group in groups)
+        )
+        # Users are who counts: the tool's own requests must not stand in for theirs. Of those, only the ones that
+        # CloudWatch surely knows of can be taken off.
+        users = service.without(self.probes.at_service(min(until, time.time() - self.lag)))
+        return [
+            judge_errors(self.gates, "cloudwatch", users, early=early),
+            *judge_latency(self.gates, "cloudwatch", service, monolith, self.before, early=early),
         ]
-    if gates.source in ("probes", "both"):
-        service, monolith = _window(probes.preview), _window(probes.control)
-        own = gates.model_copy(update={"min_requests": min(gates.min_requests, len(probes.preview) or 1)})
-        judgements += [judge_errors(own, "probes", service), *judge_latency(gates, "probes", service, monolith)]
-    judgements = _without_superfluous(judgements)
-    states = await poll(read_alarms, config.aws, gates.alarms)
-    return judgements + judge_alarms(gates.alarms, states)
+
+    def _judge_probes(self, *, early: bool) -> list[Judgement]:
+        service, monolith = window_of_answers(self.probes.preview), window_of_answers(self.probes.control)
+        # A short bake sees fewer probes than users' requests are wanted; on a slow machine not even all of these.
+        expected = max(1, int(self.step.bake * probe_rate(self.gates, self.step) / 2))
+        gates = self.gates.model_copy(update={"min_requests": min(self.gates.min_requests, expected)})
+        return [
+            judge_errors(gates, "probes", service, early=early),
+            *judge_latency(gates, "probes", service, monolith, early=early),
+        ]
 
 
-def _without_superfluous(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """One source's open latency verdict does not count where the other source has one."""
-    decided = {item.gate for item in judgements if item.verdict != "inconclusive"}
-    return [
-        item
-        for item in judgements
-        if item.verdict != "inconclusive" or not item.gate.startswith("latency") or item.gate not in decided
-    ]
+async def read_metrics(
+    config: SplitConfig, around: Surroundings, gates: Gates, group: str, start: float, end: float
+) -> Window:
+    """A target group's window, by its ARN."""
+    ref = TargetGroupRef.of(around.load_balancer_arn, group)
+    return await poll(read_window, config.aws, ref, start, end, gates.metrics_period)
 
 
-def _window(answers: Sequence[Answer]) -> Window:
-    """The tool's own requests as CloudWatch would count them."""
-    latencies = sorted(answer.latency for answer in answers if not answer.failed)
-    percentiles = {
-        f"p{percent}": latencies[math.ceil(len(latencies) * percent / 100) - 1] if latencies else None
-        for percent in (50, 95, 99)
-    }
-    return Window(requests=len(answers), failed=sum(answer.failed for answer in answers), **percentiles)
+async def read_before(config: SplitConfig, around: Surroundings, gates: Gates) -> Window:
+    """What the monolith answered lately: with what to compare a service that has taken all of its requests."""
+    if gates.source == "probes":
+        return Window()
+    end = math.floor((time.time() - gates.metrics_lag) / gates.metrics_period) * gates.metrics_period
+    start = end - _PERIODS_BEFORE * gates.metrics_period
+    return await read_metrics(config, around, gates, around.monolith.target_group_arn, start, end)
+
+
+async def unless_breached(watch: Watch, work: Coroutine[Any, Any, R]) -> R:
+    """
+    Do the work while the gates watch; in a dry run they do not end it.
+
+    Raises:
+        Breach: A gate failed first.
+    """
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_wait_for_breach(watch))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Breach(watching.result())
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _wait_for_breach(watch: Watch) -> list[Judgement]:
+    while True:
+        judgements = await watch.look()
+        if worst(judgements) == "fail" and not watch.gates.dry_run:
+            return judgements
+        await asyncio.sleep(watch.pause)
+
+
+async def bake(watch: Watch) -> list[Judgement]:
+    """
+    Wait until the step has baked and its gates can be judged.
+
+    Returns:
+        The verdicts: inconclusive ones only where `too_little_traffic` accepts them, in a dry run, or when
+        `wait_limit` is over.
+    """
+    gates, ends = watch.gates, time.time() + watch.step.bake
+    accepts = gates.dry_run or gates.too_little_traffic == "accept"
+    gives_up = ends + watch.lag + gates.metrics_period + gates.wait_limit
+    while True:
+        now = time.time()
+        if watch.complete_until(now) >= ends:
+            judgements = await watch.judge()
+            if accepts or worst(judgements) != "inconclusive" or now >= gives_up:
+                return judgements
+        await asyncio.sleep(watch.pause)

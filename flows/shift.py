@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 
-from config.errors import GateFailed
+from config.errors import GateFailed, LockLost, TrafficConflict
 from config.split import SplitConfig
-from config.traffic import Gates, Step
-from flows.bake import Probes, bake, probing, synthesizing
+from config.traffic import Gates
+from flows.bake import Breach, Watch, bake, read_before, unless_breached
 from flows.converge import Observed, converge
 from flows.lane import Lane
+from flows.probes import probing, synthesizing
 from flows.watch import tell
-from tasks.gate import worst
+from tasks.gate import Judgement, worst
 from tasks.metrics import TargetGroupRef, count_requests
 from tasks.poll import poll
 from tasks.rule import shift_weight
@@ -35,35 +37,63 @@ async def shift_traffic(config: SplitConfig, around: Surroundings, lane: Lane, w
         TrafficConflict: Somebody else changed the rules; traffic is as they left it.
     """
     traffic = config.traffic_of(lane.service)
+    before = await read_before(config, around, traffic.gates)
+    if weight == 0:
+        await _next_period(traffic.gates)
     observed: Observed | None = None
     try:
         for step in traffic.shift.steps():
             if step.weight >= weight:
-                observed = await _take_step(config, around, lane, traffic.gates, step, observed)
-    except (GateFailed, asyncio.CancelledError) as error:
-        why = "a gate failed" if isinstance(error, GateFailed) else "the run was cancelled"
+                observed = await _take_step(Watch(config, around, lane, step, before), observed)
+    except (TrafficConflict, LockLost):
+        raise
+    except asyncio.CancelledError:
+        await asyncio.shield(return_to_monolith(config, around, lane, "the run was cancelled", observe=False))
+        raise
+    except BaseException as error:
+        # Whatever went wrong, a half-shifted service that nobody watches is worse than none.
+        why = "a gate failed" if isinstance(error, GateFailed) else f"{type(error).__name__}: {error}"
         await asyncio.shield(return_to_monolith(config, around, lane, why))
         raise
 
 
-async def return_to_monolith(config: SplitConfig, around: Surroundings, lane: Lane, why: str) -> None:
-    """Give the monolith everything, at once, and see that nothing reaches the service any more."""
+async def _next_period(gates: Gates) -> None:
+    """Let the first step begin with a period of the metrics, which then knows nothing of the checks before."""
+    if gates.source != "probes":
+        await asyncio.sleep(-time.time() % gates.metrics_period)
+
+
+async def return_to_monolith(
+    config: SplitConfig, around: Surroundings, lane: Lane, why: str, *, observe: bool = True
+) -> None:
+    """
+    Give the monolith everything, at once, and see that nothing reaches the service any more.
+
+    Args:
+        config: The split.
+        around: Listener and target groups.
+        lane: The service's part of the listener.
+        why: The reason, for people.
+        observe: Whether to wait until the metrics show it; the weights are read back in any case.
+    """
     await _set_weight(config, around, lane, 0)
     tell("weight", lane.service.name, f"weight 0 %: {why}", weight=0)
+    if observe:
+        await _see_it_idle(config, around, lane)
+
+
+async def _see_it_idle(config: SplitConfig, around: Surroundings, lane: Lane) -> None:
     gates = config.traffic_of(lane.service).gates
     group = TargetGroupRef.of(around.load_balancer_arn, lane.target_group_arn)
     since = time.time() + gates.metrics_period
     deadline = since + gates.metrics_lag + 10 * gates.metrics_period
-    while time.time() < deadline:
+    while (now := time.time()) < deadline:
         await asyncio.sleep(min(gates.metrics_period, 5))
-        now = time.time()
         until = now - gates.metrics_lag
-        if until - since < gates.metrics_period:
+        start = until - gates.metrics_period
+        if start < since:
             continue
-        if (
-            await poll(count_requests, config.aws, group, until - gates.metrics_period, until, gates.metrics_period)
-            == 0
-        ):
+        if await poll(count_requests, config.aws, group, start, until, gates.metrics_period) == 0:
             tell("note", lane.service.name, "no request reaches it any more")
             return
     tell("note", lane.service.name, "requests still reach it: connections or the tool's probes; the weights are 100/0")
@@ -75,34 +105,41 @@ async def _set_weight(config: SplitConfig, around: Surroundings, lane: Lane, wei
         await shift_weight(config.aws, arn, *groups, weight)
 
 
-async def _take_step(
-    config: SplitConfig, around: Surroundings, lane: Lane, gates: Gates, step: Step, previous: Observed | None
-) -> Observed | None:
-    name = lane.service.name
-    await _set_weight(config, around, lane, step.weight)
-    tell("weight", name, f"weight {step.weight} %", weight=step.weight)
-    probes = Probes()
-    async with contextlib.AsyncExitStack() as stack:
-        if gates.too_little_traffic == "synthesize":
-            await stack.enter_async_context(synthesizing(lane))
-        observed = await converge(config, around, lane, gates, step, previous)
-        if gates.source != "cloudwatch":
-            await stack.enter_async_context(probing(lane, probes))
-        judgements = await bake(config, around, lane, gates, step, probes)
+async def _take_step(watch: Watch, previous: Observed | None) -> Observed | None:
+    """
+    Set the weight, see it take hold, and let it bake under the gates, which watch from the first moment.
+
+    Raises:
+        GateFailed: A gate failed, or stayed open.
+    """
+    name, gates, weight = watch.lane.service.name, watch.gates, watch.step.weight
+    await _set_weight(watch.config, watch.around, watch.lane, weight)
+    tell("weight", name, f"weight {weight} %", weight=weight)
+    observed = None
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            if gates.too_little_traffic == "synthesize":
+                await stack.enter_async_context(synthesizing(watch.lane, gates, watch.step))
+            observed = await unless_breached(watch, converge(watch, previous))
+            if gates.source != "cloudwatch":
+                await stack.enter_async_context(probing(watch.lane, gates, watch.step, watch.probes))
+            judgements = await unless_breached(watch, bake(watch))
+    except Breach as breach:
+        judgements = breach.judgements
+    _act_on(watch, judgements)
+    return observed
+
+
+def _act_on(watch: Watch, judgements: Sequence[Judgement]) -> None:
+    """Tell the verdicts; raise unless the step may stand."""
+    name, gates, weight = watch.lane.service.name, watch.gates, watch.step.weight
     verdict = worst(judgements)
-    for judgement in judgements:
-        tell(
-            "verdict",
-            name,
-            judgement.text,
-            verdict=judgement.verdict,
-            numbers=dict(judgement.numbers),
-            weight=step.weight,
-        )
+    for item in judgements:
+        tell("verdict", name, item.text, verdict=item.verdict, numbers=dict(item.numbers), weight=weight)
     if gates.dry_run or verdict == "pass" or (verdict == "inconclusive" and gates.too_little_traffic == "accept"):
-        return observed
+        return
     reasons = "\n".join(f"  {item.gate}: {item.text}" for item in judgements if item.verdict == verdict)
     remedy = (
         "look at its log" if verdict == "fail" else "raise wait_limit, lower min_requests, or set too_little_traffic"
     )
-    raise GateFailed(f"{name} at {step.weight} %: {verdict}; its traffic is back on the monolith; {remedy}\n{reasons}")
+    raise GateFailed(f"{name} at {weight} %: {verdict}; its traffic is back on the monolith; {remedy}\n{reasons}")

@@ -12,12 +12,14 @@ from config.errors import CheckFailed
 from config.service import Check
 from tasks.aws_task import log
 from tasks.http import Answer, Route, fetch, open_session
+from tasks.json_value import same_json
 
 __all__ = ["judge_answer", "run_checks"]
 
 _SHOWN: Final = 200
 _RETRY_FOR: Final = 3.0
 _RETRY_EVERY: Final = 0.25
+_ABSENT: Final = object()
 
 
 def judge_answer(check: Check, answer: Answer) -> list[str]:
@@ -58,12 +60,22 @@ def _judge_json(check: Check, body: bytes) -> list[str]:
 def _missing(wanted: Any, held: Any, pointer: str) -> list[str]:
     """Where `wanted` is not contained in `held`: objects by key, lists item by item."""
     if isinstance(wanted, dict) and isinstance(held, dict):
-        return [line for key, value in wanted.items() for line in _missing(value, held.get(key), f"{pointer}/{key}")]
+        return [
+            line
+            for key, value in wanted.items()
+            for line in _missing(value, held.get(key, _ABSENT), f"{pointer}/{key}")
+        ]
     if isinstance(wanted, list) and isinstance(held, list) and len(held) >= len(wanted):
         return [line for i, value in enumerate(wanted) for line in _missing(value, held[i], f"{pointer}/{i}")]
-    if wanted == held:
+    if held is _ABSENT:
+        return [f"{pointer} is missing, expected {_json(wanted)}"]
+    if same_json(wanted, held):
         return []
-    return [f"{pointer or 'body'} is {json.dumps(held)[:_SHOWN]}, expected {json.dumps(wanted)[:_SHOWN]}"]
+    return [f"{pointer or 'body'} is {_json(held)}, expected {_json(wanted)}"]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value)[:_SHOWN]
 
 
 def _shown(body: bytes) -> str:
@@ -91,19 +103,21 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
     Raises:
         CheckFailed: With every finding.
     """
+    findings = {place: ["not asked yet"] for place in range(len(checks))}
     async with open_session() as session:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _RETRY_FOR
-        findings = {check.path: ["not asked yet"] for check in checks}
-        while findings and loop.time() < deadline:
-            due = [check for check in checks if check.path in findings]
-            answers = await asyncio.gather(*(fetch(session, route, check.path) for check in due))
-            judged = {check.path: judge_answer(check, answer) for check, answer in zip(due, answers, strict=True)}
-            findings = {path: found for path, found in judged.items() if found}
-            if findings:
-                await asyncio.sleep(_RETRY_EVERY)
+        while True:
+            answers = await asyncio.gather(*(fetch(session, route, checks[place].path) for place in findings))
+            judged = {
+                place: judge_answer(checks[place], answer) for place, answer in zip(findings, answers, strict=True)
+            }
+            findings = {place: found for place, found in judged.items() if found}
+            if not findings or loop.time() > deadline:
+                break
+            await asyncio.sleep(_RETRY_EVERY)
     if findings:
-        lines = [f"  GET {path}: {line}" for path, found in findings.items() for line in found]
+        lines = [f"  GET {checks[place].path}: {line}" for place, found in findings.items() for line in found]
         raise CheckFailed("\n".join([f"{name} does not answer right {where}:", *lines]))
     log().info("%s: %d checks hold %s", name, len(checks), where)
     return len(checks)

@@ -1,10 +1,10 @@
 """Parity: the same safe requests to monolith and candidate, compared."""
 
 import asyncio
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 from prefect import task
@@ -14,6 +14,7 @@ from config.path_pattern import matches
 from config.service import Parity, ServiceConfig
 from tasks.aws_task import log
 from tasks.http import Answer, Route, fetch, open_session
+from tasks.json_value import same_json
 
 __all__ = ["Difference", "compare_answers", "compare_with_monolith", "parity_paths"]
 
@@ -52,8 +53,8 @@ def parity_paths(service: ServiceConfig) -> list[str]:
                 f"services.{service.name}.parity.paths_file: {parity.paths_file} cannot be read ({error}); "
                 "give a text file with one path a line"
             ) from None
-        wanted = dict.fromkeys(line.strip() for line in lines if line.startswith("/"))
-        own = [path for path in wanted if _takes_over(service, path)]
+        wanted = dict.fromkeys(line.strip() for line in lines)
+        own = [path for path in wanted if path.startswith("/") and _takes_over(service, path)]
         stride = max(1, -(-len(own) // parity.sample))
         sample = own[::stride]
     return list(dict.fromkeys([*parity.paths, *sample]))
@@ -73,7 +74,7 @@ def compare_answers(path: str, monolith: Answer, candidate: Answer, parity: Pari
     if monolith.content_type != candidate.content_type:
         return Difference(path, "content type", monolith.content_type, candidate.content_type)
     one, other = (_content(answer, parity) for answer in (monolith, candidate))
-    if one == other:
+    if same_json(one, other):
         return None
     return Difference(path, "body", *_where_they_differ(one, other))
 
@@ -125,8 +126,8 @@ def _where_they_differ(one: Any, other: Any) -> tuple[str, str]:
         side.decode("utf-8", "replace") if isinstance(side, bytes) else json.dumps(side, sort_keys=True)
         for side in (one, other)
     )
-    match = difflib.SequenceMatcher(None, left[:5000], right[:5000], autojunk=False).find_longest_match()
-    first = match.size if match.a == match.b == 0 else 0
+    places = enumerate(zip_longest(left, right))
+    first = next((place for place, (a, b) in places if a != b), 0)
     start = max(0, first - _SHOWN // 4)
     cut = slice(start, start + _SHOWN)
     return ("…" if start else "") + left[cut], ("…" if start else "") + right[cut]
