@@ -76,8 +76,17 @@ async def settle_service(
         tell("stage", name, "shifting")
         await shift_traffic(config, around, lane, weight)
         tell("stage", name, "settling")
-        await run_checks(name, "on its public path", lane.user, service.checks)
+        await _verify(config, around, lane)
     return await _settled(config, service, prepared, lane.target_group_arn)
+
+
+async def _verify(config: SplitConfig, around: Surroundings, lane: Lane) -> None:
+    """The last word is the users' own route; while the monolith runs, there is a way back."""
+    try:
+        await run_checks(lane.service.name, "on its public path", lane.user, lane.service.checks)
+    except StepFailed:
+        await return_to_monolith(config, around, lane, "it does not answer right on its public path")
+        raise
 
 
 async def _settled(
