@@ -7,7 +7,7 @@ from config.split import SplitConfig
 from tasks.finding import errors, warnings
 from tasks.ownership import Owner
 from tasks.route_lint import Claim, lint_overlaps, lint_owners, lint_patterns, lint_priorities
-from tasks.routing import DEFAULT_PRIORITY, LOCK, PATH, ROLE, Rule, weighted_forward
+from tasks.routing import DEFAULT_PRIORITY, LOCK, ROLE, Rule, weighted_forward
 from tasks.rule import desired_path_rules
 
 MONOLITH, OTHER, USERS = "arn:monolith", "arn:other", "arn:users"
