@@ -8,6 +8,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from flows.outcome import Journal, Moment, Outcome
+from flows.sigterm import heed_sigterm
 from tasks.aws_task import log
 
 __all__ = ["JOURNAL", "TOLD", "tell", "told_outcome", "told_start"]
@@ -62,9 +63,10 @@ def told_outcome(outcome: Outcome) -> Outcome:
 
 
 def told_start() -> None:
-    """Begin a run's journal, where no command line has; and leave it the flow run's id."""
+    """Begin a run's journal, where no command line has, leave it the flow run's id, and let SIGTERM end it well."""
     journal = JOURNAL.get()
     if journal is None:
         journal = Journal()
         JOURNAL.set(journal)
+    heed_sigterm()
     journal.flow_run_id = str(flow_run.id)
