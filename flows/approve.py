@@ -8,6 +8,7 @@ has nobody who would start it again, so it waits.
 
 import asyncio
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
@@ -20,9 +21,9 @@ from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
 from flows.run_records import on_private_server
-from flows.watch import tell
+from flows.watch import JOURNAL, tell
 
-__all__ = ["Question", "ask_person", "was_asked"]
+__all__ = ["Question", "ask_person", "ask_terminal", "was_asked"]
 
 _YES: Final = ("y", "yes")
 _POLL: Final = 2
@@ -65,7 +66,7 @@ async def ask_person(question: Question, evidence: str, *, yes: bool) -> bool:
         tell("note", None, f"{question.text} yes (given beforehand)")
         return True
     if on_private_server():
-        return await _ask_terminal(question, evidence)
+        return await ask_terminal(question, evidence)
     form = Approval.with_initial_data(description=f"## {question.text}\n\n{evidence}", decision="refuse")
     if not await was_asked(question):
         tell("note", None, f"{question.text} the answer is given in the Prefect UI, within {question.patience:g} s")
@@ -91,11 +92,29 @@ async def was_asked(question: Question) -> bool:
     return question.key in (run.empirical_policy.pause_keys or ())
 
 
-async def _ask_terminal(question: Question, evidence: str) -> bool:
-    """Without a server nobody can answer in a UI; without a terminal nobody can answer at all."""
+async def ask_terminal(question: Question, evidence: str) -> bool:
+    """
+    Whether the person at the terminal agrees; without a terminal nobody does.
+
+    The question goes to stderr, as stdout may belong to the one JSON object, and the answer is awaited, so that Ctrl-C
+    ends the run while nobody answers.
+    """
     if not sys.stdin.isatty():
         tell("note", None, f"{question.text} nobody can be asked here; give --yes, or run it with a Prefect server")
         return False
-    print(f"\n{evidence}\n", file=sys.stderr)
-    answer = await asyncio.to_thread(input, f"{question.text} [y/N] ")
+    journal = JOURNAL.get()
+    with journal.pause_screen() if journal else nullcontext():
+        print(f"\n{evidence}\n\n{question.text} [y/N] ", end="", file=sys.stderr, flush=True)
+        answer = await _read_line()
     return answer.strip().lower() in _YES
+
+
+async def _read_line() -> str:
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    return sys.stdin.readline()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ class ServiceOutcome(_Outcome):
     """One service at the end of a run."""
 
     stage: str
-    """The stage it reached: planned, prepared, placed, proven, shifting, settled, returned, failed."""
+    """The stage it reached: planned, prepared, placed, proven, shifting, settled, returned, removed, failed."""
     weight: int | None = None
     """Percent of its paths' requests that it gets."""
     healthy_targets: int | None = None
@@ -107,6 +108,8 @@ class Journal:
         """The rows of the plan."""
         self.flow_run_id: str | None = None
         """The run's own flow run."""
+        self.pause_screen: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Keeps a live screen off the terminal while a person is asked there."""
         self._listener = listener
 
     def add(self, kind: Any, service: str | None, text: str, **details: Any) -> Moment:

@@ -4,7 +4,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -120,6 +121,19 @@ class Screen:
         self._print(log_line(moment, width))
         if self._live is None:
             self._show_traffic_now_and_then()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep the live table off the terminal while the block talks to a person there."""
+        live = self._live
+        if live is None:
+            yield
+            return
+        live.stop()
+        try:
+            yield
+        finally:
+            live.start(refresh=True)
 
     def line(self, text: str, style: str = "dim") -> None:
         """

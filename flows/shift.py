@@ -10,12 +10,11 @@ from config.split import SplitConfig
 from config.traffic import Gates
 from flows.bake import Breach, Watch, bake, read_before, unless_breached
 from flows.converge import Observed, converge
+from flows.idle import see_it_idle
 from flows.lane import Lane
 from flows.probes import probing, synthesizing
 from flows.watch import tell
 from tasks.gate import Judgement, worst
-from tasks.metrics import TargetGroupRef, count_requests
-from tasks.poll import poll
 from tasks.rule import shift_weight
 from tasks.surroundings import Surroundings
 
@@ -79,24 +78,7 @@ async def return_to_monolith(
     await _set_weight(config, around, lane, 0)
     tell("weight", lane.service.name, f"weight 0 %: {why}", weight=0)
     if observe:
-        await _see_it_idle(config, around, lane)
-
-
-async def _see_it_idle(config: SplitConfig, around: Surroundings, lane: Lane) -> None:
-    gates = config.traffic_of(lane.service).gates
-    group = TargetGroupRef.of(around.load_balancer_arn, lane.target_group_arn)
-    since = time.time() + gates.metrics_period
-    deadline = since + gates.metrics_lag + 10 * gates.metrics_period
-    while (now := time.time()) < deadline:
-        await asyncio.sleep(min(gates.metrics_period, 5))
-        until = now - gates.metrics_lag
-        start = until - gates.metrics_period
-        if start < since:
-            continue
-        if await poll(count_requests, config.aws, group, start, until, gates.metrics_period) == 0:
-            tell("note", lane.service.name, "no request reaches it any more")
-            return
-    tell("note", lane.service.name, "requests still reach it: connections or the tool's probes; the weights are 100/0")
+        await see_it_idle(config, around.load_balancer_arn, lane.service, lane.target_group_arn)
 
 
 async def _set_weight(config: SplitConfig, around: Surroundings, lane: Lane, weight: int) -> None:

@@ -65,6 +65,7 @@ class WatchedRun:
         await start_private_server()
         answers = AnswerLog(self._evidence.record) if client and self._evidence else None
         self._screen = Screen(title, services=services, live=self._live, answers=answers)
+        self.journal.pause_screen = self._screen.paused
         with self._screen, log_on_screen(self._screen, verbose=self._verbose):
             try:
                 return await flow_run()

@@ -1,6 +1,6 @@
 """The listener's default action, and other rules that name the monolith: who answers what no service takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from config.aws import AwsConfig
@@ -16,6 +16,7 @@ __all__ = [
     "desired_default",
     "give_back",
     "monolith_rules",
+    "read_balancer_rules",
     "read_receivers",
     "read_taken_over",
     "take_over",
@@ -129,13 +130,22 @@ def read_receivers(aws: AwsConfig, target_group_arn: str) -> list[str]:
 
     Source: ELBv2 DescribeTargetGroups, DescribeListeners, DescribeRules.
     """
+    groups = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])["TargetGroups"]
+    rules = read_balancer_rules(aws, groups[0]["LoadBalancerArns"])
+    return [f"{rule.label} on {where}" for where, rule in rules if receives(rule, target_group_arn)]
+
+
+def read_balancer_rules(aws: AwsConfig, load_balancer_arns: Iterable[str]) -> list[tuple[str, Rule]]:
+    """
+    Every rule of every listener of load balancers, with its place, e.g. `port 80`.
+
+    Source: ELBv2 DescribeListeners, DescribeRules, DescribeTags.
+    """
     elb = client(aws, "elbv2")
-    group = elb.describe_target_groups(TargetGroupArns=[target_group_arn])["TargetGroups"][0]
     found = []
-    for balancer in sorted(set(group["LoadBalancerArns"])):
+    for balancer in sorted(set(load_balancer_arns)):
         for page in elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer):
             for listener in page["Listeners"]:
-                where = f"port {listener['Port']}"
                 rules = read_rules(aws, listener["ListenerArn"])
-                found += [f"{rule.label} on {where}" for rule in rules if receives(rule, target_group_arn)]
+                found += [(f"port {listener['Port']}", rule) for rule in rules]
     return found

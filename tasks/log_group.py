@@ -5,7 +5,7 @@ from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws_task import aws_task
+from tasks.aws_task import aws_task, log
 from tasks.change import Change, Create, Update, compare_fields, refuse_conflict
 from tasks.clients import client
 from tasks.ownership import Owner
@@ -13,6 +13,7 @@ from tasks.ownership import Owner
 __all__ = [
     "LogGroup",
     "compare_log_group",
+    "delete_log_group",
     "desired_log_group",
     "ensure_log_group",
     "read_last_lines",
@@ -88,6 +89,23 @@ def ensure_log_group(aws: AwsConfig, desired: LogGroup) -> str:
         if "tags" in change.fields and observed:
             logs.tag_resource(resourceArn=observed["arn"], tags=desired.owner.tags)
     return desired.name
+
+
+@aws_task("delete log group {name}")
+def delete_log_group(aws: AwsConfig, name: str, owner: Owner) -> None:
+    """
+    Delete the log group with everything in it, if it is there and the owner's.
+
+    Source: CloudWatch Logs DeleteLogGroup.
+    """
+    logs = client(aws, "logs")
+    observed = read_log_group(aws, name)
+    if observed is None or not owner.owns(observed["tags"]):
+        return
+    try:
+        logs.delete_log_group(logGroupName=name)
+    except logs.exceptions.ResourceNotFoundException:
+        log().info("log group %s is gone already", name)
 
 
 def read_last_lines(aws: AwsConfig, group: str, stream: str, limit: int = 10) -> list[str]:

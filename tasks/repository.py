@@ -5,12 +5,19 @@ from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws_task import aws_task
+from tasks.aws_task import aws_task, log
 from tasks.change import Change, Create, NoChange, Update, compare_fields, refuse_conflict
 from tasks.clients import client
 from tasks.ownership import Owner, tag_dict, tag_list
 
-__all__ = ["Repository", "compare_repository", "desired_repository", "ensure_repository", "read_repository"]
+__all__ = [
+    "Repository",
+    "compare_repository",
+    "delete_repository",
+    "desired_repository",
+    "ensure_repository",
+    "read_repository",
+]
 
 
 @dataclass(frozen=True)
@@ -107,3 +114,20 @@ def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
         case NoChange() | _:
             pass
     return observed.uri
+
+
+@aws_task("delete ECR repository {name}")
+def delete_repository(aws: AwsConfig, name: str, owner: Owner) -> None:
+    """
+    Delete the repository with its images, if it is there and the owner's.
+
+    Source: ECR DeleteRepository.
+    """
+    ecr = client(aws, "ecr")
+    observed = read_repository(aws, name)
+    if observed is None or not owner.owns(observed.fields["tags"]):
+        return
+    try:
+        ecr.delete_repository(repositoryName=name, force=True)
+    except ecr.exceptions.RepositoryNotFoundException:
+        log().info("ECR repository %s is gone already", name)

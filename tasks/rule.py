@@ -37,6 +37,7 @@ __all__ = [
     "ensure_rule",
     "own_rules",
     "place_rule",
+    "read_rule",
     "read_rules",
     "service_weight",
     "shift_weight",
@@ -324,13 +325,13 @@ def shift_weight(aws: AwsConfig, rule_arn: str, monolith_group: str, service_gro
     Source: ELBv2 DescribeRules, AddTags, ModifyRule.
     """
     elb = client(aws, "elbv2")
-    before = check_unchanged(_read_rule(aws, rule_arn), service_group)
+    before = check_unchanged(read_rule(aws, rule_arn), service_group)
     if before == weight:
         return before
     elb.add_tags(ResourceArns=[rule_arn], Tags=tag_list({WEIGHTS: f"{before}:{weight}"}))
     wanted = {monolith_group: 100 - weight, service_group: weight}
     elb.modify_rule(RuleArn=rule_arn, Actions=weighted_forward(wanted))
-    held = weights_of(_read_rule(aws, rule_arn))
+    held = weights_of(read_rule(aws, rule_arn))
     if held != wanted:
         raise TrafficConflict(
             f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who else writes"
@@ -338,7 +339,15 @@ def shift_weight(aws: AwsConfig, rule_arn: str, monolith_group: str, service_gro
     return before
 
 
-def _read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
+def read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
+    """
+    One rule with its tags.
+
+    Raises:
+        TrafficConflict: It is gone.
+
+    Source: ELBv2 DescribeRules, DescribeTags.
+    """
     elb = client(aws, "elbv2")
     try:
         return _with_tags(aws, elb.describe_rules(RuleArns=[rule_arn])["Rules"])[0]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws_task import aws_task
+from tasks.aws_task import aws_task, log
 from tasks.change import UNKNOWN, Change, Create, Update, compare_fields, refuse_conflict
 from tasks.clients import client
 from tasks.log_group import read_last_lines
@@ -16,6 +16,7 @@ from tasks.surroundings import Surroundings
 __all__ = [
     "Service",
     "compare_service",
+    "delete_service",
     "desired_service",
     "ensure_service",
     "explain_service",
@@ -160,6 +161,23 @@ def ensure_service(aws: AwsConfig, desired: Service) -> str:
         if "tags" in change.fields:
             ecs.tag_resource(resourceArn=observed["serviceArn"], tags=tag_list(desired.owner.tags, lower=True))
     return str(observed["serviceArn"])
+
+
+@aws_task("delete ECS service {name}")
+def delete_service(aws: AwsConfig, cluster: str, name: str, owner: Owner) -> None:
+    """
+    Delete the service with its tasks, if it is there and the owner's; it drains for a while before it is gone.
+
+    Source: ECS DeleteService.
+    """
+    ecs = client(aws, "ecs")
+    observed = read_service(aws, cluster, name)
+    if observed is None or not owner.owns(observed["tags"]) or observed["status"] == "DRAINING":
+        return
+    try:
+        ecs.delete_service(cluster=cluster, service=name, force=True)
+    except (ecs.exceptions.ServiceNotFoundException, ecs.exceptions.ServiceNotActiveException):
+        log().info("ECS service %s is gone already", name)
 
 
 def explain_service(aws: AwsConfig, cluster: str, name: str) -> str:

@@ -14,6 +14,7 @@ from tasks.ownership import Owner, tag_dict, tag_list
 __all__ = [
     "TargetGroup",
     "compare_target_group",
+    "delete_target_group",
     "desired_target_group",
     "ensure_target_group",
     "read_target_group",
@@ -121,6 +122,18 @@ def ensure_target_group(aws: AwsConfig, desired: TargetGroup) -> str:
         if "Tags" in change.fields:
             elb.add_tags(ResourceArns=[arn], Tags=tag_list(desired.owner.tags))
     return arn
+
+
+@aws_task("delete target group {name}")
+def delete_target_group(aws: AwsConfig, name: str, owner: Owner) -> None:
+    """
+    Delete the target group, if it is there and the owner's; ELBv2 refuses while a rule names it.
+
+    Source: ELBv2 DeleteTargetGroup.
+    """
+    observed = read_target_group(aws, name)
+    if observed is not None and owner.owns(observed["Tags"]):
+        client(aws, "elbv2").delete_target_group(TargetGroupArn=observed["TargetGroupArn"])
 
 
 @dataclass(frozen=True)

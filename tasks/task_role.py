@@ -6,12 +6,19 @@ from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws_task import aws_task
+from tasks.aws_task import aws_task, log
 from tasks.change import Change, Create, Update, compare_fields, refuse_conflict
 from tasks.clients import client
 from tasks.ownership import Owner, tag_dict, tag_list
 
-__all__ = ["TaskRole", "compare_task_role", "desired_task_role", "ensure_task_role", "read_task_role"]
+__all__ = [
+    "TaskRole",
+    "compare_task_role",
+    "delete_task_role",
+    "desired_task_role",
+    "ensure_task_role",
+    "read_task_role",
+]
 
 _POLICY: Final = "service"
 _TRUST: Final = {
@@ -107,6 +114,29 @@ def ensure_task_role(aws: AwsConfig, desired: TaskRole) -> str:
         if "Tags" in change.fields:
             iam.tag_role(RoleName=desired.name, Tags=tag_list(desired.owner.tags))
     return str(observed["Arn"])
+
+
+@aws_task("delete task role {name}")
+def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
+    """
+    Delete the role, if it is there and the owner's; IAM wants its policies away first.
+
+    Source: IAM ListRolePolicies, DeleteRolePolicy, ListAttachedRolePolicies, DetachRolePolicy, DeleteRole.
+    """
+    iam = client(aws, "iam")
+    observed = read_task_role(aws, name)
+    if observed is None or not owner.owns(observed["Tags"]):
+        return
+    try:
+        for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
+            for policy in page["PolicyNames"]:
+                iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        for attached in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
+            for held in attached["AttachedPolicies"]:
+                iam.detach_role_policy(RoleName=name, PolicyArn=held["PolicyArn"])
+        iam.delete_role(RoleName=name)
+    except iam.exceptions.NoSuchEntityException:
+        log().info("IAM role %s is gone already", name)
 
 
 def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:

@@ -15,7 +15,7 @@ from tasks.service import explain_service
 from tasks.service_batch import read_service_together
 from tasks.target_group import TargetHealth, read_target_health
 
-__all__ = ["wait_until_healthy", "wait_until_stopped", "why_hopeless"]
+__all__ = ["wait_until_gone", "wait_until_healthy", "wait_until_stopped", "why_hopeless"]
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
@@ -112,6 +112,27 @@ async def wait_until_stopped(aws: AwsConfig, cluster: str, name: str, patience: 
         if time.monotonic() > deadline:
             raise ServiceUnhealthy(
                 f"ECS service {name} still runs {left} tasks {patience:g} s after it was scaled to 0"
+            )
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE, pause * 1.3)
+
+
+@task(name="wait until gone", task_run_name="wait until {name} is gone", tags=["aws"], persist_result=False)
+async def wait_until_gone(aws: AwsConfig, cluster: str, name: str, patience: float) -> None:
+    """
+    Wait until a deleted service has drained: only then do its targets leave their group.
+
+    Raises:
+        ServiceUnhealthy: It still drains when the time is over.
+
+    Source: ECS DescribeServices.
+    """
+    deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
+    while service := await read_service_together(aws, cluster, name):
+        if time.monotonic() > deadline:
+            raise ServiceUnhealthy(
+                f"ECS service {name} is {service['status']} with {service['runningCount']} tasks {patience:g} s after "
+                "it was deleted; run again to go on"
             )
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, pause * 1.3)

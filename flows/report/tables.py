@@ -31,7 +31,7 @@ __all__ = [
 
 Row = dict[str, str]
 
-FINAL_STAGES: Final = frozenset({"settled", "returned", "failed"})
+FINAL_STAGES: Final = frozenset({"settled", "returned", "removed", "failed"})
 """Stages that a service does not leave again in the same run."""
 _NOTHING: Final = "-"
 

@@ -16,7 +16,7 @@ from flows.report.words import headline, next_steps
 
 __all__ = ["STAGE_STYLES", "print_summary"]
 
-STAGE_STYLES: Final = {"settled": "green", "returned": "yellow", "failed": "bold red"}
+STAGE_STYLES: Final = {"settled": "green", "returned": "yellow", "removed": "yellow", "failed": "bold red"}
 _HEADLINE_STYLES: Final = {"completed": "bold green", "failed": "bold red", "refused": "bold red"}
 _STAGES: Final = ("preparing", "placing", "proving", "shifting", "settling")
 _NUMBERS: Final = frozenset({"weight", "healthy targets", "took", "answers", "share", "p50", "p95", *_STAGES})
