@@ -54,7 +54,8 @@ def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
 def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     names = outcome.services
     by_stage = {
-        stage: [name for name, service in names.items() if service.stage == stage] for stage in ("settled", "returned")
+        stage: [name for name, service in names.items() if service.stage == stage]
+        for stage in ("settled", "returned", "removed")
     }
     words = []
     if by_stage["settled"]:
@@ -63,6 +64,8 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
         words.append(_share(len(by_stage["settled"]), len(names), verb))
     if by_stage["returned"]:
         words.append(_share(len(by_stage["returned"]), len(names), "returned to the monolith"))
+    if by_stage["removed"]:
+        words.append(_share(len(by_stage["removed"]), len(names), "removed"))
     return words + [
         f"{name} {'went back to the monolith' if _had_traffic(name, moments) else 'failed'}"
         for name in _failed(outcome)
