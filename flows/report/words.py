@@ -42,7 +42,10 @@ def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
         steps.append("Run the same command without --plan to carry it out.")
     if outcome.traffic and outcome.traffic.failed:
         steps.append("The HTML report lists the failed requests, with time, path and reason.")
-    if outcome.status in ("completed", "failed", "unchanged") and outcome.services:
+    if outcome.traffic:
+        steps.append("A rehearsal's AWS ends with it, unless --keep is given.")
+        steps.append("Your own monolith: python -m flows.split CONFIG --plan; README.md says what CONFIG holds.")
+    elif outcome.status in ("completed", "failed", "unchanged") and outcome.services:
         if outcome.alb_url:
             steps.append(f"The listener answers at {outcome.alb_url}")
         steps.append("See where every path goes: python -m flows.status CONFIG")
