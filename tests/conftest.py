@@ -15,11 +15,23 @@ import botocore.session
 import pytest
 import yaml
 
+from tests.machine import lacks
 from tests.processes import descendants, is_alive
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT = 90
 END_TIMEOUT = 60
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that need more than this machine has are skipped; `.ci/run`, where each has to run, reads the marks."""
+    for item in items:
+        for mark in ("docker", "browser"):
+            if item.get_closest_marker(mark):
+                item.user_properties.append(("needs", mark))
+                reason = lacks(mark)
+                if reason:
+                    item.add_marker(pytest.mark.skip(reason=reason))
 
 
 class SandboxProcess:
