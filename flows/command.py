@@ -13,6 +13,7 @@ import botocore.exceptions
 
 from config.errors import BadInput, SplitterError
 from flows.outcome import Journal, Outcome
+from flows.sigterm import cancel_once
 from flows.watch import JOURNAL
 from tasks.aws_task import transient_reason
 
@@ -93,7 +94,7 @@ async def _interruptible(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
     loop, current = asyncio.get_running_loop(), asyncio.current_task()
     if current is not None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, current.cancel)
+            loop.add_signal_handler(number, cancel_once, current)
     return await work()
 
 

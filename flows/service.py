@@ -16,7 +16,6 @@ from flows.outcome import ServiceOutcome
 from flows.prepare import Prepared, prepare
 from flows.roll_out import roll_out
 from flows.shift import return_to_monolith, shift_traffic
-from flows.sigterm import heed_sigterm
 from flows.watch import tell
 from tasks.check import run_checks
 from tasks.http import PREVIEW_HEADER, Route
@@ -58,7 +57,6 @@ async def settle_service(
     Raises:
         StepFailed: A step failed; the service's paths are the monolith's, unless the message says otherwise.
     """
-    heed_sigterm()
     service = config.service(name)
     owner = owner_of(config, service, adopt or ())
     tell("stage", name, "preparing")

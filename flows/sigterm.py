@@ -2,36 +2,43 @@
 SIGTERM, with which Prefect cancels a run, ends it at an await, so that everything can bring its traffic back.
 
 Prefect's own handler raises wherever the main thread happens to be: in a busy event loop that is often a probe or a
-callback, which then swallows the exception, and the run goes on until it is killed half a minute later.
+callback, which then swallows the exception, and the run goes on until it is killed half a minute later. Ours takes its
+place, and not another place: Prefect calls a run Cancelled, and not Crashed, only if its own handler is installed.
 """
 
 import asyncio
-import contextlib
-import signal
-from contextvars import ContextVar
+from types import FrameType
 from typing import Any, Final
 
-__all__ = ["heed_sigterm"]
+from prefect.exceptions import TerminationSignal
+from prefect.utilities import engine
 
-_ROOT: Final[ContextVar["asyncio.Task[Any] | None"]] = ContextVar("root", default=None)
+__all__ = ["cancel_once", "heed_sigterm"]
+
+_ROOTS: Final[list["asyncio.Task[Any]"]] = []
 
 
 def heed_sigterm() -> None:
-    """
-    Let SIGTERM cancel the outermost flow of this process, once.
-
-    Every flow calls it first, subflows too: Prefect puts its own handler in place whenever one begins, and when that
-    ends, what was there before.
-    """
-    root = _ROOT.get() or asyncio.current_task()
-    if root is None:
-        raise RuntimeError("heed_sigterm is for coroutines that run in an asyncio task, as flows do")
-    _ROOT.set(root)
-    with contextlib.suppress(ValueError, RuntimeError):  # outside the main thread nobody gets signals
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel_once, root)
+    """Let SIGTERM cancel the outermost flow of this process; every flow that a worker may start calls it first."""
+    root = asyncio.current_task()
+    if root is not None and all(task.done() for task in _ROOTS):
+        _ROOTS[:] = [root]
 
 
-def _cancel_once(task: "asyncio.Task[Any]") -> None:
-    """A second signal must not interrupt what the first one has begun."""
+def cancel_once(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task; a second signal must not interrupt what the first one has begun."""
     if not task.cancelling():
-        task.cancel("SIGTERM")
+        task.cancel()
+
+
+def _handle(number: int, frame: FrameType | None = None) -> None:
+    """In the main thread, between two instructions of whatever runs there."""
+    _ = frame
+    working = [task for task in _ROOTS if not task.done()]
+    if not working:
+        raise TerminationSignal(signal=number)
+    for task in working:
+        task.get_loop().call_soon_threadsafe(cancel_once, task)
+
+
+engine._prefect_sigterm_handler = _handle  # type: ignore[assignment]  # noqa: SLF001 - see above
