@@ -27,7 +27,9 @@ def print_plan(rows: Sequence[dict[str, str]], outcome: Outcome) -> None:
         outcome: Of the run that made the plan.
     """
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH, highlight=False)
-    for service, own in groupby(rows, key=lambda row: row["service"]):
+    order = list(dict.fromkeys(row["service"] for row in rows))
+    grouped = sorted(rows, key=lambda row: order.index(row["service"]))
+    for service, own in groupby(grouped, key=lambda row: row["service"]):
         table = Table(box=box.SIMPLE_HEAD, title=Text(service, style="bold"), title_justify="left", pad_edge=False)
         for name in ("resource", "name", "action", "details"):
             table.add_column(name, overflow="fold")
