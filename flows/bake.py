@@ -39,6 +39,7 @@ R = TypeVar("R")
 
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 3.0
+_TARGETS_EVERY = 5.0
 _LOOKS_A_PERIOD = 20
 _PERIODS_BEFORE = 10
 
@@ -49,6 +50,22 @@ class Breach(Exception):
     def __init__(self, judgements: list[Judgement]) -> None:
         super().__init__("; ".join(item.text for item in judgements if item.verdict == "fail"))
         self.judgements = judgements
+
+
+@dataclass
+class Targets:
+    """The health of a service's targets, read seldom: ELBv2 answers an account ten describing calls a second."""
+
+    _due: float = 0.0
+    _judgement: Judgement | None = None
+
+    async def judge(self, config: SplitConfig, target_group_arn: str) -> Judgement:
+        """The newest verdict."""
+        now = time.monotonic()
+        if self._judgement is None or now >= self._due:
+            self._judgement = judge_targets(await poll(read_target_health, config.aws, target_group_arn))
+            self._due = now + _TARGETS_EVERY
+        return self._judgement
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,7 @@ class Watch:
     since: float = field(default_factory=time.time)
     """Seconds since the epoch."""
     probes: Probes = field(default_factory=Probes)
+    targets: Targets = field(default_factory=Targets)
 
     @property
     def gates(self) -> Gates:
@@ -105,11 +123,9 @@ class Watch:
         found = await self._judge_metrics(until, early=early) if self.reads_metrics else []
         if self.gates.source == "probes" or (self.gates.source == "both" and self.lane.probe_paths):
             found += self._judge_probes(early=early)
-        aws, alarms = self.config.aws, self.gates.alarms
-        health, states = await asyncio.gather(
-            poll(read_target_health, aws, self.lane.target_group_arn), poll(read_alarms, aws, alarms)
-        )
-        return [*without_open_doubles(found), judge_targets(health), *judge_alarms(alarms, states)]
+        targets = await self.targets.judge(self.config, self.lane.target_group_arn)
+        states = await poll(read_alarms, self.config.aws, self.gates.alarms) if self.gates.alarms else {}
+        return [*without_open_doubles(found), targets, *judge_alarms(self.gates.alarms, states)]
 
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
         groups = (self.lane.target_group_arn, self.around.monolith.target_group_arn)

@@ -15,6 +15,7 @@ from flows.lane import Lane
 from flows.probes import probing, synthesizing
 from flows.watch import tell
 from tasks.gate import Judgement, worst
+from tasks.pace import urgently
 from tasks.rule import shift_weight
 from tasks.surroundings import Surroundings
 
@@ -75,7 +76,8 @@ async def return_to_monolith(
         why: The reason, for people.
         observe: Whether to wait until the metrics show it; the weights are read back in any case.
     """
-    await _set_weight(config, around, lane, 0)
+    with urgently():
+        await _set_weight(config, around, lane, 0)
     tell("weight", lane.service.name, f"weight 0 %: {why}", weight=0)
     if observe:
         await see_it_idle(config, around.load_balancer_arn, lane.service, lane.target_group_arn)

@@ -19,7 +19,7 @@ from prefect.logging import get_logger
 
 from config.aws import AwsConfig
 
-__all__ = ["GLOBAL_LIMITS", "TokenBucket", "pace", "paced_across_workers"]
+__all__ = ["GLOBAL_LIMITS", "TokenBucket", "pace", "paced_across_workers", "urgently"]
 
 # (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and its like.
 _RATES: Final[Mapping[str, tuple[int, float]]] = {
@@ -41,6 +41,7 @@ GLOBAL_LIMITS: Final[Mapping[str, tuple[int, float]]] = {_limit_name(kind): rate
 """Prefect's global concurrency limits by name: slots, and slots a second that become free again."""
 
 _ACROSS_WORKERS: Final[ContextVar[bool]] = ContextVar("across_workers", default=False)
+_URGENT: Final[ContextVar[bool]] = ContextVar("urgent", default=False)
 
 
 class TokenBucket:
@@ -70,13 +71,26 @@ def paced_across_workers(*, across: bool) -> Iterator[None]:
         _ACROSS_WORKERS.reset(token)
 
 
+@contextmanager
+def urgently() -> Iterator[None]:
+    """Let the block's few calls go ahead of all that wait: users' requests are failing. The others wait the longer."""
+    token = _URGENT.set(True)
+    try:
+        yield
+    finally:
+        _URGENT.reset(token)
+
+
 def pace(account: AwsConfig, service: str, operation: str) -> None:
     """Wait until a call may be made, in the thread that makes it."""
     exact = f"{service}:{operation}"
     kind = exact if exact in _RATES else f"{service}:{'read' if operation.startswith(_READING) else 'change'}"
     if kind not in _RATES:
         return
-    time.sleep(_bucket(account, kind).take())
+    wait = _bucket(account, kind).take()
+    if _URGENT.get():
+        return
+    time.sleep(wait)
     if _ACROSS_WORKERS.get():
         try:
             rate_limit(_limit_name(kind), strict=False)

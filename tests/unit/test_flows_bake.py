@@ -111,7 +111,7 @@ def looking(monkeypatch, *verdicts):
         return [Judgement("errors", verdict, f"it is {verdict}")]
 
     monkeypatch.setattr(module.Watch, "look", look)
-    monkeypatch.setattr(module, "_SHORTEST_PAUSE", 0.0)
+    monkeypatch.setattr(module, "_SHORTEST_PAUSE", 0.001)
 
 
 async def test_a_gate_that_fails_ends_the_work_at_once(monkeypatch):

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.pace import TokenBucket
+from config.aws import AwsConfig
+from tasks.pace import TokenBucket, pace, urgently
 
 
 @pytest.fixture
@@ -55,3 +56,26 @@ def test_a_long_run_keeps_to_the_rate(clock):
     for _ in range(105):
         clock.seconds += bucket.take()
     assert clock.seconds - began == pytest.approx(100 / 2.5)
+
+
+@pytest.mark.usefixtures("clock")
+def test_an_urgent_call_waits_for_no_other(monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    account = AwsConfig(region="eu-west-3")
+    with urgently():
+        for _ in range(40):
+            pace(account, "elbv2", "ModifyRule")
+    assert slept == []
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_calls_after_an_urgent_one_make_up_for_it(monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    account = AwsConfig(region="eu-west-2")
+    with urgently():
+        for _ in range(18):
+            pace(account, "elbv2", "ModifyRule")
+    pace(account, "elbv2", "ModifyRule")
+    assert slept == [pytest.approx(1 / 2.8)]
