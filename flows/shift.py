@@ -118,8 +118,9 @@ def _act_on(watch: Watch, judgements: Sequence[Judgement]) -> None:
     """Tell the verdicts; raise unless the step may stand."""
     name, gates, weight = watch.lane.service.name, watch.gates, watch.step.weight
     verdict = worst(judgements)
+    prefix = "dry run: " if gates.dry_run else ""
     for item in judgements:
-        tell("verdict", name, item.text, verdict=item.verdict, numbers=dict(item.numbers), weight=weight)
+        tell("verdict", name, prefix + item.text, verdict=item.verdict, numbers=dict(item.numbers), weight=weight)
     if gates.dry_run or verdict == "pass" or (verdict == "inconclusive" and gates.too_little_traffic == "accept"):
         return
     reasons = "\n".join(f"  {item.gate}: {item.text}" for item in judgements if item.verdict == verdict)

@@ -35,7 +35,11 @@ async def side_by_side(
         # Subflow runs that begin in one moment lock a SQLite server, whose clients then pause for seconds.
         await asyncio.sleep(position * _APART)
         async with free:
-            return await work(name)
+            try:
+                return await work(name)
+            except Exception as error:
+                tell("stage", name, "failed", numbers={"error": error_words(error)})
+                raise
 
     running = [asyncio.create_task(take_place(name, position)) for position, name in enumerate(names)]
     try:
@@ -43,11 +47,7 @@ async def side_by_side(
     except asyncio.CancelledError:
         await asyncio.gather(*running, return_exceptions=True)
         raise
-    results = dict(zip(names, done, strict=True))
-    for name, result in results.items():
-        if isinstance(result, BaseException):
-            tell("stage", name, "failed", numbers={"error": error_words(result)})
-    return results
+    return dict(zip(names, done, strict=True))
 
 
 def error_words(error: BaseException) -> str:

@@ -109,7 +109,9 @@ def _weight_levels(changes: Sequence[Moment], texts: Sequence[str], span: Span) 
 
 
 def _draw_verdicts(figure: go.Figure, moments: Sequence[Moment], height: int) -> None:
-    judged = [moment for moment in moments if moment.verdict]
+    # Of marks at one moment the worst lies on top.
+    order = list(VERDICTS)
+    judged = sorted((moment for moment in moments if moment.verdict), key=lambda one: order.index(str(one.verdict)))
     shown = [VERDICTS[str(moment.verdict)] for moment in judged]
     figure.add_scatter(
         x=[moment_time(moment.time) for moment in judged],

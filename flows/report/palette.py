@@ -13,10 +13,10 @@ _OTHERS: Final = (MONOLITH, "#b5bbc4", "#636b76")
 
 VERDICTS: Final = {
     "pass": ("#12a579", "circle"),
-    "fail": (FAILED, "x"),
     "inconclusive": ("#e69f00", "triangle-up"),
+    "fail": (FAILED, "x"),
 }
-"""Colour and shape of each verdict: the shape alone has to tell."""
+"""Colour and shape of each verdict, the worst last: the shape alone has to tell."""
 
 
 def colours(services: Iterable[str], backends: Iterable[str] = ()) -> dict[str, str]:

@@ -129,9 +129,15 @@ def problem_rows(outcome: Outcome, moments: Sequence[Moment], tally: Tally | Non
     ]
     if tally:
         found += [(_NOTHING, "traffic", f"{count:,} failed: {what}") for what, count in tally.errors.most_common(10)]
-    if outcome.error:
-        found.append((_NOTHING, "run", outcome.error))
-    return [{"time": when, "where": where, "what": what} for when, where, what in dict.fromkeys(found)]
+    told = {line for _, _, what in found for line in what.splitlines()}
+    # The run's error repeats what its services said.
+    left = [line for line in (outcome.error or "").splitlines() if line not in told]
+    if left:
+        found.append((_NOTHING, "run", "\n".join(left)))
+    first: dict[tuple[str, str], str] = {}
+    for when, where, what in found:
+        first.setdefault((where, what), when)
+    return [{"time": when, "where": where, "what": what} for (where, what), when in first.items()]
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,11 +1,14 @@
 """What a run came to, in sentences."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from flows.outcome import Moment, Outcome, TrafficOutcome
 from flows.report.tables import weight_steps
 
 __all__ = ["headline", "next_steps", "traffic_words"]
+
+_NAMED: Final = 3
 
 
 def headline(outcome: Outcome, moments: Sequence[Moment]) -> str:
@@ -69,10 +72,11 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
         words.append(_share(len(by_stage["returned"]), len(names), "returned to the monolith"))
     if by_stage["removed"]:
         words.append(_share(len(by_stage["removed"]), len(names), "removed"))
-    return words + [
-        f"{name} {'went back to the monolith' if _had_traffic(name, moments) else 'failed'}"
-        for name in _failed(outcome)
-    ]
+    failed = _failed(outcome)
+    returned = [name for name in failed if _had_traffic(name, moments)]
+    untouched = [name for name in failed if name not in returned]
+    words += [f"{_names(untouched)} failed"] if untouched else []
+    return words + ([f"{_names(returned)} went back to the monolith"] if returned else [])
 
 
 def _monolith_words(outcome: Outcome) -> list[str]:
@@ -93,6 +97,13 @@ def _after_failure(service: str, moments: Sequence[Moment]) -> str:
     if _had_traffic(service, moments):
         return f"{service}: its gate verdicts say what went wrong under traffic; then its log in CloudWatch Logs."
     return f"{service}: no user has reached it; look at its ECS service events, then at its log in CloudWatch Logs."
+
+
+def _names(names: Sequence[str]) -> str:
+    """By name, as long as that reads well."""
+    if len(names) > _NAMED:
+        return _count(len(names), "service")
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _share(part: int, whole: int, verb: str) -> str:

@@ -102,3 +102,21 @@ def test_a_clock_time_has_seconds():
 
 def test_a_service_that_has_no_stage_yet_has_no_durations():
     assert stage_durations([Moment(10, "note", "users", "hello")]) == {"users": []}
+
+
+def test_what_a_service_said_is_not_repeated_for_the_run():
+    moments = [Moment(10, "stage", "posts", "failed", numbers={"error": "posts crashes\n  its last line"})]
+    error = "1 of 3 services failed (posts); forum serves what was not moved\nposts crashes\n  its last line"
+    found = problem_rows(Outcome(status="failed", error=error), moments)
+    assert [row["what"] for row in found] == [
+        "posts crashes\n  its last line",
+        "1 of 3 services failed (posts); forum serves what was not moved",
+    ]
+
+
+def test_a_problem_that_is_told_twice_stands_where_it_was_told_first():
+    moments = [
+        Moment(10, "check", "posts", "wrong", verdict="fail"),
+        Moment(20, "stage", "posts", "failed", numbers={"error": "wrong"}),
+    ]
+    assert [row["time"] for row in problem_rows(Outcome(status="failed"), moments)] == [clock(10)]

@@ -56,3 +56,16 @@ def test_after_a_failure_the_first_step_is_about_the_failed_service():
 def test_the_way_back_is_told_only_where_a_service_has_traffic():
     services = {"users": ServiceOutcome(stage="failed", weight=0)}
     assert not any("rollback" in step for step in next_steps(Outcome(status="failed", services=services), []))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["users", "posts"], "users and posts failed"),
+        (["users", "posts", "threads"], "users, posts and threads failed"),
+        (["users", "posts", "threads", "likes"], "4 services failed"),
+    ],
+)
+def test_services_that_failed_alike_are_told_together(names, words):
+    services = {name: ServiceOutcome(stage="failed") for name in names}
+    assert headline(Outcome(status="failed", services=services), []) == words
