@@ -85,10 +85,16 @@ class SandboxProcess:
 
     def faults(self, spec):
         """Put other faults in force; returns what the sandbox says about them."""
-        request = urllib.request.Request(
-            f"{self.state['endpoint_url']}/_sandbox/faults", data=spec.encode(), method="PUT"
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        return self._ask_faults(data=spec.encode(), method="PUT")
+
+    def is_holding(self):
+        """Whether it holds back the answer of the call that `hold=N` names."""
+        return self._ask_faults()["holding"]
+
+    def _ask_faults(self, **request):
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.state['endpoint_url']}/_sandbox/faults", **request), timeout=10
+        ) as answer:
             return json.load(answer)
 
     def record(self):

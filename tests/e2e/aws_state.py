@@ -3,7 +3,18 @@
 import json
 import re
 
-__all__ = ["end_state", "listener_rules", "read_services", "weights"]
+__all__ = [
+    "desired_counts",
+    "differences",
+    "end_state",
+    "images",
+    "listener_rules",
+    "private_rules",
+    "read_services",
+    "target_states",
+    "task_definitions",
+    "weights",
+]
 
 SERVICES = ("users", "posts", "threads")
 
@@ -99,6 +110,23 @@ def end_state(sandbox, *services):
     return json.loads(_without_ids(json.dumps(state, default=str, sort_keys=True), sandbox))
 
 
+def differences(held, wanted, where=""):
+    """Where two states differ, one line a value; empty when they are equal."""
+    if isinstance(held, dict) and isinstance(wanted, dict):
+        return [
+            line
+            for key in sorted({*held, *wanted})
+            for line in differences(held.get(key), wanted.get(key), f"{where}.{key}")
+        ]
+    if isinstance(held, list) and isinstance(wanted, list) and len(held) == len(wanted):
+        return [
+            line
+            for index, pair in enumerate(zip(held, wanted, strict=True))
+            for line in differences(*pair, f"{where}[{index}]")
+        ]
+    return [] if held == wanted else [f"{where}: {held!r}, not {wanted!r}"]
+
+
 def _service_state(sandbox, name):
     ecs, iam = sandbox.boto("ecs"), sandbox.boto("iam")
     elb, logs, ecr = sandbox.boto("elbv2"), sandbox.boto("logs"), sandbox.boto("ecr")
@@ -124,7 +152,7 @@ def _service_state(sandbox, name):
             elb.describe_tags(ResourceArns=[group["TargetGroupArn"]])["TagDescriptions"][0]["Tags"]
         ),
         "targets": target_states(sandbox, f"{name}-tg"),
-        "service": _but(service, "createdAt", "deployments", "events"),
+        "service": _but(service, "createdAt", "currentServiceDeployment", "deployments", "events"),
         "deployments": [item["rolloutState"] for item in service["deployments"]],
         "tasks": len(ecs.list_tasks(cluster="forum", serviceName=name, desiredStatus="RUNNING")["taskArns"]),
     }

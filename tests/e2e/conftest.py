@@ -4,13 +4,23 @@ import contextlib
 
 import pytest
 
-from tests.e2e.runs import Client, Run
+from tests.e2e.runs import Client, PrefectServer, Run
 
 
 @pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory):
-    """A Prefect of the tests' own; shared, as its database takes seconds to make."""
-    return tmp_path_factory.mktemp("prefect")
+def prefect(tmp_path_factory):
+    """Where the tests' own Prefect server is, as environment variables."""
+    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    try:
+        yield server.environment
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def private_prefect(tmp_path_factory):
+    """As `prefect`, without a server: each run starts one for itself, on one database that takes seconds to make."""
+    return {"PREFECT_HOME": str(tmp_path_factory.mktemp("private-prefect"))}
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +30,11 @@ def module_directory(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def _runs(tmp_path_factory, home):
+def _runs(tmp_path_factory, shared):
     started = []
 
-    def start(*arguments, module="flows.split", prefect_home=home):
-        run = Run(tmp_path_factory.mktemp("run"), prefect_home, module, *map(str, arguments))
+    def start(*arguments, module="flows.split", prefect=shared):
+        run = Run(tmp_path_factory.mktemp("run"), prefect, module, *map(str, arguments))
         started.append(run)
         return run
 
@@ -36,16 +46,16 @@ def _runs(tmp_path_factory, home):
 
 
 @pytest.fixture
-def start_run(tmp_path_factory, prefect_home):
+def start_run(tmp_path_factory, prefect):
     """Starts `python -m flows.split ARGUMENTS --json` (or another module); ends what still runs after the test."""
-    with _runs(tmp_path_factory, prefect_home) as start:
+    with _runs(tmp_path_factory, prefect) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def start_module_run(tmp_path_factory, prefect_home):
+def start_module_run(tmp_path_factory, prefect):
     """As `start_run`, for what a module's tests share."""
-    with _runs(tmp_path_factory, prefect_home) as start:
+    with _runs(tmp_path_factory, prefect) as start:
         yield start
 
 

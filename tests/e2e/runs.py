@@ -4,16 +4,18 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import yaml
 
 from tests.processes import descendants
 
-__all__ = ["ROOT", "Client", "Run", "edited_config", "only", "quick", "wait_until"]
+__all__ = ["ROOT", "Client", "PrefectServer", "Run", "edited_config", "hasten_drain", "only", "quick", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240
@@ -26,16 +28,17 @@ class Run:
 
     Args:
         directory: Its working directory; its temporary files go below it, into `tmp`.
-        prefect_home: Where its Prefect keeps what it records.
+        prefect: Environment variables that say where its Prefect is.
         module: For example `flows.split`.
         *arguments: Of the command line; `--json` is added.
     """
 
-    def __init__(self, directory, prefect_home, module, *arguments):
+    def __init__(self, directory, prefect, module, *arguments):
         self.directory, self.temporary, self._log = directory, directory / "tmp", directory / "run.log"
+        self.prefect = prefect
         self.temporary.mkdir()
         surroundings = {
-            "PREFECT_HOME": str(prefect_home),
+            **prefect,
             "TMPDIR": str(self.temporary),
             "PYTHONPATH": str(ROOT),
             # A run is not to find another AWS, nor other credentials, than its config names.
@@ -101,6 +104,48 @@ class Run:
             self.kill()
 
 
+class PrefectServer:
+    """`prefect server start`: what a team's runs share, and what saves a test the start of a private one."""
+
+    def __init__(self, directory):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.environment = {
+            "PREFECT_HOME": str(directory),
+            "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+            "PREFECT_SERVER_UI_ENABLED": "false",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        }
+        self._log = directory / "server.log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*(sys.executable, "-m", "prefect", "server", "start"), *("--host", "127.0.0.1", "--port", str(port))],
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers, PATIENCE)
+
+    def _answers(self):
+        assert self.process.poll() is None, self._log.read_text()
+        try:
+            with urllib.request.urlopen(f"{self.environment['PREFECT_API_URL']}/health", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def end(self):
+        """End it, with whatever it has started in its session."""
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
 class Client:
     """`python -m flows.client`: users that never stop calling."""
 
@@ -161,6 +206,14 @@ def only(*names):
         config["monolith"]["default_action"]["service"] = names[0]
 
     return edit
+
+
+def hasten_drain(sandbox):
+    """Let the monolith's tasks go a second after their last request, not five."""
+    elb = sandbox.boto("elbv2")
+    group = elb.describe_target_groups(Names=["forum-monolith-tg"])["TargetGroups"][0]["TargetGroupArn"]
+    delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "1"}
+    elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[delay])
 
 
 def quick(config):

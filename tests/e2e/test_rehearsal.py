@@ -1,0 +1,141 @@
+"""`python -m flows.split` with nothing but itself: the whole job on an AWS of its own, and nothing left of it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import is_alive
+
+SERVICES = ["users", "posts", "threads"]
+# Prefect reads its settings when it is imported, so whoever reads a run's records has to be a process of its own.
+READ_RECORDS = """
+import asyncio, json
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import LogFilter
+
+async def read():
+    async with get_client() as client:
+        flows = {flow.id: flow.name for flow in await client.read_flows()}
+        runs = await client.read_flow_runs()
+        tasks = await client.read_task_runs(limit=200)
+        logs = await client.read_logs(LogFilter(), limit=200)
+        artifacts = await client.read_artifacts()
+    return {
+        "flow runs": [[flows[run.flow_id], run.name, run.state_name, bool(run.parent_task_run_id)] for run in runs],
+        "task runs": [[run.name, run.state_name] for run in tasks],
+        "logs": [log.message for log in logs],
+        "artifacts": [artifact.key for artifact in artifacts],
+    }
+
+print(json.dumps(asyncio.run(read())))
+"""
+
+
+@pytest.fixture(scope="module")
+def rehearsal(start_module_run, private_prefect):
+    """A whole rehearsal; `started` are the processes that ran below it when the shift was on."""
+    run = start_module_run("--engine", "process", prefect=private_prefect)
+    run.wait_for("shifting")
+    run.started = run.descendants()
+    run.wait()
+    return run
+
+
+@pytest.fixture(scope="module")
+def records(rehearsal):
+    """What Prefect has recorded of it."""
+    surroundings = os.environ | rehearsal.prefect | {"PREFECT_SERVER_UI_ENABLED": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", READ_RECORDS], env=surroundings, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_it_completes(rehearsal):
+    assert (rehearsal.process.returncode, rehearsal.outcome["status"]) == (0, "completed"), rehearsal.log
+
+
+def test_the_object_has_the_keys_of_the_contract(rehearsal):
+    assert list(rehearsal.outcome) == ["status", "engine", "services", "monolith", "traffic", "alb_url", "error"]
+    assert {tuple(service) for service in rehearsal.outcome["services"].values()} == {
+        ("stage", "weight", "healthy_targets", "image", "task_definition")
+    }
+
+
+def test_it_says_which_engine_it_used(rehearsal):
+    assert rehearsal.outcome["engine"] == "process"
+
+
+def test_every_service_has_all_its_traffic_and_a_healthy_target(rehearsal):
+    held = {
+        name: (item["stage"], item["weight"], item["healthy_targets"])
+        for name, item in rehearsal.outcome["services"].items()
+    }
+    assert held == dict.fromkeys(SERVICES, ("settled", 100, 1))
+
+
+def test_the_monolith_is_drained(rehearsal):
+    assert rehearsal.outcome["monolith"] == {"service": "monolith", "desired_count": 0, "drained": True}
+
+
+def test_no_request_failed(rehearsal):
+    assert rehearsal.outcome["traffic"]["failed"] == 0
+
+
+def test_monolith_and_services_have_answered_users(rehearsal):
+    assert sorted(rehearsal.outcome["traffic"]["by_backend"]) == ["monolith", "posts", "threads", "users"]
+
+
+def test_the_report_is_written_where_it_was_started(rehearsal):
+    assert "<html" in (rehearsal.directory / "split-report.html").read_text()[:200].lower()
+
+
+def test_nothing_is_left_running(rehearsal):
+    assert rehearsal.started
+    assert [command for identity, command in rehearsal.started.items() if is_alive(identity)] == []
+
+
+def test_no_temporary_file_is_left(rehearsal):
+    assert list(rehearsal.temporary.iterdir()) == []
+
+
+def test_prefect_has_the_parent(records):
+    assert [run[1:] for run in records["flow runs"] if run[0] == "split"] == [["split forum", "Completed", False]]
+
+
+def test_prefect_has_a_subflow_for_every_service(records):
+    runs = sorted(run[1:] for run in records["flow runs"] if run[0] == "settle service")
+    assert runs == [[f"settle {name}", "Completed", True] for name in sorted(SERVICES)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ensure repository users",
+        "build image of users",
+        "push image of users",
+        "register task definition users-task-def",
+        "ensure target group users-tg",
+        "ensure ECS service users",
+        "wait until users is healthy",
+        "check users on its preview route",
+        "prove monolith idle",
+    ],
+)
+def test_prefect_has_tasks_by_names_that_say_what_they_do(records, name):
+    assert [name, "Completed"] in records["task runs"]
+
+
+def test_no_task_run_is_left_open_in_prefect(records):
+    assert [run for run in records["task runs"] if run[1] != "Completed"] == []
+
+
+def test_prefect_has_the_runs_log(records):
+    assert [line for line in records["logs"] if "weight 100 %" in line]
+
+
+def test_prefect_has_plan_and_report_as_artifacts(records):
+    assert {"forum-plan", "forum-report"} <= set(records["artifacts"])
