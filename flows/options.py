@@ -4,7 +4,7 @@ from typing import Final
 
 from config.base import ConfigModel
 
-__all__ = ["ALL_OF_IT", "SplitOptions"]
+__all__ = ["ALL_OF_IT", "EVERY_SERVICE", "RedeployOptions", "SplitOptions"]
 
 
 class SplitOptions(ConfigModel):
@@ -24,3 +24,16 @@ class SplitOptions(ConfigModel):
 
 ALL_OF_IT: Final = SplitOptions()
 """Every service, and the drain where the config allows it."""
+
+
+class RedeployOptions(ConfigModel):
+    """What of the config a redeploy is about."""
+
+    only: tuple[str, ...] = ()
+    """Names of the services to redeploy; all that are carved out when empty."""
+    plan_only: bool = False
+    """Only say what would happen."""
+
+
+EVERY_SERVICE: Final = RedeployOptions()
+"""Every service that is carved out."""

@@ -18,7 +18,7 @@ __all__ = ["STAGE_STYLES", "print_summary"]
 
 STAGE_STYLES: Final = {"settled": "green", "returned": "yellow", "removed": "yellow", "failed": "bold red"}
 _HEADLINE_STYLES: Final = {"completed": "bold green", "failed": "bold red", "refused": "bold red"}
-_STAGES: Final = ("preparing", "placing", "proving", "shifting", "settling")
+_STAGES: Final = ("preparing", "placing", "proving", "shifting", "settling", "rolling out", "verifying")
 _NUMBERS: Final = frozenset({"weight", "healthy targets", "took", "answers", "share", "p50", "p95", *_STAGES})
 
 
@@ -63,14 +63,17 @@ def print_summary(
 
 def _stage_rows(moments: Sequence[Moment]) -> list[Row]:
     """One row a service, one column a stage; a stage that a run went through twice is added up."""
-    rows = []
+    spent: dict[str, dict[str, float]] = {}
     for service, stages in stage_durations(moments).items():
-        spent: dict[str, float] = {}
         for stage in stages:
-            spent[stage.stage] = spent.get(stage.stage, 0.0) + stage.seconds
-        cells = {stage: duration(spent[stage]) if stage in spent else "-" for stage in _STAGES}
-        rows.append({"service": service} | cells)
-    return rows
+            if stage.stage in _STAGES:
+                own = spent.setdefault(service, {})
+                own[stage.stage] = own.get(stage.stage, 0.0) + stage.seconds
+    seen = [stage for stage in _STAGES if any(stage in own for own in spent.values())]
+    return [
+        {"service": service} | {stage: duration(own[stage]) if stage in own else "-" for stage in seen}
+        for service, own in spent.items()
+    ]
 
 
 def _print_table(console: Console, title: str, rows: Sequence[Row]) -> None:

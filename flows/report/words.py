@@ -36,7 +36,7 @@ def traffic_words(traffic: TrafficOutcome) -> str:
 
 def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     """Where to look next, and what to do, most pressing first."""
-    steps = [_after_failure(name, moments) for name in _failed(outcome)]
+    steps = [_after_failure(name, outcome, moments) for name in _failed(outcome)]
     if outcome.status == "failed":
         steps.append("Run the same command again once that is mended: what has settled is left alone.")
     if outcome.status == "refused":
@@ -65,9 +65,7 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     }
     words = []
     if by_stage["settled"]:
-        shifted = weight_steps(moments)
-        verb = "moved" if any(name in shifted for name in by_stage["settled"]) else "settled"
-        words.append(_share(len(by_stage["settled"]), len(names), verb))
+        words.append(_share(len(by_stage["settled"]), len(names), _verb(by_stage["settled"], moments)))
     if by_stage["returned"]:
         words.append(_share(len(by_stage["returned"]), len(names), "returned to the monolith"))
     if by_stage["removed"]:
@@ -77,6 +75,15 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     untouched = [name for name in failed if name not in returned]
     words += [f"{_names(untouched)} failed"] if untouched else []
     return words + ([f"{_names(returned)} went back to the monolith"] if returned else [])
+
+
+def _verb(settled: Sequence[str], moments: Sequence[Moment]) -> str:
+    """What a run did with the services; those that it found as they should be do not count."""
+    shifted = weight_steps(moments)
+    if any(name in shifted for name in settled):
+        return "moved"
+    redeployed = {moment.service for moment in moments if moment.kind == "stage" and moment.text == "rolling out"}
+    return f"settled ({len(redeployed & set(settled))} redeployed)" if redeployed else "settled"
 
 
 def _monolith_words(outcome: Outcome) -> list[str]:
@@ -93,7 +100,10 @@ def _had_traffic(service: str, moments: Sequence[Moment]) -> bool:
     return any(weight > 0 for _, weight in weight_steps(moments).get(service, ()))
 
 
-def _after_failure(service: str, moments: Sequence[Moment]) -> str:
+def _after_failure(service: str, outcome: Outcome, moments: Sequence[Moment]) -> str:
+    if outcome.services[service].weight == 100 and not _had_traffic(service, moments):
+        running = (outcome.services[service].task_definition or "nothing").rpartition("/")[2]
+        return f"{service}: it runs {running}; its events and its log say what is wrong with the new revision."
     if _had_traffic(service, moments):
         return f"{service}: its gate verdicts say what went wrong under traffic; then its log in CloudWatch Logs."
     return f"{service}: no user has reached it; look at its ECS service events, then at its log in CloudWatch Logs."
