@@ -1,0 +1,175 @@
+"""
+Sends paths back to the monolith, at any time after a split, also a partial or a killed one.
+
+    python -m flows.rollback CONFIG [--only NAME]... [--remove] [--yes] [--plan] [--json]
+
+The monolith comes first: its recorded size, its health, its scaling, its rules; then the weights, and with `--remove`
+the services. On a terminal it asks before it begins. Elsewhere it begins at once, as nothing is lost that a split would
+not bring again; but with `--remove`, which deletes, it wants `--yes`.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from config.errors import PreflightFailed, StepFailed, TrafficConflict
+from config.service import ServiceConfig
+from config.split import SplitConfig
+from flows.agree import agree
+from flows.drain import restore_monolith
+from flows.idle import see_it_idle
+from flows.outcome import Outcome, ServiceOutcome, Status
+from flows.publish import publish_outcome, publish_rows
+from flows.removal import remove_service
+from flows.side_by_side import Results, error_words, side_by_side
+from flows.source import ConfigSource, read_source
+from flows.watch import tell, told_outcome, told_start
+from flows.way_back import WayBack, outcome_of, plan_way_back
+from flows.way_back_command import check_names, run_rollback_command
+from flows.way_back_options import EVERY_PATH, RollbackOptions
+from tasks.access import refusals_explained
+from tasks.check import run_checks
+from tasks.http import Route
+from tasks.lock import hold_listener
+from tasks.rule import delete_rule
+from tasks.rule_return import is_returned, return_rule
+from tasks.surroundings import Surroundings, read_surroundings
+from tasks.traces import Traces
+
+__all__ = ["main", "rollback"]
+
+
+@flow(name="rollback", flow_run_name="rollback {config.name}", retries=0, persist_result=False)
+async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) -> Outcome:
+    """
+    Send paths back to the monolith.
+
+    Args:
+        config: The split: a split.yaml that the worker can read, or its content.
+        options: Which paths, and whether the services are removed as well.
+
+    Raises:
+        BadInput: Nothing was changed.
+        StepFailed: The monolith did not come back, and the services serve on; or a service kept its paths.
+    """
+    told_start()
+    config = await read_source(config)
+    check_names(config, options.only)
+    around = await read_surroundings(config)
+    found = await _plan(config, around, options)
+    await publish_rows(config, found.rows())
+    if found.refusals:
+        raise PreflightFailed("\n".join(["the run cannot begin:", *(f"  {line}" for line in found.refusals)]))
+    if options.plan_only or found.is_empty:
+        status: Status = "unchanged" if found.is_empty else "planned"
+        return told_outcome(await outcome_of(config, around, found, status=status, stages={}))
+    await agree(_question(config, found), found.rows(), yes=options.yes, undoable=not options.remove)
+    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
+        # Another run may have finished between the plan and the lock.
+        found = await _plan(config, around, options)
+        failure, stages = await _go_back(config, around, found)
+        left = await _plan(config, around, options)
+        status = "failed" if failure else "completed"
+        outcome = await outcome_of(config, around, left, status=status, stages=stages, error=failure)
+    await publish_outcome(config, told_outcome(outcome))
+    if failure:
+        raise StepFailed(failure)
+    return outcome
+
+
+async def _plan(config: SplitConfig, around: Surroundings, options: RollbackOptions) -> WayBack:
+    chosen = [service for service in config.services if not options.only or service.name in options.only]
+    with refusals_explained():
+        return await plan_way_back(config, around, chosen, remove=options.remove)
+
+
+def _question(config: SplitConfig, found: WayBack) -> str:
+    names = ", ".join(item.service for item in found.traces)
+    removed = " and remove what was made for them" if found.remove else ""
+    return f"Send the paths of {names} back to {config.monolith.service}{removed}?"
+
+
+async def _go_back(config: SplitConfig, around: Surroundings, found: WayBack) -> tuple[str | None, dict[str, str]]:
+    """
+    The monolith, then the weights, then the removal.
+
+    Returns:
+        Why the run failed, None when it did not; and the stage of each service that it touched.
+    """
+    if found.restores:
+        try:
+            await restore_monolith(config, around, "rolled back")
+            await run_checks(
+                config.monolith.service, "on its public path", Route(around.alb_url), config.monolith.checks
+            )
+        except StepFailed as error:
+            return f"{config.monolith.service} did not come back, so the services serve on\n{error}", {}
+    traces = {item.service: item for item in found.returning}
+
+    async def give_back(name: str) -> ServiceOutcome:
+        return await _return_paths(config, around, traces[name])
+
+    # All weights at once: whoever calls for the way back does not want to wait for the metrics in between.
+    results = await side_by_side(list(traces), max(len(traces), 1), give_back)
+    failed = _failed(results)
+    await asyncio.gather(
+        *(_see_it_returned(config, around, item) for name, item in traces.items() if name not in failed)
+    )
+    stages = {name: "failed" if name in failed else "returned" for name in traces}
+    to_remove = [item.service for item in found.removing if item.service not in failed]
+    if to_remove:
+        removed = await _remove(config, around, [config.service(name) for name in to_remove])
+        failed |= _failed(removed)
+        stages |= {name: "failed" if name in failed else "removed" for name in to_remove}
+    if not failed:
+        return None, stages
+    details = "\n".join(failed.values())
+    return f"{len(failed)} of {len(stages)} services could not be rolled back ({', '.join(failed)})\n{details}", stages
+
+
+def _failed(results: Results) -> dict[str, str]:
+    return {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
+
+
+async def _return_paths(config: SplitConfig, around: Surroundings, traces: Traces) -> ServiceOutcome:
+    """Every request of its paths to the monolith; what a killed run has left goes as well."""
+    name, monolith = traces.service, around.monolith.target_group_arn
+    tell("stage", name, "returning")
+    for rule in traces.path_rules:
+        if is_returned(rule, monolith):
+            continue
+        if traces.target_group_arn is None:
+            raise TrafficConflict(f"{rule.label} forwards to a target group that is not {name}'s; put it back by hand")
+        await return_rule(config.aws, rule.arn, monolith, traces.target_group_arn)
+    tell("weight", name, "weight 0 %: rolled back", weight=0)
+    for rule in traces.private_rules:
+        await delete_rule(config.aws, rule.arn)
+    return ServiceOutcome(stage="returned", weight=0)
+
+
+async def _see_it_returned(config: SplitConfig, around: Surroundings, traces: Traces) -> None:
+    if traces.target_group_arn:
+        service = config.service(traces.service)
+        await see_it_idle(config, around.load_balancer_arn, service, traces.target_group_arn)
+    tell("stage", traces.service, "returned")
+
+
+async def _remove(config: SplitConfig, around: Surroundings, services: list[ServiceConfig]) -> Results:
+    chosen: Mapping[str, ServiceConfig] = {service.name: service for service in services}
+
+    async def remove(name: str) -> ServiceOutcome:
+        return await remove_service(config, around, chosen[name])
+
+    return await side_by_side(list(chosen), config.max_parallel, remove)
+
+
+def main() -> int:
+    """The command line."""
+    return run_rollback_command(rollback)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""
+Removes exactly what a split has made.
+
+    python -m flows.teardown CONFIG [--yes] [--plan] [--json]
+
+It goes by the tags, so a resource of the same name that the split did not make stays, and a service that the config has
+no more is found. It refuses while anything of the split serves users: `python -m flows.rollback` comes first.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from config.errors import PreflightFailed, StepFailed
+from config.service import ServiceConfig
+from config.split import SplitConfig
+from flows.agree import agree
+from flows.outcome import Outcome, ServiceOutcome, Status
+from flows.publish import publish_outcome, publish_rows
+from flows.removal import remove_service
+from flows.report.tables import Row
+from flows.side_by_side import error_words, side_by_side
+from flows.source import ConfigSource, read_source
+from flows.watch import told_outcome, told_start
+from flows.way_back import WayBack, outcome_of, plan_way_back
+from flows.way_back_command import run_teardown_command
+from flows.way_back_options import ASKED, TeardownOptions
+from tasks.access import refusals_explained
+from tasks.lock import Holder, hold_listener
+from tasks.poll import poll
+from tasks.routing import LOCK, ROLE, Rule
+from tasks.rule import read_rules
+from tasks.surroundings import Surroundings, read_surroundings
+from tasks.traces import former_service, read_former_services
+
+__all__ = ["main", "teardown"]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to remove."""
+
+    services: tuple[ServiceConfig, ...]
+    """Those of the config, and former ones."""
+    way_back: WayBack
+    lock: Rule | None
+    """Of a run that was killed; this run takes it over, and releases it."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.way_back.removing and self.lock is None
+
+    def rows(self) -> list[Row]:
+        rows = [row for row in self.way_back.rows() if row["action"] == "delete"]
+        if self.lock:
+            name = self.way_back.monolith.service
+            cells = {"resource": "listener rule", "name": self.lock.label, "action": "delete"}
+            rows.append({"service": name, **cells, "details": "lock of a run that was killed"})
+        return rows
+
+
+@flow(name="teardown", flow_run_name="teardown {config.name}", retries=0, persist_result=False)
+async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Outcome:
+    """
+    Remove exactly what a split has made.
+
+    Args:
+        config: The split: a split.yaml that the worker can read, or its content.
+        options: Whether it is agreed on, and whether it is only planned.
+
+    Raises:
+        BadInput: Nothing was changed; among others because something of the split serves users.
+        StepFailed: Something is left; run it again.
+    """
+    told_start()
+    config = await read_source(config)
+    around = await read_surroundings(config)
+    found = await _look(config, around)
+    await publish_rows(config, found.rows())
+    if found.is_empty:
+        return told_outcome(await outcome_of(config, around, found.way_back, status="unchanged", stages={}))
+    _refuse(config, found.way_back)
+    if options.plan_only:
+        return told_outcome(await outcome_of(config, around, found.way_back, status="planned", stages={}))
+    await agree(_question(found), found.rows(), yes=options.yes, undoable=False)
+    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
+        # Another run may have finished between the plan and the lock.
+        found = await _look(config, around)
+        _refuse(config, found.way_back)
+        failed = await _remove_all(config, around, found)
+        left = await _look(config, around)
+        stages = {item.service: "failed" if item.service in failed else "removed" for item in found.way_back.removing}
+        error = "\n".join(failed.values()) or None
+        status: Status = "failed" if failed else "completed"
+        outcome = await outcome_of(config, around, left.way_back, status=status, stages=stages, error=error)
+    await publish_outcome(config, told_outcome(outcome))
+    if error:
+        raise StepFailed(error)
+    return outcome
+
+
+async def _look(config: SplitConfig, around: Surroundings) -> _Found:
+    with refusals_explained():
+        rules = await poll(read_rules, config.aws, around.listener_arn)
+        known = [service.name for service in config.services]
+        former = await read_former_services(config.aws, config.name, rules, known)
+        services = (*config.services, *(former_service(name) for name in former))
+        way_back = await plan_way_back(config, around, services, remove=True)
+    lock = next((rule for rule in rules if rule.tags.get(ROLE) == LOCK), None)
+    dead = lock is not None and Holder.from_tags(lock.tags).is_gone(time.time())
+    return _Found(services, way_back, lock if dead else None)
+
+
+def _refuse(config: SplitConfig, found: WayBack) -> None:
+    """
+    Nothing is removed that somebody may be using.
+
+    Raises:
+        PreflightFailed: With every reason.
+    """
+    lines = []
+    name = config.monolith.service
+    if found.record:
+        lines.append(f"{name} is drained, and its size of {found.record.desired_count} tasks is only recorded on it")
+    lines += [f"{rule.label} was taken from {name}, and has not been given back" for rule in found.taken_over]
+    for item in found.removing:
+        weight = found.weight(item)
+        if weight is None:
+            lines.append(f"{item.service}: somebody has changed where its rules forward to")
+        elif weight:
+            lines.append(f"{item.service}: gets {weight} % of the requests for its paths")
+    if lines:
+        lines.append("bring them back first: `python -m flows.rollback CONFIG`")
+    lines += found.refusals
+    if lines:
+        raise PreflightFailed("\n".join(["the run cannot begin:", *(f"  {line}" for line in lines)]))
+
+
+def _question(found: _Found) -> str:
+    names = ", ".join(item.service for item in found.way_back.removing) or "nothing but a dead run's lock"
+    return f"Remove what was made for {names}?"
+
+
+async def _remove_all(config: SplitConfig, around: Surroundings, found: _Found) -> dict[str, str]:
+    """Remove service by service, side by side; returns what went wrong by name."""
+    services = {service.name: service for service in found.services}
+
+    async def remove(name: str) -> ServiceOutcome:
+        return await remove_service(config, around, services[name])
+
+    results = await side_by_side([item.service for item in found.way_back.removing], config.max_parallel, remove)
+    return {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
+
+
+def main() -> int:
+    """The command line."""
+    return run_teardown_command(teardown)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
