@@ -88,6 +88,7 @@ class SplitConfig(ConfigModel):
         """Names and paths that two claim, and a default action for a service that is not here."""
         yield from self._names_taken_twice()
         yield from self._patterns_claimed_twice()
+        yield from self._requests_without_paths()
         action = self.monolith.default_action
         names = [service.name for service in self.services]
         if isinstance(action, ForwardTo) and action.service not in names:
@@ -112,6 +113,18 @@ class SplitConfig(ConfigModel):
                     here = f"services[{index}].path_patterns[{position}]"
                     yield f"{here}: {pattern!r} is claimed by {seen[pattern]} as well; leave it to one of them"
                 seen.setdefault(pattern, f"services[{index}] ({service.name})")
+
+    def _requests_without_paths(self) -> Iterator[str]:
+        """Gates that rest on the tool's own requests, for a service of which no safe path is known."""
+        for index, service in enumerate(self.services):
+            gates = self.traffic_of(service).gates
+            known = service.checks or service.parity.paths or service.parity.paths_file
+            where = f"services[{index}].traffic.gates" if service.traffic else "traffic.gates"
+            remedy = f"give {service.name} checks or parity paths"
+            if gates.source == "probes" and not known:
+                yield f"{where}.source: probes have nothing to ask services[{index}] for; {remedy}, or use cloudwatch"
+            if gates.too_little_traffic == "synthesize" and not known:
+                yield f"{where}.too_little_traffic: nothing to synthesize for services[{index}]; {remedy}, or use wait"
 
     def service(self, name: str) -> ServiceConfig:
         """The service of that name; `KeyError` when there is none."""

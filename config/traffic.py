@@ -108,7 +108,7 @@ class Gates(ConfigModel):
     latency_floor: Annotated[StrictFloat, Field(ge=0)] = 0.025
     """Seconds; a percentile below this is never too slow, whatever the ratio (a median of 2 ms is noise)."""
     min_requests: Annotated[StrictInt, Field(ge=0)] = 50
-    """Requests that a bake must have seen for its verdict to count."""
+    """Requests of users that a bake must have seen for its verdict to count; the tool's own are taken off."""
     too_little_traffic: Literal["wait", "synthesize", "accept"] = "wait"
     """`wait` for more (at most `wait_limit`), `synthesize` GETs from checks and parity paths, or `accept` as it is."""
     wait_limit: Seconds = 900
@@ -116,7 +116,9 @@ class Gates(ConfigModel):
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms by name; one in ALARM is a breach."""
     source: Literal["cloudwatch", "probes", "both"] = "both"
-    """Where latency and errors are taken from: the ALB's CloudWatch metrics, the tool's own probes, or both."""
+    """Where latency and errors are taken from: the ALB's CloudWatch metrics, the tool's own probes, or both.
+    CloudWatch knows every request of users, but compares with whatever the monolith answers on any path; probes ask
+    both for the same, but on the private routes alone."""
     metrics_period: Annotated[StrictInt, Field(ge=1, le=300)] = 60
     """Seconds; the resolution of the ALB's metrics in CloudWatch (60 in AWS)."""
     metrics_lag: Seconds = 120

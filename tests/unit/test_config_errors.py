@@ -228,6 +228,18 @@ def test_faults_between_services_are_all_reported_at_once(tmp_path):
     assert len(refusal(tmp_path / "split.yaml", text)) == 1 + 3
 
 
+@pytest.mark.parametrize(
+    ("gate", "value", "remedy"),
+    [("source", "probes", "or use cloudwatch"), ("too_little_traffic", "synthesize", "or use wait")],
+)
+def test_gates_that_need_paths_are_refused_for_a_service_without_any(tmp_path, gate, value, remedy):
+    text = mutated(((*GATES, gate), value), ((*USERS, "checks"), [{"path": "/api/users/1"}]))
+    (line,) = refusal(tmp_path / "split.yaml", text)[1:]
+    assert line.strip().startswith(f"traffic.gates.{gate}: ")
+    assert "services[1]" in line
+    assert line.endswith(remedy)
+
+
 def test_a_variable_that_is_a_secret_as_well_is_refused(tmp_path):
     arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/a"
     text = mutated(((*USERS, "environment"), {"A": "x"}), ((*USERS, "secrets"), {"A": arn}))
