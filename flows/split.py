@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from prefect import flow
 from prefect.runtime import flow_run
 
-from config.errors import StepFailed
+from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
 from flows.drain import drain_monolith
 from flows.fan_out import Results, error_words
@@ -120,10 +120,9 @@ async def _outcome(
     observed = await observe(config, around, [config.service(item.service) for item in plan.services])
     fresh = plan_split(config, around, observed)
     services = {item.service: _service_outcome(item, results.get(item.service)) for item in fresh.services}
-    built = any(service.build for service in config.services)
     return Outcome(
         status=status,
-        engine=await asyncio.to_thread(engine_name, config.docker_host) if built else None,
+        engine=await _engine(config),
         services=services,
         monolith=MonolithOutcome(
             service=monolith.service, desired_count=monolith.desired_count, drained=monolith.desired_count == 0
@@ -131,6 +130,16 @@ async def _outcome(
         alb_url=around.alb_url,
         error=error,
     )
+
+
+async def _engine(config: SplitConfig) -> str | None:
+    """Name of the engine; a run that has nothing to build does not need one to be there."""
+    if not any(service.build for service in config.services):
+        return None
+    try:
+        return await asyncio.to_thread(engine_name, config.docker_host)
+    except PreflightFailed:
+        return None
 
 
 def _service_outcome(plan: ServicePlan, result: ServiceOutcome | BaseException | None) -> ServiceOutcome:

@@ -87,6 +87,10 @@ def take_names(sandbox):
     ecr.create_repository(repositoryName="users", tags=[{"Key": key, "Value": OTHER_SPLIT[key]} for key in OTHER_SPLIT])
 
 
+def no_engine(config):
+    config["docker_host"] = "unix:///nowhere/docker.sock"
+
+
 @pytest.fixture(scope="module")
 def taken(start_module_sandbox, start_module_run, module_directory):
     """A sandbox in which names are taken; a run that is refused, one that adopts, and one after that."""
@@ -100,7 +104,7 @@ def taken(start_module_sandbox, start_module_run, module_directory):
     adopting = start_module_run(config, "--adopt", "users", "--no-drain")
     adopting.wait()
     before = len(sandbox.record())
-    again = start_module_run(config, "--no-drain")
+    again = start_module_run(edited_config(sandbox, module_directory, only("users"), quick, no_engine), "--no-drain")
     again.wait()
     return sandbox, (refused, untouched), adopting, (again, changes(sandbox, before))
 
@@ -135,4 +139,9 @@ def test_adopting_takes_the_names_over(taken):
 
 def test_what_was_adopted_is_this_split_s_from_then_on(taken):
     _, _, _, (again, changed) = taken
-    assert (again.process.returncode, changed) == (0, []), again.log
+    assert (again.outcome["status"], changed) == ("unchanged", []), again.log
+
+
+def test_a_run_that_has_nothing_to_build_needs_no_engine(taken):
+    _, _, _, (again, _) = taken
+    assert again.process.returncode == 0, again.log
