@@ -53,7 +53,8 @@ async def roll_out(
         tell("stage", name, "verifying")
         await run_checks(name, "on its public path", Route(around.alb_url), service.checks)
     except StepFailed as error:
-        tell("check", name, str(error), verdict="fail")
+        # The whole of it is the service's failure, told where that is known.
+        tell("check", name, str(error).partition("\n")[0], verdict="fail")
         if before in (None, prepared.task_definition):
             raise
         await ensure_service(aws, running(str(before)))
