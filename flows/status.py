@@ -21,6 +21,7 @@ from flows.report.tables import markdown_table
 from flows.source import ConfigSource, read_source
 from flows.status_screen import drift_rows, lock_words, path_rows, print_status, service_rows
 from flows.watch import told_outcome, told_start
+from tasks.aws_task import log
 
 __all__ = ["main", "status"]
 
@@ -39,6 +40,8 @@ async def status(config: ConfigSource) -> StatusOutcome:
     told_start()
     config = await read_source(config)
     found = await read_status(config)
+    for row in service_rows(found):
+        log().info("%(service)s: %(stage)s, weight %(weight)s, targets: %(targets)s, tasks: %(tasks)s", row)
     await acreate_markdown_artifact(markdown=_markdown(found), key=f"{config.name}-status")
     told_outcome(found)
     return found
