@@ -5,27 +5,29 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import botocore.exceptions
 from prefect import task
 
-from config.errors import CheckFailed, DrainRefused, StepFailed
+from config.errors import CheckFailed, DrainRefused, SplitterError, StepFailed
+from config.monolith import KeepDefault
 from config.split import SplitConfig
 from flows.approve import Question, ask_person
-from flows.plan import decide_drain
+from flows.plan import DrainDecision, decide_drain
+from flows.stray_requests import stray_requests
 from flows.watch import tell
 from tasks.autoscaling import Suspension, read_suspension, write_suspension
 from tasks.check import run_checks
 from tasks.http import Route
 from tasks.listener import desired_default, give_back, monolith_rules, read_receivers, read_taken_over, take_over
-from tasks.log_group import read_newest_lines
 from tasks.metrics import TargetGroupRef, count_requests
 from tasks.monolith import SizeRecord, forget_size, record_size, scale_monolith
 from tasks.poll import poll
 from tasks.rule import read_rules
-from tasks.surroundings import Monolith, Surroundings, read_monolith
+from tasks.surroundings import Surroundings, read_monolith
 from tasks.target_group import read_target_health
 from tasks.wait import wait_until_healthy, wait_until_stopped
 
-__all__ = ["drain_monolith", "restore_monolith", "verify_public_paths"]
+__all__ = ["drain_monolith", "restore_monolith", "tell_kept", "verify_public_paths"]
 
 _POLL: Final = 1.0
 _STOP_PATIENCE: Final = 600.0
@@ -51,17 +53,61 @@ async def drain_monolith(
     question = Question("drain", f"Drain {config.monolith.service}?", config.monolith.approval_timeout)
     if config.monolith.drain == "approve" and not await ask_person(question, evidence, yes=yes):
         raise DrainRefused(f"nobody agreed to drain {config.monolith.service}; it serves on")
+    await _check_owners(config, target_groups)
     try:
         await _hand_over(config, around, target_groups)
         await verify_public_paths(config, around)
         await _prove_idle(config, around)
         await _scale_to_zero(config, around)
+        await _check_owners(config, target_groups)
         await verify_public_paths(config, around)
-    except (StepFailed, asyncio.CancelledError) as error:
-        why = str(error).partition("\n")[0] or "the run was cancelled"
-        await asyncio.shield(restore_monolith(config, around, why))
+    except BaseException as error:
+        # Whatever went wrong, also what nobody thought of: a monolith that is half drained is worse than one that runs.
+        await asyncio.shield(_bring_back(config, around, error))
         raise
     tell("drain", None, f"{config.monolith.service} is drained: 0 tasks, every check holds without it")
+
+
+async def tell_kept(config: SplitConfig, around: Surroundings, decision: DrainDecision) -> None:
+    """Say why the monolith serves on; and for which requests, where nothing but those stands against its drain."""
+    monolith = config.monolith
+    strays = ""
+    if monolith.drain != "never" and isinstance(monolith.default_action, KeepDefault) and not decision.already_drained:
+        strays = await stray_requests(config, around.monolith, monolith.quiet_period)
+    tell("drain", None, f"{monolith.service} is not drained: {'; '.join(decision.reasons)}{strays}")
+
+
+async def _bring_back(config: SplitConfig, around: Surroundings, error: BaseException) -> None:
+    """
+    Undo a drain that failed.
+
+    Raises:
+        StepFailed: That failed as well; tells both errors.
+    """
+    cancelled = "the run was cancelled" if isinstance(error, asyncio.CancelledError) else type(error).__name__
+    why = str(error).partition("\n")[0] or cancelled
+    try:
+        await restore_monolith(config, around, why)
+    except (SplitterError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as failure:
+        raise StepFailed(
+            f"{why}; and {config.monolith.service} did not come back ({failure}): the services serve on. "
+            "Mend that, and run `python -m flows.rollback`, or the same command again"
+        ) from error
+
+
+async def _check_owners(config: SplitConfig, target_groups: Mapping[str, str]) -> None:
+    """
+    See that every service can answer for its paths, also one that settled in an earlier run and has no checks.
+
+    Raises:
+        DrainRefused: One has no healthy target.
+    """
+    for name, group in target_groups.items():
+        health = await poll(read_target_health, config.aws, group)
+        if health.healthy == 0:
+            raise DrainRefused(
+                f"{config.monolith.service} is not drained: {name} owns paths and has no healthy target ({health})"
+            )
 
 
 async def _hand_over(config: SplitConfig, around: Surroundings, target_groups: Mapping[str, str]) -> None:
@@ -70,10 +116,11 @@ async def _hand_over(config: SplitConfig, around: Surroundings, target_groups: M
     actions = desired_default(config.monolith.default_action, target_groups)
     rules = await poll(read_rules, config.aws, around.listener_arn)
     decision = decide_drain(config, around, rules, complete=True, allowed=True)
-    if not decision.will_drain or actions is None:
+    if not decision.will_drain:
         raise DrainRefused(f"{config.monolith.service} is not drained: {'; '.join(decision.reasons)}")
+    # Without actions the monolith would keep its rules; then it has none, or the decision would have been another.
     for rule in monolith_rules(rules, monolith):
-        await take_over(config.aws, around.listener_arn, rule, actions, monolith, config.name)
+        await take_over(config.aws, around.listener_arn, rule, actions or [], monolith, config.name)
         tell("drain", None, f"{rule.label} no longer goes to {config.monolith.service}")
     left = await poll(read_receivers, config.aws, monolith)
     if left:
@@ -103,28 +150,26 @@ async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
         if count == 0:
             break
         if time.time() > patience:
-            lines = await _last_lines(config, around.monolith)
+            left = await poll(read_receivers, config.aws, around.monolith.target_group_arn)
+            who = f"{', '.join(left)} sends requests to it" if left else "no rule sends it any more"
+            strays = await stray_requests(config, around.monolith, quiet)
             raise DrainRefused(
-                f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} s, though no rule "
-                f"sends any to it; look for whoever calls it past the load balancer's rules{lines}"
+                f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} s, and {who}; "
+                f"give their paths to a service, or end whoever makes them{strays}"
             )
     left = await poll(read_receivers, config.aws, around.monolith.target_group_arn)
     if left:
         raise DrainRefused(f"{config.monolith.service} is not drained: {', '.join(left)} sends requests to it again")
 
 
-async def _last_lines(config: SplitConfig, monolith: Monolith) -> str:
-    if monolith.log_group is None:
-        return ""
-    lines = await poll(read_newest_lines, config.aws, monolith.log_group)
-    return "\n".join(["\n  its last log lines:", *(f"    | {line}" for line in lines)]) if lines else ""
-
-
 async def _scale_to_zero(config: SplitConfig, around: Surroundings) -> None:
     """The record of its size first: it is what a later run, or a rollback, restores."""
-    aws, monolith = config.aws, around.monolith
+    aws = config.aws
+    monolith, _, _ = await poll(read_monolith, aws, config.cluster, config.monolith.service)
     suspension = await poll(read_suspension, aws, around.cluster_arn, monolith.service)
-    record = SizeRecord.from_tags(monolith.tags) or SizeRecord(monolith.desired_count, suspension)
+    # Autoscaling takes tasks away while requests go elsewhere; one that comes back has to bear all of them again.
+    size = max(monolith.desired_count, around.monolith.desired_count)
+    record = SizeRecord.from_tags(monolith.tags) or SizeRecord(size, suspension)
     await record_size(aws, monolith.service_arn, config.name, record)
     if suspension:
         await write_suspension(aws, around.cluster_arn, monolith.service, Suspension.all())

@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
-from flows.drain import drain_monolith
+from flows.drain import drain_monolith, tell_kept
 from flows.fan_out import Results, error_words
 from flows.first_step import settle_approved
 from flows.options import ALL_OF_IT, SplitOptions
@@ -95,7 +95,7 @@ async def _finish(
         serving = f"{config.monolith.service} serves what was not moved"
         return f"{len(failed)} of {len(plan.services)} services failed ({', '.join(failed)}); {serving}\n{details}"
     if not plan.drain.will_drain:
-        tell("drain", None, f"{config.monolith.service} is not drained: {'; '.join(plan.drain.reasons)}")
+        await tell_kept(config, around, plan.drain)
         return None
     observed = await observe(config, around, config.services)
     groups = {name: str(state.target_group_arn) for name, (_, state) in observed.items()}

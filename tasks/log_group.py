@@ -18,7 +18,7 @@ __all__ = [
     "ensure_log_group",
     "read_last_lines",
     "read_log_group",
-    "read_newest_lines",
+    "read_recent_lines",
 ]
 
 
@@ -122,17 +122,23 @@ def read_last_lines(aws: AwsConfig, group: str, stream: str, limit: int = 10) ->
     return [event["message"] for event in found["events"]]
 
 
-def read_newest_lines(aws: AwsConfig, group: str, limit: int = 5) -> list[str]:
+def read_recent_lines(aws: AwsConfig, group: str, since: float, limit: int = 1000) -> list[str]:
     """
-    The newest lines of a log group, whichever container wrote them.
+    Lines that any container has written since a moment, oldest first.
 
-    Source: CloudWatch Logs DescribeLogStreams, GetLogEvents.
+    Args:
+        aws: Where AWS is.
+        group: The log group.
+        since: Seconds since the epoch.
+        limit: At most so many.
+
+    Source: CloudWatch Logs FilterLogEvents.
     """
     logs = client(aws, "logs")
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, startTime=int(since * 1000), PaginationConfig={"MaxItems": limit}
+    )
     try:
-        streams = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)
+        return [event["message"] for page in pages for event in page["events"]]
     except logs.exceptions.ResourceNotFoundException:
         return []
-    if not streams["logStreams"]:
-        return []
-    return read_last_lines(aws, group, streams["logStreams"][0]["logStreamName"], limit)

@@ -125,7 +125,7 @@ def problem_rows(outcome: Outcome, moments: Sequence[Moment], tally: Tally | Non
     found = [
         (clock(moment.time), moment.service or "monolith", str(moment.numbers.get("error") or moment.text))
         for moment in moments
-        if moment.verdict == "fail" or (moment.kind == "stage" and moment.text in ("failed", "returned"))
+        if moment.verdict == "fail" or (moment.kind == "stage" and moment.text == "failed")
     ]
     if tally:
         found += [(_NOTHING, "traffic", f"{count:,} failed: {what}") for what, count in tally.errors.most_common(10)]
