@@ -8,6 +8,7 @@ is free for the next run.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import botocore.exceptions
+
 from config.aws import AwsConfig
 from config.errors import LockLost, RunRefused
-from tasks.aws_task import aws_task, log, transient_reason
+from tasks.aws_task import aws_task, log
 from tasks.clients import client
 from tasks.ownership import MANAGED_BY, TOOL, tag_list
 from tasks.poll import poll
@@ -152,7 +155,8 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
                     f"The lock of a dead run ends by itself, in {max(left, 0):.0f} s without a sign of life"
                 ) from None
             log().warning("taking over the lock of a dead run: %s", holder)
-            elb.delete_rule(RuleArn=taken.arn)
+            with contextlib.suppress(elb.exceptions.RuleNotFoundException):  # a third run does the same
+                elb.delete_rule(RuleArn=taken.arn)
             continue
         return made["Rules"][0]["RuleArn"]
 
@@ -187,18 +191,25 @@ def _renew(aws: AwsConfig, rule_arn: str) -> None:
 
 
 async def _keep_renewing(aws: AwsConfig, rule_arn: str, holder: "asyncio.Task[Any]") -> None:
+    """Renew until cancelled; a lock that is lost, or will be before it can be renewed, cancels its holder."""
+    renewed = time.monotonic()
     while True:
         await asyncio.sleep(_RENEW_EVERY)
         try:
             await asyncio.to_thread(_renew, aws, rule_arn)
+            renewed = time.monotonic()
         except LockLost as error:
             holder.cancel(str(error))
             raise
-        except Exception as error:
-            reason = transient_reason(error)
-            if reason is None:
-                raise
-            log().warning("the lock was not renewed this time: %s", reason)
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            log().warning("the lock was not renewed this time: %s", error)
+            age = time.monotonic() - renewed
+            if age + 2 * _RENEW_EVERY > _STALE_AFTER:
+                holder.cancel()
+                raise LockLost(
+                    f"this run could not renew its lock for {age:.0f} s ({error}), and another run may take the "
+                    "listener over; look why AWS refuses AddTags, then run again"
+                ) from error
 
 
 @asynccontextmanager
