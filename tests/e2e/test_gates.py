@@ -1,0 +1,303 @@
+"""Nine candidates in one run, each with a fault or gates of its own: what the proof and the gates make of them."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.e2e.rule_calls import private_rules, secrets, weights
+from tests.e2e.runs import edited_config, wait_until
+
+HEADER = "X-Split-Preview"
+MONOLITH_DELAY_MS = 100
+# What each candidate takes over, and how it differs from a good one with good gates.
+CANDIDATES = {
+    # Nothing but a body: its status and headers are right.
+    "wrong": ("users", "/api/users/1", {"FORUM_WRONG_JSON": "1"}, {}),
+    # Right, but three times as slow as the monolith.
+    "slow": ("users", "/api/users/2", {"FORUM_DELAY_MS": "300"}, {"latency_ratio": {"p50": 1.5, "p95": None}}),
+    # Right on the preview route and on every probe; a fifth of the users' requests fails.
+    "flaky": (
+        "posts",
+        "/api/posts/in-thread/1",
+        {"FORUM_FAIL_SHARE": "0.2", "FORUM_FAIL_UNLESS_HEADER": HEADER},
+        {},
+    ),
+    # Nobody calls these three.
+    "waiting": ("threads", "/api/threads/1", {}, {"wait_limit": 2}),
+    "synthesized": ("threads", "/api/threads/2", {}, {"too_little_traffic": "synthesize"}),
+    "accepted": ("threads", "/api/threads/3", {}, {"too_little_traffic": "accept"}),
+    "alarmed": ("users", "/api/users/3", {}, {"alarms": ["forum-5xx"]}),
+    "rehearsed": (
+        "users",
+        "/api/users/4",
+        {"FORUM_DELAY_MS": "300"},
+        {"dry_run": True, "latency_ratio": {"p50": 1.5, "p95": None}},
+    ),
+    "different": ("posts", "/api/posts/by-user/1", {"FORUM_WRONG_JSON": "1"}, {}),
+}
+CALLED = [path for name, (_, path, _, _) in CANDIDATES.items() if name not in ("waiting", "synthesized", "accepted")]
+RETURNED = {"slow", "flaky", "waiting", "alarmed"}
+FIRST_WEIGHT = 10
+
+
+def candidates(config):
+    """An edit: the candidates in place of the forum's own services."""
+    forum = {service["name"]: service for service in config["services"]}
+    config["services"] = []
+    for name, (origin, path, environment, gates) in CANDIDATES.items():
+        checks = [] if name == "different" else [{"path": path, "json_subset": _right(path)}]
+        steps = [{"weight": FIRST_WEIGHT, "bake": 4}, {"weight": 100, "bake": 1}]
+        if name == "alarmed":
+            steps[0]["bake"] = 30
+        config["services"].append(
+            {
+                "name": name,
+                "path_patterns": [path],
+                "build": forum[origin]["build"],
+                "environment": environment,
+                "deregistration_delay": 1,
+                "checks": checks,
+                "parity": {"paths": [path], "allow_differences": name in ("different", "wrong")},
+                "traffic": {
+                    "shift": {"strategy": "steps", "list": steps},
+                    "gates": {**config["traffic"]["gates"], "too_little_traffic": "wait", **gates},
+                },
+            }
+        )
+    config["max_parallel"] = len(CANDIDATES)
+    config["monolith"] |= {"drain": "never", "default_action": {"action": "keep"}}
+
+
+def _right(path):
+    if "users" in path:
+        return {"id": int(path[-1])}
+    return {"id": int(path[-1])} if "threads" in path else [{"user": 3}]
+
+
+def slow_down_the_monolith(sandbox):
+    """A new revision of the monolith that answers late, as an old program with a database would."""
+    ecs = sandbox.boto("ecs")
+    (service,) = ecs.describe_services(cluster="forum", services=["monolith"])["services"]
+    held = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    told = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    (container,) = held["containerDefinitions"]
+    delay = {"name": "FORUM_DELAY_MS", "value": str(MONOLITH_DELAY_MS)}
+    container["environment"] = [*container.get("environment", []), delay]
+    revision = ecs.register_task_definition(
+        **{key: held[key] for key in told if key in held}, containerDefinitions=[container]
+    )["taskDefinition"]["taskDefinitionArn"]
+    ecs.update_service(cluster="forum", service="monolith", taskDefinition=revision)
+    ecs.get_waiter("services_stable").wait(
+        cluster="forum", services=["monolith"], WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+
+class Story:
+    """What happened in the run."""
+
+    def __init__(self, sandbox, config, start_run, start_client):
+        self.sandbox = sandbox
+        slow_down_the_monolith(sandbox)
+        cloudwatch = sandbox.boto("cloudwatch")
+        cloudwatch.put_metric_alarm(
+            AlarmName="forum-5xx",
+            Namespace="Forum",
+            MetricName="Errors",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+        self.client = start_client(sandbox, *CALLED, rate=40)
+        self.victims = start_client(sandbox, CANDIDATES["flaky"][1], rate=40)
+        self.run = start_run(config)
+        wait_until(lambda: self.weights("alarmed") or self.run.process.poll() is not None, 240)
+        cloudwatch.put_metric_data(Namespace="Forum", MetricData=[{"MetricName": "Errors", "Value": 5}])
+        self.code = self.run.wait()
+        self.answers = [*self.client.answers(), *self.victims.answers()]
+        self.client.end()
+        self.victims.end()
+        self.lines = self.run.log.splitlines()
+
+    def stage(self, name):
+        """Where the service ended."""
+        return self.run.outcome["services"][name]["stage"]
+
+    def weights(self, name):
+        """(seconds since the epoch, percent) of every weight that the service was given."""
+        return list(weights(self.sandbox, name))
+
+    def said(self, name, *words):
+        """The lines about a service that have all of the words."""
+        return [line for line in self.lines if f" {name} " in line and all(word in line for word in words)]
+
+    def requests(self, name):
+        """What users asked for of a service's path, and got."""
+        return [answer for answer in self.answers if answer["path"] == CANDIDATES[name][1]]
+
+
+@pytest.fixture(scope="module")
+def story(start_module_sandbox, start_module_run, start_module_client, module_directory):
+    sandbox = start_module_sandbox()
+    config = edited_config(sandbox, module_directory, candidates)
+    return Story(sandbox, config, start_module_run, start_module_client)
+
+
+def failed(answer):
+    return answer["status"] == 0 or answer["status"] >= 500
+
+
+def test_the_run_fails_because_some_candidates_did(story):
+    assert (story.code, story.run.outcome["status"]) == (1, "failed"), story.run.log
+
+
+def test_candidates_that_are_right_settle_beside_those_that_are_not(story):
+    settled = {name for name in CANDIDATES if story.stage(name) == "settled"}
+    assert settled == set(CANDIDATES) - RETURNED - {"wrong"}, story.run.log
+
+
+def test_no_user_request_reaches_a_candidate_that_answers_wrong_json(story):
+    assert {answer["backend"] for answer in story.requests("wrong")} == {"monolith"}
+
+
+def test_a_candidate_that_answers_wrong_json_is_never_given_weight(story):
+    assert [weight for _, weight in story.weights("wrong") if weight] == []
+
+
+def test_the_wrong_answer_is_shown_with_its_place(story):
+    assert "/id is missing, expected 1" in story.run.outcome["error"]
+
+
+def test_the_load_balancer_sent_a_wrong_candidate_the_tools_requests_alone(story):
+    users = len(story.requests("wrong"))
+    # Two answers a look at most, for three seconds.
+    assert 0 < requests_of(story.sandbox, "wrong") < 50 < users
+
+
+def requests_of(sandbox, name):
+    """RequestCount of a service's target group, in the last ten minutes."""
+    elb = sandbox.boto("elbv2")
+    (group,) = elb.describe_target_groups(Names=[f"{name}-tg"])["TargetGroups"]
+    now = datetime.now(UTC).timestamp() // 60 * 60
+    dimensions = {
+        "TargetGroup": group["TargetGroupArn"].rpartition(":")[2],
+        "LoadBalancer": group["LoadBalancerArns"][0].partition("loadbalancer/")[2],
+    }
+    points = sandbox.boto("cloudwatch").get_metric_statistics(
+        Namespace="AWS/ApplicationELB",
+        MetricName="RequestCount",
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=datetime.fromtimestamp(now - 600, UTC),
+        EndTime=datetime.fromtimestamp(now + 60, UTC),
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points)
+
+
+@pytest.mark.parametrize("name", sorted(RETURNED))
+def test_a_breach_returns_all_traffic_from_the_first_step(story, name):
+    assert [weight for _, weight in story.weights(name)] == [FIRST_WEIGHT, 0], story.run.log
+
+
+@pytest.mark.parametrize("name", sorted(RETURNED))
+def test_the_monolith_has_everything_again_within_5_seconds_of_the_breach(story, name):
+    (returned,) = [moment for moment, weight in story.weights(name) if weight == 0]
+    verdict = story.said(name, "inconclusive") if name == "waiting" else story.said(name, " FAIL ")
+    assert 0 <= returned - time_of(verdict[0], returned) <= 5
+
+
+def time_of(line, near):
+    """The moment that a log line tells, in seconds since the epoch: it has the time of day in whole seconds."""
+    told = datetime.strptime(line.split()[0], "%H:%M:%S").time()  # noqa: DTZ007 - local time, as the log's
+    day = datetime.fromtimestamp(near).date()  # noqa: DTZ006
+    return datetime.combine(day, told).timestamp()
+
+
+@pytest.mark.parametrize("name", sorted(RETURNED))
+def test_after_its_return_no_user_reaches_a_candidate(story, name):
+    (returned,) = [moment for moment, weight in story.weights(name) if weight == 0]
+    # What was under way when the rule changed may still come from it.
+    late = {answer["backend"] for answer in story.requests(name) if answer["t"] > returned + 0.5}
+    assert late <= {"monolith"}
+
+
+def test_a_slow_candidate_is_returned_by_the_latency_gate(story):
+    assert story.said("slow", " FAIL ", "p50 3", "at most 1.5 times that"), story.run.log
+
+
+def test_a_slow_candidate_fails_no_user(story):
+    assert [answer for answer in story.requests("slow") if failed(answer)] == []
+
+
+def test_a_candidate_that_fails_users_alone_is_returned_by_the_load_balancers_metrics(story):
+    assert story.said("flaky", " FAIL ", "cloudwatch:", "requests failed, at most 1.0% may"), story.run.log
+
+
+def test_its_probes_saw_nothing_wrong(story):
+    assert story.said("flaky", " FAIL ", "probes:") == []
+
+
+def test_it_fails_at_most_the_first_steps_share_of_its_users(story):
+    (began, _), (returned, _) = story.weights("flaky")
+    asked = [answer for answer in story.requests("flaky") if began <= answer["t"] <= returned]
+    lost = [answer for answer in story.requests("flaky") if failed(answer)]
+    assert 0 < len(lost) <= len(asked) * FIRST_WEIGHT / 100
+
+
+def test_nobody_else_sees_a_failed_request(story):
+    flaky = CANDIDATES["flaky"][1]
+    assert [answer for answer in story.answers if failed(answer) and answer["path"] != flaky] == []
+
+
+def test_too_little_traffic_ends_inconclusive_where_it_is_waited_for(story):
+    assert "waiting at 10 %: inconclusive; its traffic is back on the monolith" in story.run.outcome["error"]
+
+
+def test_the_tools_own_requests_are_not_taken_for_traffic(story):
+    (line,) = story.said("waiting", "inconclusive", "cloudwatch:", "are needed for a verdict")
+    asked = int(line.partition(" requests failed")[0].rpartition(" ")[2])
+    assert asked <= 3
+
+
+def test_traffic_that_was_made_gives_a_verdict(story):
+    assert not story.said("synthesized", "inconclusive"), story.run.log
+
+
+def test_too_little_traffic_is_told_where_it_is_accepted(story):
+    assert story.said("accepted", "inconclusive", "cloudwatch:"), story.run.log
+
+
+def test_an_alarm_returns_the_traffic(story):
+    assert "alarm forum-5xx is ALARM" in story.run.outcome["error"]
+
+
+def test_an_alarm_fails_no_user(story):
+    assert [answer for answer in story.requests("alarmed") if failed(answer)] == []
+
+
+def test_a_dry_run_reports_its_verdicts(story):
+    assert story.said("rehearsed", " FAIL ", "p50 3"), story.run.log
+
+
+def test_a_dry_run_goes_on_to_the_last_step(story):
+    assert [weight for _, weight in story.weights("rehearsed")] == [FIRST_WEIGHT, 100]
+
+
+def test_differences_that_are_allowed_are_told(story):
+    assert story.said("different", "0 of 1 answers are the monolith's"), story.run.log
+
+
+def test_both_sides_of_an_allowed_difference_are_in_the_report(story):
+    report = (story.run.directory / "split-report.html").read_text()
+    assert all(side in report for side in ("monolith:", "candidate:", "&quot;wrong&quot;:"))
+
+
+def test_no_private_rule_is_left(story):
+    assert private_rules(story.sandbox) == []
+
+
+def test_every_service_has_a_secret_of_its_own(story):
+    assert len(secrets(story.sandbox)) == len(CANDIDATES)
