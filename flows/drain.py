@@ -27,7 +27,7 @@ from tasks.surroundings import Surroundings, read_monolith
 from tasks.target_group import read_target_health
 from tasks.wait import wait_until_healthy, wait_until_stopped
 
-__all__ = ["drain_monolith", "restore_monolith", "tell_kept", "verify_public_paths"]
+__all__ = ["drain_monolith", "restore_monolith", "tell_kept", "verify_drained", "verify_public_paths"]
 
 _POLL: Final = 1.0
 _STOP_PATIENCE: Final = 600.0
@@ -66,6 +66,24 @@ async def drain_monolith(
         await asyncio.shield(_bring_back(config, around, error))
         raise
     tell("drain", None, f"{config.monolith.service} is drained: 0 tasks, every check holds without it")
+
+
+async def verify_drained(config: SplitConfig, around: Surroundings) -> None:
+    """
+    See that a monolith of desired count 0 has no task left and that nobody misses it; the run that drained it may have
+    been killed before it could.
+
+    Raises:
+        StepFailed: A task still runs, or a check does not hold. The monolith is left as it is: it may have been drained
+            long ago.
+    """
+    name = config.monolith.service
+    await wait_until_stopped(config.aws, around.cluster_arn, name, _STOP_PATIENCE)
+    try:
+        await verify_public_paths(config, around)
+    except CheckFailed as error:
+        raise CheckFailed(f"{error}\n{name} is drained; `python -m flows.rollback` brings it back") from None
+    tell("drain", None, f"{name} is drained: 0 tasks, every check holds without it")
 
 
 async def tell_kept(config: SplitConfig, around: Surroundings, decision: DrainDecision) -> None:

@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
-from flows.drain import drain_monolith, tell_kept
+from flows.drain import drain_monolith, tell_kept, verify_drained
 from flows.fan_out import Results, error_words
 from flows.first_step import settle_approved
 from flows.options import ALL_OF_IT, SplitOptions
@@ -27,7 +27,7 @@ from flows.watch import tell, told_outcome, told_start
 from flows.work_pool import check_work_pool
 from tasks.access import refusals_explained
 from tasks.image import engine_name
-from tasks.lock import hold_listener
+from tasks.lock import hold_listener, is_abandoned
 from tasks.poll import poll
 from tasks.surroundings import Surroundings, read_monolith
 
@@ -54,7 +54,7 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
         plan = await _plan(config, around, options)
     await publish_plan(config, plan)
     await preflight(config, around, plan, options)
-    if options.plan_only or plan.is_empty:
+    if options.plan_only or (plan.is_empty and not _was_interrupted(plan)):
         status: Status = "unchanged" if plan.is_empty else "planned"
         return told_outcome(await _outcome(config, around, plan, {}, status=status))
     await check_work_pool(config)
@@ -71,6 +71,11 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
     if failure:
         raise StepFailed(failure)
     return outcome
+
+
+def _was_interrupted(plan: Plan) -> bool:
+    """Whether a killed run has left its lock: its last steps may be missing, although no resource differs."""
+    return is_abandoned(plan.services[0].state.rules)
 
 
 async def _plan(config: SplitConfig, around: Surroundings, options: SplitOptions) -> Plan:
@@ -94,13 +99,15 @@ async def _finish(
         details = "\n".join(failed.values())
         serving = f"{config.monolith.service} serves what was not moved"
         return f"{len(failed)} of {len(plan.services)} services failed ({', '.join(failed)}); {serving}\n{details}"
-    if not plan.drain.will_drain:
-        await tell_kept(config, around, plan.drain)
-        return None
-    observed = await observe(config, around, config.services)
-    groups = {name: str(state.target_group_arn) for name, (_, state) in observed.items()}
     try:
-        await drain_monolith(config, around, groups, evidence_markdown(config), yes=options.yes)
+        if plan.drain.will_drain:
+            observed = await observe(config, around, config.services)
+            groups = {name: str(state.target_group_arn) for name, (_, state) in observed.items()}
+            await drain_monolith(config, around, groups, evidence_markdown(config), yes=options.yes)
+        elif plan.drain.already_drained:
+            await verify_drained(config, around)
+        else:
+            await tell_kept(config, around, plan.drain)
     except StepFailed as error:
         return str(error)
     return None

@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,10 @@ from tasks.aws_task import aws_task, log
 from tasks.clients import client
 from tasks.ownership import MANAGED_BY, TOOL, tag_list
 from tasks.poll import poll
-from tasks.routing import LOCK, ROLE
+from tasks.routing import LOCK, ROLE, Rule
 from tasks.rule import read_rules
 
-__all__ = ["Holder", "hold_listener", "release_lock", "take_lock"]
+__all__ = ["Holder", "hold_listener", "is_abandoned", "release_lock", "take_lock"]
 
 _PRIORITY: Final = 50_000
 _PATH: Final = "/.ecs-splitter/lock"
@@ -103,6 +103,12 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def is_abandoned(rules: Sequence[Rule]) -> bool:
+    """Whether one of a listener's rules is the lock of a dead run, which may have left more unfinished."""
+    locks = (rule for rule in rules if rule.tags.get(ROLE) == LOCK)
+    return any(Holder.from_tags(rule.tags).is_gone(time.time()) for rule in locks)
 
 
 @aws_task("take the listener for {run}")

@@ -14,7 +14,7 @@ import pytest
 from config.errors import LockLost, RunRefused
 from config.load import load_config
 from tasks import lock
-from tasks.lock import Holder, hold_listener, release_lock, take_lock
+from tasks.lock import Holder, hold_listener, is_abandoned, release_lock, take_lock
 from tasks.ownership import tag_list
 from tasks.routing import LOCK, ROLE
 from tasks.rule import read_rules
@@ -110,6 +110,12 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over_at_once(sand
     take_as(sandbox, listener, process=f"{dead_process}@{boot()}")
     take_lock.plain(*listener, "our run")
     assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == ["our run"]
+
+
+@pytest.mark.parametrize(("process", "abandoned"), [("1@another-boot", True), (None, False)])
+def test_a_dead_runs_lock_is_told_from_a_live_ones(sandbox, listener, process, abandoned):
+    take_as(sandbox, listener, **({"process": process} if process else {}))
+    assert is_abandoned(read_rules(*listener)) == abandoned
 
 
 def test_the_lock_of_a_dead_run_that_a_third_run_has_just_deleted_is_no_hindrance(sandbox, listener, monkeypatch):
