@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from sandbox.engine.contained import contained
 from sandbox.engine.layer import Entry
 
 __all__ = ["InvalidContext", "NotInContext", "copied", "folders", "unpack_context"]
@@ -30,8 +31,7 @@ def unpack_context(stream: BinaryIO, root: Path) -> None:
     root.mkdir()
     try:
         with tarfile.open(fileobj=stream, mode="r|*") as tar:
-            # The filter keeps what a tar may do inside of the folder, and lets its symbolic links be.
-            tar.extractall(root, filter="tar")
+            tar.extractall(root, contained(tar, tar, root))  # noqa: S202 - each member is checked
     except tarfile.TarError as error:
         raise InvalidContext(f"build context: {error}; send a tar of the folder to build") from None
 

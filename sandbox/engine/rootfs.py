@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
+from sandbox.engine.contained import contained
 from sandbox.engine.image import BASE_ANNOTATION, Image
 from sandbox.engine.store import Store
 
@@ -45,7 +46,7 @@ def _unpack_layer(file: Path, root: Path) -> None:
                 _remove(inside(root, f"{folder}/{name.removeprefix(_WHITEOUT)}"))
             elif member.isfile() or member.isdir() or member.islnk() or member.issym():
                 # Devices need root, and no program that runs as a plain process has a use for them.
-                tar.extract(member, root, filter="tar")
+                tar.extract(next(contained(tar, [member], root)), root)
 
 
 def _clear(folder: Path) -> None:
