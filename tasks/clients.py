@@ -9,6 +9,7 @@ import botocore.session
 from botocore.config import Config
 
 from config.aws import AwsConfig
+from tasks.ask_again import ask_again
 from tasks.pace import pace
 
 if TYPE_CHECKING:  # the stubs are for development only, and take half a second to import
@@ -28,7 +29,7 @@ __all__ = ["IAM_ACTION", "client"]
 IAM_ACTION: Final = "IamAction"
 """Key in an answer's `ResponseMetadata`: the IAM action of the call, e.g. `ecs:DescribeServices`."""
 
-# Prefect retries (and shows it); botocore only resends what was lost on the way to a closed connection.
+# Prefect repeats steps (and shows it), and `ask_again` what only reads; botocore by itself repeats nothing.
 _BOTO: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
     connect_timeout=5,
@@ -81,6 +82,7 @@ def _client(aws: AwsConfig, service: str) -> Any:
     made.meta.events.register(
         "before-call", lambda model, **_: pace(aws, service, model.name), unique_id=f"pace-{service}"
     )
+    made.meta.events.register("needs-retry", ask_again, unique_id=f"again-{service}")
     made.meta.events.register("after-call", _tell_iam_action, unique_id=f"action-{service}")
     return made
 

@@ -19,7 +19,7 @@ from prefect.logging import get_logger
 
 from config.aws import AwsConfig
 
-__all__ = ["GLOBAL_LIMITS", "TokenBucket", "pace", "paced_across_workers", "urgently"]
+__all__ = ["GLOBAL_LIMITS", "READING", "TokenBucket", "pace", "paced_across_workers", "urgently"]
 
 # (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and its like.
 _RATES: Final[Mapping[str, tuple[int, float]]] = {
@@ -30,7 +30,8 @@ _RATES: Final[Mapping[str, tuple[int, float]]] = {
     "ecs:read": (90, 18),
     "logs:change": (9, 9),
 }
-_READING: Final = ("Describe", "List", "Get")
+READING: Final = ("Describe", "List", "Get")
+"""How the names of actions begin that change nothing."""
 
 
 def _limit_name(kind: str) -> str:
@@ -84,7 +85,7 @@ def urgently() -> Iterator[None]:
 def pace(account: AwsConfig, service: str, operation: str) -> None:
     """Wait until a call may be made, in the thread that makes it."""
     exact = f"{service}:{operation}"
-    kind = exact if exact in _RATES else f"{service}:{'read' if operation.startswith(_READING) else 'change'}"
+    kind = exact if exact in _RATES else f"{service}:{'read' if operation.startswith(READING) else 'change'}"
     if kind not in _RATES:
         return
     wait = _bucket(account, kind).take()

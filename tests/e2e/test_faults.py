@@ -1,0 +1,57 @@
+"""AWS on a bad day: throttled calls, errors of its own, and answers that get lost after the call was carried out."""
+
+import pytest
+
+from tests.e2e import aws_state
+from tests.e2e.runs import edited_config, quick
+
+SERVICES = aws_state.SERVICES
+LOST = "lost=RegisterTaskDefinition:1,lost=CreateTargetGroup:1,lost=CreateRule:2,lost=CreateService:1"
+PATHS = ["/api/users/1", "/api/posts/in-thread/1", "/api/threads/2", "/"]
+
+
+@pytest.fixture(scope="module")
+def run(start_module_sandbox, start_module_run, start_module_client, module_directory):
+    sandbox = start_module_sandbox("--faults", f"throttle=0.1,error=0.05,{LOST}")
+    client = start_module_client(sandbox, *PATHS)
+    run = start_module_run(edited_config(sandbox, module_directory, quick))
+    run.wait()
+    run.traffic, run.sandbox = client.end(), sandbox
+    sandbox.faults("")
+    return run
+
+
+def test_the_split_completes(run):
+    assert (run.process.returncode, run.outcome["status"]) == (0, "completed"), run.log
+
+
+def test_the_faults_have_been_met(run):
+    codes = {call["error_code"] for call in run.sandbox.record()}
+    assert {"ThrottlingException", "Throttling", "InternalFailure"} <= codes
+
+
+def test_the_log_shows_the_retries(run):
+    assert "will be tried again: Throttling" in run.log
+    assert "will be tried again: ConnectionClosedError" in run.log
+
+
+def test_no_user_saw_a_failure(run):
+    assert run.traffic["failed"] == 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_there_is_one_revision_of_each_task_definition(run, service):
+    assert len(aws_state.task_definitions(run.sandbox, service)) == 1
+
+
+def test_there_is_one_rule_for_each_path(run):
+    rules = [rule["Tags"]["split:service"] for rule in aws_state.listener_rules(run.sandbox) if rule["Tags"]]
+    assert sorted(name for name in rules if name) == sorted(SERVICES)
+
+
+def test_there_is_one_service_of_each(run):
+    assert aws_state.desired_counts(run.sandbox) == {"monolith": 0} | dict.fromkeys(SERVICES, 1)
+
+
+def test_no_rule_of_the_runs_own_is_left(run):
+    assert aws_state.private_rules(run.sandbox) == []
