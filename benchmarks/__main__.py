@@ -110,7 +110,7 @@ def _waiting(folder: Path, _environment: dict[str, str]) -> list[Figure]:
     with running_sandbox(folder) as sandbox:
         found = compare_waiting(sandbox)
     return [
-        Figure(f"a roll-out is known to be healthy, by {who}: {what}", value, "s" if what == "seconds" else "")
+        Figure(f"roll-out seen healthy, {who}: {what}", value, "s" if what == "seconds" else "")
         for who, numbers in found.items()
         for what, value in numbers.items()
     ]
