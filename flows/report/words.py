@@ -80,10 +80,10 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
 def _verb(settled: Sequence[str], moments: Sequence[Moment]) -> str:
     """What a run did with the services; those that it found as they should be do not count."""
     shifted = weight_steps(moments)
-    if any(name in shifted for name in settled):
-        return "moved"
-    redeployed = {moment.service for moment in moments if moment.kind == "stage" and moment.text == "rolling out"}
-    return f"settled ({len(redeployed & set(settled))} redeployed)" if redeployed else "settled"
+    rolled_out = {moment.service for moment in moments if moment.kind == "stage" and moment.text == "rolling out"}
+    redeployed = len(rolled_out & set(settled))
+    verb = "moved" if any(name in shifted for name in settled) else "settled"
+    return f"{verb} ({redeployed} redeployed)" if redeployed else verb
 
 
 def _monolith_words(outcome: Outcome) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.outcome import Outcome, ServiceOutcome, TrafficOutcome
+from flows.outcome import Moment, Outcome, ServiceOutcome, TrafficOutcome
 from flows.report.words import headline, next_steps
 from tests.unit.report_data import moments, outcome
 
@@ -69,3 +69,17 @@ def test_the_way_back_is_told_only_where_a_service_has_traffic():
 def test_services_that_failed_alike_are_told_together(names, words):
     services = {name: ServiceOutcome(stage="failed") for name in names}
     assert headline(Outcome(status="failed", services=services), []) == words
+
+
+def settled(task_definition=None, stage="settled"):
+    return ServiceOutcome(stage=stage, weight=100, task_definition=task_definition)
+
+
+def test_services_that_got_something_new_are_counted():
+    outcome = Outcome(status="completed", services={"users": settled(), "posts": settled()})
+    assert headline(outcome, [Moment(1.0, "stage", "users", "rolling out")]) == "2 services settled (1 redeployed)"
+
+
+def test_after_a_rollback_the_first_step_names_what_the_service_runs():
+    services = {"users": settled("arn:aws:ecs:eu-central-1:1:task-definition/users-task-def:2", stage="failed")}
+    assert "it runs users-task-def:2" in next_steps(Outcome(status="failed", services=services), [])[0]
