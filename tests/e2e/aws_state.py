@@ -97,7 +97,9 @@ def end_state(sandbox, *services):
     """
     state = {
         "services": {name: _service_state(sandbox, name) for name in services},
+        "ECS services": sorted(read_services(sandbox)),
         "rules": _rule_states(sandbox),
+        "number of rules": len(listener_rules(sandbox)),
         "listener": _listener_state(sandbox),
         "monolith": _monolith_state(sandbox),
         "repositories": sorted(
