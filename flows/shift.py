@@ -16,6 +16,7 @@ from flows.probes import probing, synthesizing
 from flows.watch import tell
 from tasks.gate import Judgement, worst
 from tasks.pace import urgently
+from tasks.poll import poll
 from tasks.rule import shift_weight
 from tasks.surroundings import Surroundings
 
@@ -76,8 +77,11 @@ async def return_to_monolith(
         why: The reason, for people.
         observe: Whether to wait until the metrics show it; the weights are read back in any case.
     """
+    groups = (around.monolith.target_group_arn, lane.target_group_arn)
     with urgently():
-        await _set_weight(config, around, lane, 0)
+        for arn in lane.rule_arns:
+            # Not as a Prefect task: its server may be slow or away, and users' requests are failing.
+            await poll(shift_weight.plain, config.aws, arn, *groups, 0)
     tell("weight", lane.service.name, f"weight 0 %: {why}", weight=0)
     if observe:
         await see_it_idle(config, around.load_balancer_arn, lane.service, lane.target_group_arn)

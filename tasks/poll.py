@@ -23,7 +23,7 @@ _THREADS: Final = ThreadPoolExecutor(max_workers=32, thread_name_prefix="poll")
 
 async def poll(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
-    Call a describing function in a thread; a wait of minutes must outlive a throttled answer.
+    Call a function that may be repeated in a thread; a wait of minutes must outlive a throttled answer.
 
     Raises:
         Exception: What the function raised, when it is lasting or has lasted for half a minute.

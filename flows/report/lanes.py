@@ -117,7 +117,11 @@ def _draw_verdicts(figure: go.Figure, moments: Sequence[Moment], height: int) ->
         x=[moment_time(moment.time) for moment in judged],
         y=[height + _VERDICTS] * len(judged),
         mode="markers",
-        marker={"symbol": [shape for _, shape in shown], "color": [colour for colour, _ in shown], "size": 9},
+        marker={
+            "symbol": [shape for _, shape in shown],
+            "color": [colour for colour, _ in shown],
+            "size": [8 if moment.verdict == "pass" else 12 for moment in judged],
+        },
         customdata=[f"{moment.verdict}: {plain(moment.text)}" for moment in judged],
         hovertemplate="%{x|%H:%M:%S}  %{customdata}<extra></extra>",
     )
