@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect import tags
+
 from flows.command import CHANGES_PLANNED, exit_code, print_json, run_command, say
 from flows.console_log import log_on_screen
+from flows.names import TAG
 from flows.outcome import Journal, Moment, Outcome
 from flows.plan_table import print_plan
 from flows.report.answers import Answer, AnswerLog, read_answers, summarize
@@ -68,7 +71,8 @@ class WatchedRun:
         self.journal.pause_screen = self._screen.paused
         with self._screen, log_on_screen(self._screen, verbose=self._verbose):
             try:
-                return await flow_run()
+                with tags(TAG):  # what the crash automation of a server of the user's looks for
+                    return await flow_run()
             finally:
                 if self.journal.flow_run_id and on_private_server():
                     await await_records(self.journal.flow_run_id)
@@ -91,9 +95,14 @@ class WatchedRun:
         if self._evidence is None or not self.journal.moments:
             return None
         report, title = self._evidence.report, self._evidence.title
-        write_report(
-            report, outcome, self.journal.moments, answers, title=title, started=self._began, ended=time.time()
-        )
+        try:
+            write_report(
+                report, outcome, self.journal.moments, answers, title=title, started=self._began, ended=time.time()
+            )
+        except OSError as error:
+            # What the run came to stands whether or not its report can be kept.
+            say(f"--report: {report} cannot be written ({error}); give --report a path that can")
+            return None
         return report
 
 
