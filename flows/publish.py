@@ -83,11 +83,17 @@ def evidence_markdown(config: SplitConfig) -> str:
     return markdown_table(verdict_rows(journal.moments)) or f"Every service of {config.name} has settled."
 
 
+def _short_digest(image: str) -> str:
+    """A whole digest makes Prefect's table wider than a page."""
+    name, at, digest = image.partition("@sha256:")
+    return f"{name}{at}{digest[:12]}" + ("…" if digest else "")
+
+
 async def publish_outcome(config: SplitConfig, outcome: Outcome) -> None:
     """Write services and verdicts as artifacts."""
     journal = JOURNAL.get()
     moments = journal.moments if journal else []
-    services = service_rows(outcome, moments)
+    services = [{**row, "image": _short_digest(row["image"])} for row in service_rows(outcome, moments)]
     words = headline(outcome, moments) + (f"\n\n```\n{outcome.error}\n```" if outcome.error else "")
     parts = [
         f"# Split {config.name}",
