@@ -181,7 +181,7 @@ async def _outcome(
     now = {item.service: await read_service_now(config, item) for item in split.services}
     return Outcome(
         status=status,
-        engine=await asyncio.to_thread(engine_name, config.docker_host) if plan.to_build() else None,
+        engine=await _engine(config) if plan.to_build() else None,
         services={name: _service_outcome(item, results.get(name)) for name, item in now.items()},
         monolith=MonolithOutcome(
             service=monolith.service, desired_count=monolith.desired_count, drained=monolith.desired_count == 0
@@ -189,6 +189,14 @@ async def _outcome(
         alb_url=around.alb_url,
         error=error,
     )
+
+
+async def _engine(config: SplitConfig) -> str | None:
+    """Name of the engine; one that has gone by the end of the run must not hide what the run came to."""
+    try:
+        return await asyncio.to_thread(engine_name, config.docker_host)
+    except PreflightFailed:
+        return None
 
 
 def _service_outcome(now: ServiceNow, result: ServiceOutcome | BaseException | None) -> ServiceOutcome:
