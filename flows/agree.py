@@ -4,10 +4,11 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from prefect.runtime import deployment
+
 from config.errors import PreflightFailed
 from flows.approve import Question, ask_person, ask_terminal
 from flows.report.tables import Row, markdown_table
-from flows.run_records import on_private_server
 
 __all__ = ["agree"]
 
@@ -16,7 +17,7 @@ _PATIENCE: Final = 86400.0
 
 async def agree(question: str, rows: Sequence[Row], *, yes: bool, undoable: bool) -> None:
     """
-    Go on only when somebody agrees: at the terminal, or else in the Prefect UI.
+    Go on only when somebody agrees: at the terminal, or in the Prefect UI where a worker does the run.
 
     What can be undone needs nobody where nobody can be asked: the way back must work from an alarm, too.
 
@@ -36,7 +37,7 @@ async def agree(question: str, rows: Sequence[Row], *, yes: bool, undoable: bool
         agreed = await ask_terminal(asked, markdown_table(rows))
     elif undoable:
         return
-    elif on_private_server():
+    elif not deployment.id:
         raise PreflightFailed(f"--yes: {question} Nobody can be asked here; look at --plan first, then give --yes")
     else:
         agreed = await ask_person(asked, markdown_table(rows), yes=False)

@@ -65,11 +65,19 @@ def strangers(traces: Iterable[Traces], rules: Sequence[tuple[str, Rule]]) -> li
     return found
 
 
-async def remove_service(config: SplitConfig, around: Surroundings, service: ServiceConfig) -> ServiceOutcome:
+async def remove_service(
+    config: SplitConfig, around: Surroundings, service: ServiceConfig, *, adopted: bool
+) -> ServiceOutcome:
     """
     Remove everything that the split has made for a service.
 
     The target group goes last: as long as it is there, a run after a killed one finds what is left of the service.
+
+    Args:
+        config: The split.
+        around: What is only read.
+        service: The service; one that the config has no more as `tasks.traces.former_service`.
+        adopted: Whether its ECS service was there before the split.
 
     Raises:
         TrafficConflict: A path rule sends requests to it.
@@ -78,6 +86,9 @@ async def remove_service(config: SplitConfig, around: Surroundings, service: Ser
     aws, cluster, name, owner = config.aws, around.cluster_arn, service.name, owner_of(config, service)
     tell("stage", name, "removing")
     await _remove_rules(config, around, service)
+    if adopted:
+        tell("note", name, "its ECS service was there before the split, and stays with what it runs on")
+        return ServiceOutcome(stage="removed")
     await delete_service(aws, cluster, name, owner)
     await wait_until_gone(aws, cluster, name, service.deregistration_delay + _STOP_PATIENCE)
     await asyncio.gather(

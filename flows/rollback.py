@@ -16,7 +16,6 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from config.errors import PreflightFailed, StepFailed, TrafficConflict
-from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.agree import agree
 from flows.drain import restore_monolith
@@ -119,10 +118,9 @@ async def _go_back(config: SplitConfig, around: Surroundings, found: WayBack) ->
         *(_see_it_returned(config, around, item) for name, item in traces.items() if name not in failed)
     )
     stages = {name: "failed" if name in failed else "returned" for name in traces}
-    to_remove = [item.service for item in found.removing if item.service not in failed]
+    to_remove = {item.service: item for item in found.removing if item.service not in failed}
     if to_remove:
-        removed = await _remove(config, around, [config.service(name) for name in to_remove])
-        failed |= _failed(removed)
+        failed |= _failed(await _remove(config, around, to_remove))
         stages |= {name: "failed" if name in failed else "removed" for name in to_remove}
     if not failed:
         return None, stages
@@ -157,13 +155,11 @@ async def _see_it_returned(config: SplitConfig, around: Surroundings, traces: Tr
     tell("stage", traces.service, "returned")
 
 
-async def _remove(config: SplitConfig, around: Surroundings, services: list[ServiceConfig]) -> Results:
-    chosen: Mapping[str, ServiceConfig] = {service.name: service for service in services}
-
+async def _remove(config: SplitConfig, around: Surroundings, traces: Mapping[str, Traces]) -> Results:
     async def remove(name: str) -> ServiceOutcome:
-        return await remove_service(config, around, chosen[name])
+        return await remove_service(config, around, config.service(name), adopted=traces[name].adopted)
 
-    return await side_by_side(list(chosen), config.max_parallel, remove)
+    return await side_by_side(list(traces), config.max_parallel, remove)
 
 
 def main() -> int:

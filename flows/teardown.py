@@ -3,8 +3,9 @@ Removes exactly what a split has made.
 
     python -m flows.teardown CONFIG [--yes] [--plan] [--json]
 
-It goes by the tags, so a resource of the same name that the split did not make stays, and a service that the config has
-no more is found. It refuses while anything of the split serves users: `python -m flows.rollback` comes first.
+It goes by the tags: a resource of the same name that the split did not make stays, as does what it adopted, and a
+service that the config has no more is found. It refuses while anything of the split serves users:
+`python -m flows.rollback` comes first.
 """
 
 import sys
@@ -147,11 +148,12 @@ def _question(found: _Found) -> str:
 async def _remove_all(config: SplitConfig, around: Surroundings, found: _Found) -> dict[str, str]:
     """Remove service by service, side by side; returns what went wrong by name."""
     services = {service.name: service for service in found.services}
+    adopted = {item.service: item.adopted for item in found.way_back.removing}
 
     async def remove(name: str) -> ServiceOutcome:
-        return await remove_service(config, around, services[name])
+        return await remove_service(config, around, services[name], adopted=adopted[name])
 
-    results = await side_by_side([item.service for item in found.way_back.removing], config.max_parallel, remove)
+    results = await side_by_side(list(adopted), config.max_parallel, remove)
     return {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
 
 

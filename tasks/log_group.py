@@ -87,20 +87,20 @@ def ensure_log_group(aws: AwsConfig, desired: LogGroup) -> str:
         if "retentionInDays" in change.fields:
             logs.put_retention_policy(logGroupName=desired.name, retentionInDays=desired.retention_days)
         if "tags" in change.fields and observed:
-            logs.tag_resource(resourceArn=observed["arn"], tags=desired.owner.tags)
+            logs.tag_resource(resourceArn=observed["arn"], tags=desired.owner.tags_over(observed["tags"]))
     return desired.name
 
 
 @aws_task("delete log group {name}")
 def delete_log_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the log group with everything in it, if it is there and the owner's.
+    Delete the log group with everything in it, if it is there and the owner made it.
 
     Source: CloudWatch Logs DeleteLogGroup.
     """
     logs = client(aws, "logs")
     observed = read_log_group(aws, name)
-    if observed is None or not owner.owns(observed["tags"]):
+    if observed is None or not owner.made(observed["tags"]):
         return
     try:
         logs.delete_log_group(logGroupName=name)

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from tasks.change import Conflict
 
-__all__ = ["CONFIG", "MANAGED_BY", "SERVICE", "TOOL", "Owner", "tag_dict", "tag_list"]
+__all__ = ["ADOPTED", "CONFIG", "MANAGED_BY", "SERVICE", "TOOL", "Owner", "tag_dict", "tag_list"]
 
 MANAGED_BY: Final = "split:managed-by"
 CONFIG: Final = "split:config"
 SERVICE: Final = "split:service"
 TOOL: Final = "ecs-splitter"
+ADOPTED: Final = "split:adopted"
+"""Tag on what was there before this tool took it over: no teardown removes it."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,19 @@ class Owner:
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether tags say that this split made the resource."""
         return tags.get(MANAGED_BY) == TOOL and tags.get(CONFIG) == self.split
+
+    def made(self, tags: Mapping[str, str]) -> bool:
+        """Whether this split made the resource, or took it over from another split of this tool."""
+        return self.owns(tags) and ADOPTED not in tags
+
+    def tags_over(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """
+        The tags for a resource that is there already.
+
+        Args:
+            tags: Those that it has.
+        """
+        return self.tags if tags.get(MANAGED_BY) == TOOL else {**self.tags, ADOPTED: "true"}
 
     def conflict(self, what: str, name: str, tags: Mapping[str, str]) -> Conflict | None:
         """

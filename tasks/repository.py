@@ -110,7 +110,8 @@ def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
                     repositoryName=desired.name, imageScanningConfiguration={"scanOnPush": True}
                 )
             if "tags" in fields:
-                ecr.tag_resource(resourceArn=observed.arn, tags=tag_list(desired.owner.tags))
+                tags = desired.owner.tags_over(observed.fields["tags"])
+                ecr.tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
         case NoChange() | _:
             pass
     return observed.uri
@@ -119,13 +120,13 @@ def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
 @aws_task("delete ECR repository {name}")
 def delete_repository(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the repository with its images, if it is there and the owner's.
+    Delete the repository with its images, if it is there and the owner made it.
 
     Source: ECR DeleteRepository.
     """
     ecr = client(aws, "ecr")
     observed = read_repository(aws, name)
-    if observed is None or not owner.owns(observed.fields["tags"]):
+    if observed is None or not owner.made(observed.fields["tags"]):
         return
     try:
         ecr.delete_repository(repositoryName=name, force=True)

@@ -159,20 +159,21 @@ def ensure_service(aws: AwsConfig, desired: Service) -> str:
         if changes:
             ecs.update_service(cluster=desired.request["cluster"], service=desired.name, **changes)
         if "tags" in change.fields:
-            ecs.tag_resource(resourceArn=observed["serviceArn"], tags=tag_list(desired.owner.tags, lower=True))
+            tags = tag_list(desired.owner.tags_over(observed["tags"]), lower=True)
+            ecs.tag_resource(resourceArn=observed["serviceArn"], tags=tags)
     return str(observed["serviceArn"])
 
 
 @aws_task("delete ECS service {name}")
 def delete_service(aws: AwsConfig, cluster: str, name: str, owner: Owner) -> None:
     """
-    Delete the service with its tasks, if it is there and the owner's; it drains for a while before it is gone.
+    Delete the service with its tasks, if it is there and the owner made it; it drains for a while before it is gone.
 
     Source: ECS DeleteService.
     """
     ecs = client(aws, "ecs")
     observed = read_service(aws, cluster, name)
-    if observed is None or not owner.owns(observed["tags"]) or observed["status"] == "DRAINING":
+    if observed is None or not owner.made(observed["tags"]) or observed["status"] == "DRAINING":
         return
     try:
         ecs.delete_service(cluster=cluster, service=name, force=True)

@@ -120,19 +120,19 @@ def ensure_target_group(aws: AwsConfig, desired: TargetGroup) -> str:
         if _DELAY in change.fields:
             elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
         if "Tags" in change.fields:
-            elb.add_tags(ResourceArns=[arn], Tags=tag_list(desired.owner.tags))
+            elb.add_tags(ResourceArns=[arn], Tags=tag_list(desired.owner.tags_over(observed["Tags"])))
     return arn
 
 
 @aws_task("delete target group {name}")
 def delete_target_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the target group, if it is there and the owner's; ELBv2 refuses while a rule names it.
+    Delete the target group, if it is there and the owner made it; ELBv2 refuses while a rule names it.
 
     Source: ELBv2 DeleteTargetGroup.
     """
     observed = read_target_group(aws, name)
-    if observed is not None and owner.owns(observed["Tags"]):
+    if observed is not None and owner.made(observed["Tags"]):
         client(aws, "elbv2").delete_target_group(TargetGroupArn=observed["TargetGroupArn"])
 
 

@@ -112,20 +112,20 @@ def ensure_task_role(aws: AwsConfig, desired: TaskRole) -> str:
         if "PolicyDocument" in change.fields:
             _write_policy(aws, desired)
         if "Tags" in change.fields:
-            iam.tag_role(RoleName=desired.name, Tags=tag_list(desired.owner.tags))
+            iam.tag_role(RoleName=desired.name, Tags=tag_list(desired.owner.tags_over(observed["Tags"])))
     return str(observed["Arn"])
 
 
 @aws_task("delete task role {name}")
 def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the role, if it is there and the owner's; IAM wants its policies away first.
+    Delete the role, if it is there and the owner made it; IAM wants its policies away first.
 
     Source: IAM ListRolePolicies, DeleteRolePolicy, ListAttachedRolePolicies, DetachRolePolicy, DeleteRole.
     """
     iam = client(aws, "iam")
     observed = read_task_role(aws, name)
-    if observed is None or not owner.owns(observed["Tags"]):
+    if observed is None or not owner.made(observed["Tags"]):
         return
     try:
         for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):

@@ -8,7 +8,7 @@ from config.service import ServiceConfig
 from tasks.aws_task import aws_task
 from tasks.clients import client
 from tasks.log_group import read_log_group
-from tasks.ownership import CONFIG, MANAGED_BY, SERVICE, TOOL, Owner, tag_dict
+from tasks.ownership import ADOPTED, CONFIG, MANAGED_BY, SERVICE, TOOL, Owner, tag_dict
 from tasks.repository import read_repository
 from tasks.revision import read_own_revisions
 from tasks.routing import CONTROL, PATH, PREVIEW, Rule
@@ -24,7 +24,12 @@ _TAGS_PER_CALL = 20
 
 @dataclass(frozen=True)
 class Traces:
-    """The resources of one service that carry this split's tags; whatever else has such a name is not among them."""
+    """
+    The resources of one service that this split made, by their tags.
+
+    Whatever else has such a name is not among them; neither is what was there before and was adopted, nor what an
+    adopted ECS service runs on.
+    """
 
     service: str
     path_rules: tuple[Rule, ...]
@@ -32,6 +37,8 @@ class Traces:
     """Preview and control rules: those of a run that was killed."""
     ecs_service: str | None
     """Name, as of the others below."""
+    adopted: bool
+    """Whether the ECS service was there before the split: it stays, and with it whatever it runs on."""
     revisions: tuple[str, ...]
     """ARNs."""
     log_group: str | None
@@ -39,6 +46,7 @@ class Traces:
     repository: str | None
     target_group: str | None
     target_group_arn: str | None
+    """Also of one that was adopted."""
     load_balancers: tuple[str, ...]
     """ARNs of the load balancers whose rules name the target group."""
 
@@ -46,6 +54,8 @@ class Traces:
     def resources(self) -> list[tuple[str, str]]:
         """Kind and name of each, in the order in which they can be deleted."""
         rules = [("listener rule", rule.label) for rule in (*self.private_rules, *self.path_rules)]
+        if self.adopted:
+            return rules
         named = [
             ("ECS service", self.ecs_service),
             *(("task definition", arn.rpartition("/")[2]) for arn in self.revisions),
@@ -85,11 +95,12 @@ def read_traces(
         path_rules=own[PATH],
         private_rules=own[PREVIEW] + own[CONTROL],
         ecs_service=service.name if ecs_service and owner.owns(ecs_service["tags"]) else None,
+        adopted=ecs_service is not None and owner.owns(ecs_service["tags"]) and ADOPTED in ecs_service["tags"],
         revisions=tuple(read_own_revisions(aws, service.family, owner)),
-        log_group=service.log_group if log_group and owner.owns(log_group["tags"]) else None,
-        task_role=service.task_role if role and owner.owns(role["Tags"]) else None,
-        repository=service.name if repository and owner.owns(repository.fields["tags"]) else None,
-        target_group=service.target_group if group else None,
+        log_group=service.log_group if log_group and owner.made(log_group["tags"]) else None,
+        task_role=service.task_role if role and owner.made(role["Tags"]) else None,
+        repository=service.name if repository and owner.made(repository.fields["tags"]) else None,
+        target_group=service.target_group if group and owner.made(group["Tags"]) else None,
         target_group_arn=str(group["TargetGroupArn"]) if group else None,
         load_balancers=tuple(group["LoadBalancerArns"]) if group else (),
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.change import Conflict
-from tasks.ownership import CONFIG, MANAGED_BY, SERVICE, TOOL, Owner, tag_dict, tag_list
+from tasks.ownership import ADOPTED, CONFIG, MANAGED_BY, SERVICE, TOOL, Owner, tag_dict, tag_list
 
 OWNER = Owner(split="forum", service="users")
 FOREIGN = [
@@ -27,6 +27,19 @@ def test_an_owner_owns_what_somebody_tagged_besides():
 
 def test_another_tool_s_tag_is_not_ownership():
     assert not OWNER.owns({MANAGED_BY: "terraform", CONFIG: "forum"})
+
+
+def test_what_was_adopted_is_owned_but_not_made():
+    tags = OWNER.tags_over({"team": "blue"})
+    assert (OWNER.owns(tags), OWNER.made(tags)) == (True, False)
+
+
+def test_what_another_split_of_this_tool_made_is_made_by_the_tool():
+    assert OWNER.made(OWNER.tags_over({MANAGED_BY: TOOL, CONFIG: "shop"}))
+
+
+def test_tags_over_one_s_own_are_one_s_own():
+    assert OWNER.tags_over(OWNER.tags | {"team": "blue"}) == OWNER.tags
 
 
 def test_what_is_owned_is_no_conflict():
