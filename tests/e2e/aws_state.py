@@ -199,6 +199,7 @@ def _without_ids(text, sandbox):
     for arn, name in _target_group_names(sandbox).items():
         text = text.replace(arn, f"target group {name}")
     text = re.sub(r"sha256:[0-9a-f]{64}", "DIGEST", text)
+    text = re.sub(r"(service-(?:deployment|revision)/\w+/\w+)/\d+", r"\1/ID", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "REGISTRY", text)
     text = re.sub(r"\b(vpc|subnet|sg|eni)-[0-9a-f]+", r"\1-ID", text)
     return re.sub(r"loadbalancer/app/forum/[0-9a-f]+", "loadbalancer/app/forum/ID", text)
