@@ -134,6 +134,7 @@ def test_adopting_takes_the_names_over(taken):
         "split:managed-by": "ecs-splitter",
         "split:config": "forum",
         "split:service": "users",
+        "split:adopted": "true",
     }
 
 
