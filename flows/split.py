@@ -56,6 +56,8 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
     await preflight(config, around, plan, options)
     if options.plan_only or (plan.is_empty and not _was_interrupted(plan)):
         status: Status = "unchanged" if plan.is_empty else "planned"
+        if plan.is_empty and not plan.drain.already_drained:
+            await tell_kept(config, around, plan.drain)
         return told_outcome(await _outcome(config, around, plan, {}, status=status))
     await check_work_pool(config)
     async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):

@@ -9,7 +9,6 @@ service that the config has no more is found. It refuses while anything of the s
 """
 
 import sys
-import time
 from dataclasses import dataclass
 
 from prefect import flow
@@ -30,9 +29,8 @@ from flows.way_back import WayBack, outcome_of, plan_way_back
 from flows.way_back_command import run_teardown_command
 from flows.way_back_options import ASKED, TeardownOptions
 from tasks.access import refusals_explained
-from tasks.lock import Holder, hold_listener
+from tasks.lock import hold_listener
 from tasks.poll import poll
-from tasks.routing import LOCK, ROLE, Rule
 from tasks.rule import read_rules
 from tasks.surroundings import Surroundings, read_surroundings
 from tasks.traces import former_service, read_former_services
@@ -47,20 +45,13 @@ class _Found:
     services: tuple[ServiceConfig, ...]
     """Those of the config, and former ones."""
     way_back: WayBack
-    lock: Rule | None
-    """Of a run that was killed; this run takes it over, and releases it."""
 
     @property
     def is_empty(self) -> bool:
-        return not self.way_back.removing and self.lock is None
+        return not (self.way_back.removing or self.way_back.abandoned)
 
     def rows(self) -> list[Row]:
-        rows = [row for row in self.way_back.rows() if row["action"] == "delete"]
-        if self.lock:
-            name = self.way_back.monolith.service
-            cells = {"resource": "listener rule", "name": self.lock.label, "action": "delete"}
-            rows.append({"service": name, **cells, "details": "lock of a run that was killed"})
-        return rows
+        return [row for row in self.way_back.rows() if row["action"] == "delete"]
 
 
 @flow(name="teardown", flow_run_name="teardown {config.name}", retries=0, persist_result=False)
@@ -110,9 +101,7 @@ async def _look(config: SplitConfig, around: Surroundings) -> _Found:
         former = await read_former_services(config.aws, config.name, rules, known)
         services = (*config.services, *(former_service(name) for name in former))
         way_back = await plan_way_back(config, around, services, remove=True)
-    lock = next((rule for rule in rules if rule.tags.get(ROLE) == LOCK), None)
-    dead = lock is not None and Holder.from_tags(lock.tags).is_gone(time.time())
-    return _Found(services, way_back, lock if dead else None)
+    return _Found(services, way_back)
 
 
 def _refuse(config: SplitConfig, found: WayBack) -> None:

@@ -11,6 +11,7 @@ from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.removal import removal_rows, strangers
 from flows.report.tables import Row
 from tasks.listener import read_balancer_rules, read_taken_over
+from tasks.lock import is_abandoned
 from tasks.monolith import SizeRecord
 from tasks.poll import poll
 from tasks.routing import Rule
@@ -39,6 +40,8 @@ class WayBack:
     traces: tuple[Traces, ...]
     """Of the services that are to go back."""
     remove: bool
+    abandoned: bool
+    """Whether a killed run has left its lock, which this one takes over and releases."""
     refusals: tuple[str, ...]
     """Why it cannot begin."""
 
@@ -65,7 +68,7 @@ class WayBack:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.restores or self.returning or self.removing)
+        return not (self.restores or self.returning or self.removing or self.abandoned)
 
     def weight(self, traces: Traces) -> int | None:
         """Percent of its paths' requests that a service gets; None where somebody else has changed a rule."""
@@ -76,6 +79,8 @@ class WayBack:
     def rows(self) -> list[Row]:
         """As a table: service, resource, name, action, details; in order."""
         rows = [*self._monolith_rows()]
+        if self.abandoned:
+            rows.append(_row(self.monolith.service, "listener rule", "lock", "delete", "left by a run that was killed"))
         for item in self.returning:
             weight = self.weight(item)
             if weight != 0:
@@ -131,6 +136,7 @@ async def plan_way_back(
         taken_over=tuple(taken),
         traces=tuple(traces),
         remove=remove,
+        abandoned=is_abandoned(rules),
         refusals=(),
     )
     return WayBack(**(vars(found) | {"refusals": tuple(await _refusals(config, found))}))

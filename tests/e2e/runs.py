@@ -164,12 +164,12 @@ class Client:
         wait_until(lambda: self._answers.exists() and self._answers.stat().st_size > 0)
 
     def answers(self):
-        """What it has seen, `{"time", "path", "status", "backend", …}` each; what is being written is left out."""
+        """What it has seen, `{"t", "path", "status", "backend", …}` each; what is being written is left out."""
         return [json.loads(line) for line in self._answers.read_text().splitlines()[:-1]]
 
     def backends(self, path, since=0.0):
         """Who has answered requests for the path that were sent since then."""
-        return {item["backend"] for item in self.answers() if item["path"] == path and item["time"] >= since}
+        return {item["backend"] for item in self.answers() if item["path"] == path and item["t"] >= since}
 
     def end(self):
         """End it; returns its totals: requests, failed, by_backend."""

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.change import Conflict
-from tasks.ownership import ADOPTED, CONFIG, MANAGED_BY, SERVICE, TOOL, Owner, tag_dict, tag_list
+from tasks.ownership import CONFIG, MANAGED_BY, SERVICE, TOOL, Owner, tag_dict, tag_list
 
 OWNER = Owner(split="forum", service="users")
 FOREIGN = [
