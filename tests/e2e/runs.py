@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+import flows
 from tests.processes import descendants
 
 __all__ = ["ROOT", "Client", "PrefectServer", "Run", "edited_config", "hasten_drain", "only", "quick", "wait_until"]
@@ -114,7 +115,8 @@ class PrefectServer:
             "PREFECT_HOME": str(directory),
             "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
             "PREFECT_SERVER_UI_ENABLED": "false",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # On SQLite it needs the settings that the product gives a private server.
+            **flows._SETTINGS,
         }
         self._log = directory / "server.log"
         with self._log.open("w") as log:
@@ -219,7 +221,8 @@ def hasten_drain(sandbox):
 def quick(config):
     """An edit: everything in one step that bakes no longer than its verdict needs."""
     config["traffic"]["shift"] = {"strategy": "all_at_once", "bake": 0}
-    config["traffic"]["gates"] |= {"min_requests": 1, "source": "probes"}
+    # Latencies need a number of probes to be compared.
+    config["traffic"]["gates"] |= {"min_requests": 1, "source": "probes", "latency_ratio": {"p95": None}}
     config["monolith"]["quiet_period"] = 1
     config["stable_timeout"] = 60
     for service in config["services"]:
