@@ -44,13 +44,14 @@ def private_rules(sandbox):
 
 def weights(sandbox):
     """{target group name: weight} of each path rule, by service."""
-    names = _target_group_names(sandbox)
+    rules = listener_rules(sandbox)
+    names = _target_group_names(sandbox)  # after the rules: a run at work makes a group before its rule
     return {
         rule["Tags"]["split:service"]: {
             names[group["TargetGroupArn"]]: group["Weight"]
             for group in rule["Actions"][0]["ForwardConfig"]["TargetGroups"]
         }
-        for rule in listener_rules(sandbox)
+        for rule in rules
         if rule["Tags"].get("split:role") == "path"
     }
 

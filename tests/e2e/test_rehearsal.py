@@ -114,7 +114,7 @@ def test_prefect_has_a_subflow_for_every_service(records):
 @pytest.mark.parametrize(
     "name",
     [
-        "ensure repository users",
+        "ensure ECR repository users",
         "build image of users",
         "push image of users",
         "register task definition users-task-def",
