@@ -79,7 +79,9 @@ def test_a_plan_makes_no_mutating_call(story):
 
 def test_what_the_plan_creates_is_what_the_apply_creates(story):
     wanted = Counter(MADE_BY[resource] for resource, _ in planned(story, "create") if resource != "image")
-    made = Counter(action for action in story.mutating("apply") if action in MADE_BY.values())
+    # Services side by side may want one priority: ELBv2 refuses the second, which then takes another.
+    carried_out = [call["action"] for call in story.calls["apply"] if call["mutating"] and call["status"] < 300]
+    made = Counter(action for action in carried_out if action in MADE_BY.values())
     made["CreateRule"] -= 1  # the lock is the run's, not the split's
     assert made == wanted
 
