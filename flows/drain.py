@@ -15,6 +15,7 @@ from flows.approve import Question, ask_person
 from flows.plan import DrainDecision, decide_drain
 from flows.stray_requests import stray_requests
 from flows.watch import tell
+from tasks.attachment import attach_target_group, detach_target_group
 from tasks.autoscaling import Suspension, read_suspension, write_suspension
 from tasks.check import run_checks
 from tasks.http import Route
@@ -103,7 +104,7 @@ async def _bring_back(config: SplitConfig, around: Surroundings, error: BaseExce
         StepFailed: That failed as well; tells both errors.
     """
     cancelled = "the run was cancelled" if isinstance(error, asyncio.CancelledError) else type(error).__name__
-    why = str(error).partition("\n")[0] or cancelled
+    why = str(error).partition("\n")[0].rstrip(":") or cancelled
     try:
         await restore_monolith(config, around, why)
     except (SplitterError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as failure:
@@ -207,6 +208,7 @@ async def restore_monolith(config: SplitConfig, around: Surroundings, why: str) 
     record = SizeRecord.from_tags(monolith.tags)
     if record:
         tell("drain", None, f"{monolith.service} comes back to {record.desired_count} tasks: {why}")
+        await attach_target_group(aws, around.listener_arn, monolith.target_group_arn, config.name)
         await scale_monolith(aws, around.cluster_arn, monolith.service, record.desired_count)
         await wait_until_healthy(
             aws,
@@ -219,6 +221,7 @@ async def restore_monolith(config: SplitConfig, around: Surroundings, why: str) 
     for rule in await poll(read_taken_over, aws, around.listener_arn, config.name):
         await give_back(aws, around.listener_arn, rule, monolith.target_group_arn)
         tell("drain", None, f"{rule.label} goes to {monolith.service} again: {why}")
+    await detach_target_group(aws, await poll(read_rules, aws, around.listener_arn), config.name)
     if record:
         if record.suspension:
             await write_suspension(aws, around.cluster_arn, monolith.service, record.suspension)
