@@ -13,6 +13,7 @@ from flows.converge import Observed, converge
 from flows.idle import see_it_idle
 from flows.lane import Lane
 from flows.probes import probing, synthesizing
+from flows.progress import show_progress
 from flows.watch import tell
 from tasks.gate import Judgement, worst
 from tasks.pace import urgently
@@ -85,6 +86,7 @@ async def return_to_monolith(
     tell("weight", lane.service.name, f"weight 0 %: {why}", weight=0)
     if observe:
         await see_it_idle(config, around.load_balancer_arn, lane.service, lane.target_group_arn)
+        await show_progress(lane.service.name, 0)
 
 
 async def _set_weight(config: SplitConfig, around: Surroundings, lane: Lane, weight: int) -> None:
@@ -109,6 +111,7 @@ async def _take_step(watch: Watch, previous: Observed | None) -> Observed | None
             if gates.too_little_traffic == "synthesize":
                 await stack.enter_async_context(synthesizing(watch.lane, gates, watch.step))
             observed = await unless_breached(watch, converge(watch, previous))
+            await unless_breached(watch, show_progress(name, weight))
             if gates.source != "cloudwatch":
                 await stack.enter_async_context(probing(watch.lane, gates, watch.step, watch.probes))
             judgements = await unless_breached(watch, bake(watch))
