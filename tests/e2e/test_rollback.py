@@ -1,0 +1,180 @@
+"""
+One story on one AWS, with users who never stop calling: split, rolled back, torn down; each test is one property of it.
+
+The first rollback and the teardown are killed in the middle, and run again.
+"""
+
+import time
+
+import pytest
+
+from tests.e2e import aws_state
+from tests.e2e.account import read_account
+from tests.e2e.runs import edited_config, hasten_drain, only, quick, wait_until
+
+# A dozen runs, one after the other, are waited for by the first test.
+pytestmark = pytest.mark.timeout(600)
+
+PATHS = {"users": "/api/users/1", "posts": "/api/posts/in-thread/1"}
+# Of a rollback: the lock, the monolith's desired count, tags and actions of its rules, …; of a teardown: the lock, …
+IN_THE_RESTORE, IN_THE_REMOVAL = 4, 7
+
+
+class Story:
+    """What happened, in order."""
+
+    def __init__(self, sandbox, config, start_run, start_client):
+        self.sandbox, self._config, self._start = sandbox, config, start_run
+        self.runs, self.mutating, self.began = {}, {}, {}
+        hasten_drain(sandbox)
+        self.before = read_account(sandbox)
+        self.client = start_client(sandbox, "/", *PATHS.values())
+        self._run("split", "flows.split")
+        self._run("teardown of a drained one", "flows.teardown", "--yes")
+        self._run("rollback plan", "flows.rollback", "--plan")
+        self._kill_at(IN_THE_RESTORE, "flows.rollback", "--only", "posts")
+        self._run("one path", "flows.rollback", "--only", "posts")
+        self.one_path = self._look()
+        self._run("teardown under traffic", "flows.teardown", "--yes")
+        self._run("the rest", "flows.rollback")
+        self.rest = self._look()
+        self._run("rollback again", "flows.rollback")
+        self._run("teardown plan", "flows.teardown", "--plan")
+        self._kill_at(IN_THE_REMOVAL, "flows.teardown", "--yes")
+        self.half_way = read_account(sandbox)
+        self._run("teardown", "flows.teardown", "--yes")
+        self._run("teardown again", "flows.teardown", "--yes")
+        self.traffic, self.after = self.client.end(), read_account(sandbox)
+
+    def _run(self, name, module, *arguments):
+        calls, self.began[name] = len(self.sandbox.record()), time.time()
+        self.runs[name] = run = self._start(self._config, *arguments, module=module)
+        run.wait()
+        self.mutating[name] = [call["action"] for call in self.sandbox.record()[calls:] if call["mutating"]]
+
+    def _kill_at(self, nth, module, *arguments):
+        self.sandbox.faults(f"hold={nth}")
+        run = self._start(self._config, *arguments, module=module)
+        wait_until(lambda: self.sandbox.is_holding() or run.process.poll() is not None, 120)
+        assert self.sandbox.is_holding(), run.log
+        run.kill()
+        self.sandbox.faults("")
+
+    def _look(self):
+        return {"weights": aws_state.weights(self.sandbox), "counts": aws_state.desired_counts(self.sandbox)}
+
+    def ended(self, name):
+        """Exit code and status of a run."""
+        return self.runs[name].process.returncode, self.runs[name].outcome["status"]
+
+    def rows(self, name):
+        """(service, resource, action) of a plan."""
+        return [(row["service"], row["resource"], row["action"]) for row in self.runs[name].outcome["plan"]]
+
+
+@pytest.fixture(scope="module")
+def story(start_module_sandbox, start_module_run, start_module_client, module_directory):
+    sandbox = start_module_sandbox()
+    config = edited_config(sandbox, module_directory, only(*PATHS), quick)
+    return Story(sandbox, config, start_module_run, start_module_client)
+
+
+def test_the_split_completes(story):
+    assert story.ended("split") == (0, "completed"), story.runs["split"].log
+
+
+def test_no_user_sees_a_failure(story):
+    assert (story.traffic["failed"], story.traffic["requests"] > 100) == (0, True)
+
+
+def test_a_rollback_plan_names_what_it_restores_and_returns(story):
+    assert story.rows("rollback plan") == [
+        ("monolith", "ECS service", "update"),
+        ("monolith", "scalable target", "update"),
+        ("monolith", "listener rule", "update"),
+        ("monolith", "listener", "update"),
+        ("users", "traffic", "update"),
+        ("posts", "traffic", "update"),
+    ]
+
+
+def test_a_rollback_plan_exits_3_and_changes_nothing(story):
+    assert (story.ended("rollback plan"), story.mutating["rollback plan"]) == ((3, "planned"), [])
+
+
+def test_a_killed_rollback_is_finished_by_the_next(story):
+    assert story.ended("one path") == (0, "completed"), story.runs["one path"].log
+
+
+def test_one_path_goes_back_and_the_other_stays(story):
+    assert story.one_path["weights"]["posts"] == {"forum-monolith-tg": 100, "posts-tg": 0}
+    assert story.one_path["weights"]["users"] == {"forum-monolith-tg": 0, "users-tg": 100}
+
+
+def test_the_monolith_has_its_recorded_size_for_one_path_too(story):
+    assert story.one_path["counts"]["monolith"] == 2
+
+
+def test_the_rest_goes_back_as_well(story):
+    assert story.ended("the rest") == (0, "completed"), story.runs["the rest"].log
+    assert story.rest["weights"]["users"] == {"forum-monolith-tg": 100, "users-tg": 0}
+
+
+def test_the_services_stay_without_remove(story):
+    assert story.rest["counts"] == {"monolith": 2, "users": 1, "posts": 1}
+
+
+@pytest.mark.parametrize("path", PATHS.values())
+def test_the_monolith_answers_after_the_rollback(story, path):
+    assert story.client.backends(path, story.began["rollback again"]) == {"monolith"}
+
+
+def test_a_rollback_tells_what_it_came_to(story):
+    outcome = story.runs["the rest"].outcome
+    assert {name: (item["stage"], item["weight"]) for name, item in outcome["services"].items()} == {
+        "users": ("returned", 0),
+        "posts": ("returned", 0),
+    }
+    assert outcome["monolith"] == {"service": "monolith", "desired_count": 2, "drained": False}
+
+
+@pytest.mark.parametrize("again", ["rollback again", "teardown again"])
+def test_a_repeated_run_has_nothing_to_do(story, again):
+    assert (story.ended(again), story.mutating[again]) == ((0, "unchanged"), []), story.runs[again].log
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        ("teardown of a drained one", "monolith is drained, and its size of 2 tasks is only recorded on it"),
+        ("teardown of a drained one", "the default action was taken from monolith"),
+        ("teardown under traffic", "users: gets 100 % of the requests for its paths"),
+    ],
+)
+def test_a_teardown_is_refused_with_the_reason(story, run, reason):
+    assert story.ended(run) == (2, "refused")
+    assert reason in story.runs[run].outcome["error"]
+
+
+@pytest.mark.parametrize("run", ["teardown of a drained one", "teardown under traffic"])
+def test_a_refused_teardown_changes_nothing(story, run):
+    assert story.mutating[run] == []
+
+
+def test_a_teardown_plan_deletes_every_kind_of_resource(story):
+    kinds = ["listener rule", "ECS service", "task definition", "log group", "IAM role", "ECR repository"]
+    rows = [(service, kind, "delete") for service in PATHS for kind in [*kinds, "target group"]]
+    assert (story.ended("teardown plan"), story.rows("teardown plan")) == ((3, "planned"), rows)
+
+
+def test_a_killed_teardown_leaves_the_target_groups_by_which_the_next_finds_the_rest(story):
+    assert set(story.half_way["services"]) == {"monolith"}
+    assert len(story.half_way["target groups"]) == 1 + len(PATHS)
+
+
+def test_a_killed_teardown_is_finished_by_the_next(story):
+    assert story.ended("teardown") == (0, "completed"), story.runs["teardown"].log
+
+
+def test_a_teardown_leaves_only_what_was_there_before(story):
+    assert aws_state.differences(story.after, story.before) == []
