@@ -17,9 +17,9 @@ def prefect(tmp_path_factory):
         server.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def private_prefect(tmp_path_factory):
-    """As `prefect`, without a server: each run starts one for itself, on one database that takes seconds to make."""
+    """As `prefect`, without a server: each run starts one for itself; its database knows the module's runs alone."""
     return {"PREFECT_HOME": str(tmp_path_factory.mktemp("private-prefect"))}
 
 
