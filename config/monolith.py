@@ -31,7 +31,7 @@ class FixedResponse(ConfigModel):
 
     action: Literal["fixed_response"] = "fixed_response"
     """Fixed response."""
-    status_code: Annotated[str, Field(pattern=r"^[2-5][0-9]{2}$", examples=["404"])] = "404"
+    status_code: Annotated[str, Field(pattern=r"^[245][0-9]{2}$", examples=["404"])] = "404"
     """HTTP status."""
     content_type: Literal["text/plain", "text/css", "text/html", "application/javascript", "application/json"] = (
         "text/plain"

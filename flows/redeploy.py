@@ -64,7 +64,7 @@ async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVIC
     if options.plan_only or not plan.changed:
         status: Status = "planned" if plan.changed else "unchanged"
         return told_outcome(await _outcome(config, around, plan, {}, status=status))
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
+    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
         plan = await _plan(config, around, options)
         results = await _roll_out_all(config, around, plan)

@@ -66,7 +66,7 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
         status: Status = "unchanged" if found.is_empty else "planned"
         return told_outcome(await outcome_of(config, around, found, status=status, stages={}))
     await agree(_question(config, found), found.rows(), yes=options.yes, undoable=not options.remove)
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
+    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
         found = await _plan(config, around, options)
         failure, stages = await _go_back(config, around, found)

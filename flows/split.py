@@ -60,7 +60,7 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
             await tell_kept(config, around, plan.drain)
         return told_outcome(await _outcome(config, around, plan, {}, status=status))
     await check_work_pool(config)
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
+    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
         plan = await _plan(config, around, options)
         unsettled = [item.service for item in plan.services if not item.settled]

@@ -78,7 +78,7 @@ async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Ou
     if options.plan_only:
         return told_outcome(await outcome_of(config, around, found.way_back, status="planned", stages={}))
     await agree(_question(found), found.rows(), yes=options.yes, undoable=False)
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} ({flow_run.id})"):
+    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
         found = await _look(config, around)
         _refuse(config, found.way_back)
