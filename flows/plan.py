@@ -262,6 +262,7 @@ def decide_drain(
     else:
         reasons = [why_not_to_take_over(rule, monolith.target_group_arn) for rule in kept]
         against += [f"{reason}, which cannot be undone exactly; change it by hand" for reason in reasons if reason]
+    against += [f"{way} leads to it as well, and its idleness there cannot be proven" for way in monolith.other_ways]
     if against:
         return DrainDecision(will_drain=False, reasons=tuple(against))
     asked = " after a person has agreed" if config.monolith.drain == "approve" else ""

@@ -16,6 +16,7 @@ from flows.probes import probing, synthesizing
 from flows.progress import show_progress
 from flows.watch import tell
 from tasks.gate import Judgement, worst
+from tasks.lock import was_lost
 from tasks.pace import urgently
 from tasks.poll import poll
 from tasks.rule import shift_weight
@@ -50,6 +51,8 @@ async def shift_traffic(config: SplitConfig, around: Surroundings, lane: Lane, w
     except (TrafficConflict, LockLost):
         raise
     except asyncio.CancelledError:
+        if was_lost(around.listener_arn):
+            raise  # the weights are the other run's now
         await asyncio.shield(return_to_monolith(config, around, lane, "the run was cancelled", observe=False))
         raise
     except BaseException as error:

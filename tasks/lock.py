@@ -10,6 +10,7 @@ is free for the next run.
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -29,13 +30,14 @@ from tasks.poll import poll
 from tasks.routing import LOCK, ROLE, Rule
 from tasks.rule import read_rules
 
-__all__ = ["Holder", "hold_listener", "is_abandoned", "release_lock", "take_lock"]
+__all__ = ["Holder", "hold_listener", "is_abandoned", "release_lock", "take_lock", "was_lost"]
 
 _PRIORITY: Final = 50_000
 _PATH: Final = "/.ecs-splitter/lock"
 _RENEW_EVERY: Final = 10.0
 _STALE_AFTER: Final = 60.0
 _PREFIX: Final = "split:lock-"
+_LOST: Final[set[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Holder:
 
     def is_gone(self, now: float) -> bool:
         """Whether the holder can no longer be at work."""
-        if self.host == socket.gethostname() and self.process:
+        if self.host == _tag_value(socket.gethostname()) and self.process:
             pid, _, boot = self.process.partition("@")
             if boot != _boot() or not _is_alive(int(pid)):
                 return True
@@ -87,10 +89,21 @@ class Holder:
         return f"{self.run} on {self.host} (process {self.process.partition('@')[0]}), started {began}"
 
 
+def was_lost(listener_arn: str) -> bool:
+    """Whether another run has taken the listener from this process, so that its traffic is that run's."""
+    return listener_arn in _LOST
+
+
+def _tag_value(text: str) -> str:
+    """The text in the characters, and of the length, that AWS takes in a tag: a person may have renamed the run."""
+    return re.sub(r"[^\w .:/=+\-@]", "-", text)[:256]
+
+
 def _boot() -> str:
-    """Names this start of the machine, in characters that a tag may have."""
+    """Names this start of the machine and the processes that see each other on it: a container has pids of its own."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return "unknown"
 
@@ -131,7 +144,8 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
     """
     elb = client(aws, "elbv2")
     now = time.time()
-    mine = Holder(run, socket.gethostname(), f"{os.getpid()}@{_boot()}", started=now, renewed=now)
+    host = _tag_value(socket.gethostname())
+    mine = Holder(_tag_value(run), host, f"{os.getpid()}@{_boot()}", started=now, renewed=now)
     refusal: Any = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
     while True:
         try:
@@ -196,7 +210,7 @@ def _renew(aws: AwsConfig, rule_arn: str) -> None:
         ) from None
 
 
-async def _keep_renewing(aws: AwsConfig, rule_arn: str, holder: "asyncio.Task[Any]") -> None:
+async def _keep_renewing(aws: AwsConfig, listener_arn: str, rule_arn: str, holder: "asyncio.Task[Any]") -> None:
     """Renew until cancelled; a lock that is lost, or will be before it can be renewed, cancels its holder."""
     renewed = time.monotonic()
     while True:
@@ -205,6 +219,7 @@ async def _keep_renewing(aws: AwsConfig, rule_arn: str, holder: "asyncio.Task[An
             await asyncio.to_thread(_renew, aws, rule_arn)
             renewed = time.monotonic()
         except LockLost as error:
+            _LOST.add(listener_arn)
             holder.cancel(str(error))
             raise
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
@@ -228,9 +243,10 @@ async def hold_listener(aws: AwsConfig, listener_arn: str, run: str) -> AsyncIte
         LockLost: Another run took it over, because this one had no sign of life for a minute.
     """
     rule_arn = await take_lock(aws, listener_arn, run)
+    _LOST.discard(listener_arn)
     current = asyncio.current_task()
     assert current is not None  # noqa: S101 - a coroutine always runs in a task
-    renewing = asyncio.create_task(_keep_renewing(aws, rule_arn, current))
+    renewing = asyncio.create_task(_keep_renewing(aws, listener_arn, rule_arn, current))
     try:
         yield
     except asyncio.CancelledError:

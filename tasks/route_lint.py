@@ -141,6 +141,13 @@ def lint_owners(claim: Claim, rules: Sequence[Rule], monolith: str, monolith_gro
             answering = matching_rules(users_rules(rules), pattern)
             whole = len(answering) == 1
             for rule in answering:
+                if rule.arn not in own and len(rule.actions) > 1:
+                    # Most often authentication: a bare path rule would make the path public, even at weight 0.
+                    yield Finding(
+                        f"{claim.field(pattern)}: {pattern!r} is answered by {rule.label}, which does more than "
+                        f"forward ({rule.actions[0]['Type']}), and a path rule would skip it; leave it to the monolith"
+                    )
+                    continue
                 if rule.arn in own or set(_receivers(rule)) == {monolith_group}:
                     continue
                 yield _stranger(claim.field(pattern), pattern, rule, monolith, whole=whole, wins=rule.priority < place)

@@ -30,6 +30,8 @@ class Monolith:
     task_definition: str
     log_group: str | None
     tags: dict[str, str]
+    other_ways: tuple[str, ...] = ()
+    """What else leads to its tasks, beside the target group: requests on those ways are not counted."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,14 @@ def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, di
             f"`aws ecs list-services --cluster {cluster}` lists them"
         )
     service: Any = answer["services"][0]
-    if not service.get("loadBalancers"):
+    balancers = [item for item in service.get("loadBalancers", []) if item.get("targetGroupArn")]
+    if not balancers:
         raise PreflightFailed(
             f"monolith.service: {name} is behind no load balancer, so there is no traffic to move; "
             "name the service that the listener forwards to"
         )
     definition: Any = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-    balancer = service["loadBalancers"][0]
+    balancer = balancers[0]
     group = _read_group(aws, name, balancer["targetGroupArn"])
     container = next(item for item in definition["containerDefinitions"] if item["name"] == balancer["containerName"])
     monolith = Monolith(
@@ -98,8 +101,18 @@ def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, di
         task_definition=service["taskDefinition"],
         log_group=container.get("logConfiguration", {}).get("options", {}).get("awslogs-group"),
         tags=tag_dict(service.get("tags", [])),
+        other_ways=_other_ways(service, balancer),
     )
     return monolith, service, definition
+
+
+def _other_ways(service: Any, balancer: Any) -> tuple[str, ...]:
+    """Further load balancers, service discovery and Service Connect."""
+    balancers = [item for item in service["loadBalancers"] if item != balancer]
+    found = [str(item.get("targetGroupArn") or item.get("loadBalancerName")) for item in balancers]
+    found += [str(item["registryArn"]) for item in service.get("serviceRegistries", [])]
+    connected = [item.get("serviceConnectConfiguration") or {} for item in service.get("deployments", [])]
+    return (*found, *(["Service Connect"] if any(item.get("services") for item in connected) else []))
 
 
 def _read_group(aws: AwsConfig, monolith: str, arn: str) -> Any:

@@ -55,7 +55,14 @@ def dead_process():
 
 
 def boot():
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    """As the lock names this start of the machine, and the processes that see each other on it."""
+    started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{started}.{Path('/proc/self/ns/pid').stat().st_ino}"
+
+
+def test_a_run_s_name_is_written_in_the_characters_of_a_tag(listener):
+    take_lock.plain(*listener, "split forum (nightly) #7")
+    assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == ["split forum -nightly- -7"]
 
 
 def test_a_free_listener_is_taken(listener):

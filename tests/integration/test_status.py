@@ -17,7 +17,7 @@ from tests.placed import place
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = {"status", "engine", "services", "monolith", "traffic", "alb_url", "error"}
-RUN = "split forum (0193)"
+RUN = "split forum 0193"
 
 
 def look(*arguments):

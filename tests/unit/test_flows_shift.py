@@ -13,6 +13,8 @@ from flows.shift import _act_on, shift_traffic
 from tasks.gate import Judgement
 from tasks.metrics import Window
 
+AROUND = SimpleNamespace(listener_arn="arn:listener")
+
 LANE = SimpleNamespace(service=SimpleNamespace(name="users"))
 
 
@@ -38,7 +40,7 @@ class Shift:
 
     async def run(self, weight=0, **gates):
         traffic = Traffic(shift=Linear(step=25), gates=Gates(**{"source": "probes"} | gates))
-        await shift_traffic(SimpleNamespace(traffic_of=lambda _: traffic), None, LANE, weight)
+        await shift_traffic(SimpleNamespace(traffic_of=lambda _: traffic), AROUND, LANE, weight)
 
 
 @pytest.fixture
@@ -73,6 +75,14 @@ async def test_a_cancelled_run_returns_the_traffic_and_waits_for_nothing(shift):
     with pytest.raises(asyncio.CancelledError):
         await shift.run()
     assert shift.returned == [("the run was cancelled", False)]
+
+
+async def test_a_cancelled_run_that_has_lost_the_listener_leaves_the_weights_to_the_other(shift, monkeypatch):
+    monkeypatch.setattr(module, "was_lost", lambda listener: listener == AROUND.listener_arn)
+    shift.error = asyncio.CancelledError()
+    with pytest.raises(asyncio.CancelledError):
+        await shift.run()
+    assert shift.returned == []
 
 
 async def test_any_fault_returns_the_traffic_and_shows(shift):

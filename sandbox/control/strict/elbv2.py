@@ -21,6 +21,7 @@ from sandbox.control.strict.request import check_limits, read_parameters
 __all__ = ["refuse"]
 
 _LB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
+_TAG: Final = re.compile(r"[\w\s.:/=+\-@]*")
 _LISTENERS: Final = 50
 _DESCRIBED_AT_ONCE: Final = 20
 
@@ -33,6 +34,7 @@ def refuse(endpoint_url: str, call: Call) -> None:
     """
     parameters = read_parameters(call)
     check_limits(call, parameters, "ValidationError")
+    _check_tags(parameters.get("Tags", []))
     if check := _checks().get(call.action):
         check(endpoint_url, parameters)
 
@@ -53,6 +55,14 @@ def _checks() -> dict[str, Callable[[str, dict[str, Any]], None]]:
         "ModifyTargetGroup": elbv2_targets.check_target_group_change,
         "RegisterTargets": elbv2_targets.check_targets,
     }
+
+
+def _check_tags(tags: list[dict[str, str]]) -> None:
+    """Source: the pattern of TagKey and TagValue in the ELBv2 API reference."""
+    for tag in tags:
+        for text in (tag.get("Key", ""), tag.get("Value", "")):
+            if not _TAG.fullmatch(text):
+                raise AwsError("ValidationError", f"'{text}' contains characters that a tag cannot have")
 
 
 def _check_load_balancer(endpoint_url: str, parameters: dict[str, Any]) -> None:
