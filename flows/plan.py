@@ -7,6 +7,7 @@ from typing import Any
 
 from config.errors import TrafficConflict
 from config.monolith import KeepDefault
+from config.path_pattern import covers
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.names import owner_of
@@ -221,6 +222,8 @@ def _plan_rules(
         except TrafficConflict as error:
             change = Conflict(str(error))
         changes.append(_planned("listener rule", ", ".join(rule.patterns), change))
+    if any(weights):
+        changes += [_planned("listener rule", path, _unproven(service, path)) for path in _new_paths(service, held)]
     weight = min(weights, default=0) if len(weights) == len(changes) else 0
     left_over = state.preview_rules(owner)
     steps = tuple(
@@ -231,6 +234,20 @@ def _plan_rules(
             wanted = desired_preview_rules(service.path_patterns, owner, role, ("", ""))
             changes += [_planned(f"{role} rule", ", ".join(rule.patterns), Create(), temporary=True) for rule in wanted]
     return changes, weight, steps
+
+
+def _new_paths(service: ServiceConfig, held: Mapping[int, Rule]) -> list[str]:
+    """The service's paths that none of its rules has yet."""
+    owned = [pattern for rule in held.values() for pattern in rule.path_patterns]
+    return [path for path in service.path_patterns if not any(covers(own, path) for own in owned)]
+
+
+def _unproven(service: ServiceConfig, path: str) -> Conflict:
+    """A rule's paths share its weights: a new one would go to the service before it is proven for it."""
+    return Conflict(
+        f"services.{service.name}.path_patterns: {path!r} is new, and {service.name} has users already, so it would "
+        f"move with no proof; take its traffic back first: `python -m flows.rollback CONFIG --only {service.name}`"
+    )
 
 
 def decide_drain(

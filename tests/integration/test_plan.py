@@ -1,5 +1,6 @@
 """What a plan says of an AWS as it is found: every resource, every conflict, and why the monolith is drained or not."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from flows.publish import plan_rows
 from tasks.image import content_tag
 from tasks.service_state import read_service_state
 from tasks.surroundings import read_surroundings
+from tests.placed import place
 
 RESOURCES = [
     "ECR repository",
@@ -29,17 +31,21 @@ RESOURCES = [
 @pytest.fixture
 def plan(sandbox):
     """Plans the sandbox's split after `edit` has changed its config; `options` are `plan_split`'s."""
+    return functools.partial(plan_on, sandbox)
 
-    def make(edit=lambda _: None, services=("users", "posts", "threads"), **options):
-        path = Path(sandbox.state["config"])
-        values = yaml.safe_load(path.read_text())
-        edit(values)
-        config = parse_config(values, base=path.parent)
-        around = read_surroundings.plain(config)
-        observed = {name: observe(config, around, config.service(name)) for name in services}
-        return plan_split(config, around, observed, **options)
 
-    return make
+def plan_on(sandbox, edit=lambda _: None, services=("users", "posts", "threads"), **options):
+    config = edited(sandbox, edit)
+    around = read_surroundings.plain(config)
+    observed = {name: observe(config, around, config.service(name)) for name in services}
+    return plan_split(config, around, observed, **options)
+
+
+def edited(sandbox, edit=lambda _: None):
+    path = Path(sandbox.state["config"])
+    values = yaml.safe_load(path.read_text())
+    edit(values)
+    return parse_config(values, base=path.parent)
 
 
 def observe(config, around, service):
@@ -148,3 +154,14 @@ def test_the_tables_rows_are_the_plans_changes(plan):
     changes = [change for item in made.services for change in item.changes] + list(made.monolith)
     told = [(row["resource"], row["name"]) for row in rows if row["resource"] not in ("traffic", "drain")]
     assert told == [(change.resource, change.name) for change in changes]
+
+
+def test_a_new_path_of_a_service_with_users_is_a_conflict(start_sandbox):
+    sandbox = start_sandbox()
+    place(edited(sandbox), "users", 30)
+
+    def more(values):
+        values["services"][0]["path_patterns"].append("/api/profiles*")
+
+    (conflict,) = plan_on(sandbox, more).conflicts
+    assert conflict.startswith("services.users.path_patterns: '/api/profiles*' is new, and users has users already")
