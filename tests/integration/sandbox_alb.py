@@ -209,7 +209,7 @@ class Listener:
     def status(self, path="/", **request):
         try:
             return self.ask(path, **request)[0].status
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # a reset: it closed with the connection in its queue
             return "refused"
 
     def count(self, requests, path="/"):

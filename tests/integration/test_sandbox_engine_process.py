@@ -20,7 +20,7 @@ from sandbox.engine.base import ContainerSpec, ImageUnavailable
 from sandbox.engine.process import ProcessEngine
 
 OWNER = """
-import subprocess, sys, tempfile, time
+import functools, sys, time
 from pathlib import Path
 import docker
 from sandbox.addresses import Addresses
@@ -38,8 +38,9 @@ code = (
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)']);"
     "print(os.getpid(), child.pid, flush=True); time.sleep(300)"
 )
-engine.start(ContainerSpec(name="app", image="app:v1", command=("python", "-c", code), entry_point=()), print)
-print("warden", engine._warden.pid, flush=True)
+say = functools.partial(print, flush=True)
+engine.start(ContainerSpec(name="app", image="app:v1", command=("python", "-c", code), entry_point=()), say)
+say("warden", engine._warden.pid)
 time.sleep(300)
 """
 
