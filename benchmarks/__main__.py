@@ -23,7 +23,7 @@ from benchmarks.programs import proportional_memory, run, running_client, runnin
 from benchmarks.spent import spent
 from benchmarks.waiting import compare_waiting
 from config.load import load_config
-from flows.rehearsal import client_paths
+from flows.cli.rehearsal import client_paths
 
 _OUTPUT: Final = Path("build/bench.json")
 _STARTS: Final = 3

@@ -16,7 +16,7 @@ import yaml
 
 from benchmarks.programs import Sandbox
 from config.aws import AwsConfig
-from tasks.wait import wait_until_healthy
+from tasks.ecs.wait import wait_until_healthy
 
 __all__ = ["compare_waiting"]
 

@@ -23,7 +23,7 @@ from typing import Final, TextIO
 import aiohttp
 from yarl import URL
 
-from flows.report.answers import Answer, AnswerLog, Tally, read_answers, summarize
+from flows.report.client_log import Answer, AnswerLog, Tally, read_answers, summarize
 
 __all__ = ["Answer", "AnswerLog", "LiveClient", "main", "read_answers", "summarize"]
 

@@ -15,27 +15,27 @@ from prefect.runtime import flow_run
 
 from config.errors import PreflightFailed, ResourceConflict, StepFailed
 from config.split import SplitConfig
-from flows.names import TAG, owner_of
-from flows.now import ServiceNow, read_service_now
-from flows.options import EVERY_SERVICE, RedeployOptions, SplitOptions
-from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
-from flows.plan import observe, plan_split
-from flows.preflight import survey
-from flows.prepare import prepare
-from flows.prune import prune
-from flows.publish import publish_outcome, publish_rows, service_plan_rows
-from flows.redeploy_command import run_redeploy_command
-from flows.redeploy_plan import RedeployPlan, plan_redeploy
-from flows.roll_out import roll_out
-from flows.side_by_side import Results, error_words, side_by_side
-from flows.source import ConfigSource, read_source
-from flows.watch import tell, told_outcome, told_start
-from tasks.access import refusals_explained
-from tasks.finding import errors, warnings
-from tasks.image import check_engine, engine_name
-from tasks.lock import hold_listener
-from tasks.poll import poll
-from tasks.surroundings import Surroundings, read_monolith
+from flows.cli.redeploy import run_redeploy_command
+from flows.fan_out.bounded import Results, error_words, side_by_side
+from flows.plan.options import EVERY_SERVICE, RedeployOptions, SplitOptions
+from flows.plan.owner import TAG, owner_of
+from flows.plan.preflight import survey
+from flows.plan.redeploy import RedeployPlan, plan_redeploy
+from flows.plan.split import observe, plan_split
+from flows.plan.status import ServiceNow, read_service_now
+from flows.record.events import tell, told_outcome, told_start
+from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
+from flows.report.artifacts import publish_outcome, publish_rows, service_plan_rows
+from flows.runtime.config_source import ConfigSource, read_source
+from flows.service.prepare import prepare
+from flows.service.prune import prune
+from flows.service.rolling_update import roll_out
+from tasks.aws.call import poll
+from tasks.aws.credentials import refusals_explained
+from tasks.discovery import Surroundings, read_monolith
+from tasks.ecr.build import check_engine, engine_name
+from tasks.elbv2.lock import hold_listener
+from tasks.preflight.finding import errors, warnings
 
 __all__ = ["main", "redeploy", "redeploy_service"]
 

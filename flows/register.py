@@ -22,8 +22,8 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
-from flows.command import DONE, FAILED, REFUSED, say
-from tasks.pace import GLOBAL_LIMITS
+from flows.cli.command import DONE, FAILED, REFUSED, say
+from tasks.aws.rate_limit import GLOBAL_LIMITS
 
 __all__ = ["main", "register"]
 

@@ -17,26 +17,26 @@ from prefect.runtime import flow_run
 
 from config.errors import PreflightFailed, StepFailed, TrafficConflict
 from config.split import SplitConfig
-from flows.agree import agree
-from flows.drain import restore_monolith
-from flows.idle import see_it_idle
-from flows.outcome import Outcome, ServiceOutcome, Status
-from flows.publish import publish_outcome, publish_rows
-from flows.removal import remove_service
-from flows.side_by_side import Results, error_words, side_by_side
-from flows.source import ConfigSource, read_source
-from flows.watch import tell, told_outcome, told_start
-from flows.way_back import WayBack, outcome_of, plan_way_back
-from flows.way_back_command import check_names, run_rollback_command
-from flows.way_back_options import EVERY_PATH, RollbackOptions
-from tasks.access import refusals_explained
-from tasks.check import run_checks
-from tasks.http import Route
-from tasks.lock import hold_listener
-from tasks.rule import delete_rule
-from tasks.rule_return import is_returned, return_rule
-from tasks.surroundings import Surroundings, read_surroundings
-from tasks.traces import Traces
+from flows.cli.rollback import check_names, run_rollback_command
+from flows.fan_out.bounded import Results, error_words, side_by_side
+from flows.monolith.drain import restore_monolith
+from flows.plan.rollback import WayBack, outcome_of, plan_way_back
+from flows.plan.rollback_options import EVERY_PATH, RollbackOptions
+from flows.record.events import tell, told_outcome, told_start
+from flows.record.outcome import Outcome, ServiceOutcome, Status
+from flows.report.artifacts import publish_outcome, publish_rows
+from flows.runtime.agree import agree
+from flows.runtime.config_source import ConfigSource, read_source
+from flows.service.idle import see_it_idle
+from flows.service.remove import remove_service
+from tasks.aws.credentials import refusals_explained
+from tasks.discovery import Surroundings, read_surroundings
+from tasks.elbv2.lock import hold_listener
+from tasks.elbv2.rule import delete_rule
+from tasks.elbv2.weights import is_returned, return_rule
+from tasks.http.checks import run_checks
+from tasks.http.client import Route
+from tasks.state.owned import Traces
 
 __all__ = ["main", "rollback"]
 

@@ -13,23 +13,23 @@ from prefect.runtime import flow_run
 
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
-from flows.drain import drain_monolith, tell_kept, verify_drained
-from flows.fan_out import Results, error_words
-from flows.first_step import settle_approved
-from flows.options import ALL_OF_IT, SplitOptions
-from flows.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
-from flows.plan import Plan, ServicePlan, observe, plan_split
-from flows.preflight import preflight, survey
-from flows.publish import evidence_markdown, publish_outcome, publish_plan
-from flows.source import ConfigSource, read_source
-from flows.split_command import run_split_command
-from flows.watch import tell, told_outcome, told_start
-from flows.work_pool import check_work_pool
-from tasks.access import refusals_explained
-from tasks.image import engine_name
-from tasks.lock import hold_listener, is_abandoned
-from tasks.poll import poll
-from tasks.surroundings import Surroundings, read_monolith
+from flows.cli.split import run_split_command
+from flows.fan_out.first_step import settle_approved
+from flows.fan_out.services import Results, error_words
+from flows.fan_out.work_pool import check_work_pool
+from flows.monolith.drain import drain_monolith, tell_kept, verify_drained
+from flows.plan.options import ALL_OF_IT, SplitOptions
+from flows.plan.preflight import preflight, survey
+from flows.plan.split import Plan, ServicePlan, observe, plan_split
+from flows.record.events import tell, told_outcome, told_start
+from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
+from flows.report.artifacts import evidence_markdown, publish_outcome, publish_plan
+from flows.runtime.config_source import ConfigSource, read_source
+from tasks.aws.call import poll
+from tasks.aws.credentials import refusals_explained
+from tasks.discovery import Surroundings, read_monolith
+from tasks.ecr.build import engine_name
+from tasks.elbv2.lock import hold_listener, is_abandoned
 
 __all__ = ["main", "split"]
 

@@ -4,7 +4,7 @@ What AWS holds of a split now: stages, weights, targets, images, who answers eac
     python -m flows.status CONFIG [--json]
 
 Changes nothing, takes no lock, and can be asked while a split runs. Exit code 0, or 2 for bad input. The JSON object is
-the common one with `status` "completed", and the further keys of `flows.now.StatusOutcome`.
+the common one with `status` "completed", and the further keys of `flows.plan.status.StatusOutcome`.
 """
 
 import sys
@@ -14,14 +14,14 @@ from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 
 from config.load import load_config
-from flows.command import common_parser, exit_code, print_json, run_command, say
-from flows.now import StatusOutcome, read_status
-from flows.outcome import Journal, Outcome
+from flows.cli.command import common_parser, exit_code, print_json, run_command, say
+from flows.cli.status_table import drift_rows, lock_words, path_rows, print_status, service_rows
+from flows.plan.status import StatusOutcome, read_status
+from flows.record.events import told_outcome, told_start
+from flows.record.outcome import Journal, Outcome
 from flows.report.tables import markdown_table
-from flows.source import ConfigSource, read_source
-from flows.status_screen import drift_rows, lock_words, path_rows, print_status, service_rows
-from flows.watch import told_outcome, told_start
-from tasks.aws_task import log
+from flows.runtime.config_source import ConfigSource, read_source
+from tasks.aws.task import log
 
 __all__ = ["main", "status"]
 

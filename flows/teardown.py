@@ -17,23 +17,23 @@ from prefect.runtime import flow_run
 from config.errors import PreflightFailed, StepFailed
 from config.service import ServiceConfig
 from config.split import SplitConfig
-from flows.agree import agree
-from flows.outcome import Outcome, ServiceOutcome, Status
-from flows.publish import publish_outcome, publish_rows
-from flows.removal import remove_service
+from flows.cli.rollback import run_teardown_command
+from flows.fan_out.bounded import error_words, side_by_side
+from flows.plan.rollback import WayBack, outcome_of, plan_way_back
+from flows.plan.rollback_options import ASKED, TeardownOptions
+from flows.record.events import told_outcome, told_start
+from flows.record.outcome import Outcome, ServiceOutcome, Status
+from flows.report.artifacts import publish_outcome, publish_rows
 from flows.report.tables import Row
-from flows.side_by_side import error_words, side_by_side
-from flows.source import ConfigSource, read_source
-from flows.watch import told_outcome, told_start
-from flows.way_back import WayBack, outcome_of, plan_way_back
-from flows.way_back_command import run_teardown_command
-from flows.way_back_options import ASKED, TeardownOptions
-from tasks.access import refusals_explained
-from tasks.lock import hold_listener
-from tasks.poll import poll
-from tasks.rule import read_rules
-from tasks.surroundings import Surroundings, read_surroundings
-from tasks.traces import former_service, read_former_services
+from flows.runtime.agree import agree
+from flows.runtime.config_source import ConfigSource, read_source
+from flows.service.remove import remove_service
+from tasks.aws.call import poll
+from tasks.aws.credentials import refusals_explained
+from tasks.discovery import Surroundings, read_surroundings
+from tasks.elbv2.lock import hold_listener
+from tasks.elbv2.rule import read_rules
+from tasks.state.owned import former_service, read_former_services
 
 __all__ = ["main", "teardown"]
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from flows.outcome import Moment, Outcome, TrafficOutcome
-from flows.report.answers import Tally
+from flows.record.outcome import Moment, Outcome, TrafficOutcome
+from flows.report.client_log import Tally
 
 __all__ = [
     "FINAL_STAGES",

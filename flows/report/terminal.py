@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.outcome import Moment, Outcome
-from flows.report.answers import Tally
+from flows.record.outcome import Moment, Outcome
+from flows.report.client_log import Tally
+from flows.report.summary import headline, next_steps
 from flows.report.tables import Row, duration, problem_rows, service_rows, stage_durations, traffic_rows
-from flows.report.words import headline, next_steps
 
 __all__ = ["STAGE_STYLES", "print_summary"]
 

@@ -1,0 +1,1 @@
+"""The monolith's end: drain, and the way to bring it back."""

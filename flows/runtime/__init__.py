@@ -1,0 +1,1 @@
+"""What a run needs around it: approval, cancellation, the Prefect server, child processes."""

@@ -1,0 +1,1 @@
+"""`python -m flows.serve`: Prefect server, worker and database on this machine."""

@@ -1,0 +1,115 @@
+"""Removes what a split has made: what stands against it, and the order in which it can be done."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from config.errors import TrafficConflict
+from config.service import ServiceConfig
+from config.split import SplitConfig
+from flows.plan.owner import owner_of
+from flows.record.events import tell
+from flows.record.outcome import ServiceOutcome
+from flows.report.tables import Row
+from tasks.aws.call import poll
+from tasks.cloudwatch.log_group import delete_log_group
+from tasks.discovery import Surroundings
+from tasks.ecr.repository import delete_repository
+from tasks.ecs.revisions import delete_revisions
+from tasks.ecs.service import delete_service
+from tasks.ecs.wait import wait_until_gone
+from tasks.elbv2.rule import delete_rule, own_rules, read_rules
+from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule, weights_of
+from tasks.elbv2.target_group import delete_target_group
+from tasks.elbv2.weights import is_returned
+from tasks.iam.task_role import delete_task_role
+from tasks.state.owned import Traces
+
+__all__ = ["removal_rows", "remove_service", "strangers"]
+
+_STOP_PATIENCE: Final = 600.0
+
+
+def removal_rows(traces: Traces) -> list[Row]:
+    """The rows of a plan that removes everything of a service, in order."""
+    details = {"log group": "with everything in it", "ECR repository": "with its images"}
+    return [
+        {
+            "service": traces.service,
+            "resource": kind,
+            "name": name,
+            "action": "delete",
+            "details": details.get(kind, ""),
+        }
+        for kind, name in traces.resources
+    ]
+
+
+def strangers(traces: Iterable[Traces], rules: Sequence[tuple[str, Rule]]) -> list[str]:
+    """
+    Why target groups cannot be deleted: rules of others that name them.
+
+    Args:
+        traces: Of the services.
+        rules: Every rule of the load balancers, with its place.
+    """
+    found = []
+    for item in traces:
+        own = {rule.arn for rule in (*item.path_rules, *item.private_rules)}
+        found += [
+            f"{rule.label} on {where} names target group {item.target_group}, and was not made for {item.service}: "
+            "forward it elsewhere, then run again"
+            for where, rule in rules
+            if item.target_group_arn in weights_of(rule) and rule.arn not in own
+        ]
+    return found
+
+
+async def remove_service(
+    config: SplitConfig, around: Surroundings, service: ServiceConfig, *, adopted: bool
+) -> ServiceOutcome:
+    """
+    Remove everything that the split has made for a service.
+
+    The target group goes last: as long as it is there, a run after a killed one finds what is left of the service.
+
+    Args:
+        config: The split.
+        around: What is only read.
+        service: The service; one that the config has no more as `tasks.state.owned.former_service`.
+        adopted: Whether its ECS service was there before the split.
+
+    Raises:
+        TrafficConflict: A path rule sends requests to it.
+        ServiceUnhealthy: Its tasks do not end.
+    """
+    aws, cluster, name, owner = config.aws, around.cluster_arn, service.name, owner_of(config, service)
+    tell("stage", name, "removing")
+    await _remove_rules(config, around, service)
+    if adopted:
+        tell("note", name, "its ECS service was there before the split, and stays with what it runs on")
+        return ServiceOutcome(stage="removed")
+    await delete_service(aws, cluster, name, owner)
+    await wait_until_gone(aws, cluster, name, service.deregistration_delay + _STOP_PATIENCE)
+    await asyncio.gather(
+        delete_revisions(aws, service.family, owner),
+        delete_log_group(aws, service.log_group, owner),
+        delete_task_role(aws, service.task_role, owner),
+        delete_repository(aws, name, owner),
+    )
+    await delete_target_group(aws, service.target_group, owner)
+    tell("stage", name, "removed")
+    return ServiceOutcome(stage="removed")
+
+
+async def _remove_rules(config: SplitConfig, around: Surroundings, service: ServiceConfig) -> None:
+    rules, owner = await poll(read_rules, config.aws, around.listener_arn), owner_of(config, service)
+    paths = own_rules(rules, owner, PATH).values()
+    for rule in paths:
+        if not is_returned(rule, around.monolith.target_group_arn):
+            raise TrafficConflict(
+                f"{rule.label} sends requests to {service.name} again, so it stays; "
+                "give them back with `python -m flows.rollback`, then run again"
+            )
+    for rule in (*own_rules(rules, owner, PREVIEW).values(), *own_rules(rules, owner, CONTROL).values(), *paths):
+        await delete_rule(config.aws, rule.arn)

@@ -1,0 +1,1 @@
+"""Calling AWS: clients, calls, retries, rate limits, tags, and the comparison of wanted and existing."""

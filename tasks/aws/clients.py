@@ -1,0 +1,102 @@
+"""boto3 clients: one of each kind per surroundings, paced to what AWS allows an account."""
+
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from config.aws import AwsConfig
+from tasks.aws.rate_limit import pace
+from tasks.aws.retry import ask_again
+
+if TYPE_CHECKING:  # the stubs are for development only, and take half a second to import
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_sts import STSClient
+
+__all__ = ["IAM_ACTION", "client"]
+
+IAM_ACTION: Final = "IamAction"
+"""Key in an answer's `ResponseMetadata`: the IAM action of the call, e.g. `ecs:DescribeServices`."""
+
+# Prefect repeats steps (and shows it), and `ask_again` what only reads; botocore by itself repeats nothing.
+_BOTO: Final = Config(
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=32,
+    user_agent_extra="ecs-splitter",
+)
+# STS is only asked who calls: whoever has the wrong address learns it soon.
+_BOTO_OF: Final = {"sts": _BOTO.merge(Config(read_timeout=5, connect_timeout=4))}
+
+
+@overload
+def client(aws: AwsConfig, service: Literal["application-autoscaling"]) -> "ApplicationAutoScalingClient": ...
+@overload
+def client(aws: AwsConfig, service: Literal["cloudwatch"]) -> "CloudWatchClient": ...
+@overload
+def client(aws: AwsConfig, service: Literal["ec2"]) -> "EC2Client": ...
+@overload
+def client(aws: AwsConfig, service: Literal["ecr"]) -> "ECRClient": ...
+@overload
+def client(aws: AwsConfig, service: Literal["ecs"]) -> "ECSClient": ...
+@overload
+def client(aws: AwsConfig, service: Literal["elbv2"]) -> "ElasticLoadBalancingv2Client": ...
+@overload
+def client(aws: AwsConfig, service: Literal["iam"]) -> "IAMClient": ...
+@overload
+def client(aws: AwsConfig, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
+@overload
+def client(aws: AwsConfig, service: Literal["service-quotas"]) -> "ServiceQuotasClient": ...
+@overload
+def client(aws: AwsConfig, service: Literal["sts"]) -> "STSClient": ...
+def client(aws: AwsConfig, service: str) -> Any:
+    """
+    The boto3 client for a service, made once.
+
+    Raises:
+        botocore.exceptions.ProfileNotFound: The profile is in none of boto3's files.
+    """
+    with _MAKING:  # boto3 sessions are not safe to use from several threads at once
+        return _client(aws, service)
+
+
+_MAKING: Final = threading.Lock()
+
+
+@lru_cache(maxsize=256)
+def _client(aws: AwsConfig, service: str) -> Any:
+    config = _BOTO_OF.get(service, _BOTO)
+    made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=config)  # type: ignore[call-overload]
+    made.meta.events.register(
+        "before-call", lambda model, **_: pace(aws, service, model.name), unique_id=f"pace-{service}"
+    )
+    made.meta.events.register("needs-retry", ask_again, unique_id=f"again-{service}")
+    made.meta.events.register("after-call", _tell_iam_action, unique_id=f"action-{service}")
+    return made
+
+
+def _tell_iam_action(parsed: Any, model: Any, **_: Any) -> None:
+    """An error of botocore's names the operation, but not the service that IAM knows it by."""
+    prefix = model.service_model.signing_name
+    prefix = "cloudwatch" if prefix == "monitoring" else prefix
+    parsed.setdefault("ResponseMetadata", {})[IAM_ACTION] = f"{prefix}:{model.name}"
+
+
+@lru_cache(maxsize=16)
+def _session(aws: AwsConfig) -> boto3.Session:
+    core = botocore.session.Session(profile=aws.profile)
+    if aws.shared_credentials_file:
+        core.set_config_variable("credentials_file", str(aws.shared_credentials_file))
+    return boto3.Session(botocore_session=core, region_name=aws.region)

@@ -1,0 +1,144 @@
+"""CloudWatch Logs: the service's log group, and the last lines of a container."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from config.aws import AwsConfig
+from config.service import ServiceConfig
+from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.clients import client
+from tasks.aws.tags import Owner
+from tasks.aws.task import aws_task, log
+
+__all__ = [
+    "LogGroup",
+    "compare_log_group",
+    "delete_log_group",
+    "desired_log_group",
+    "ensure_log_group",
+    "read_last_lines",
+    "read_log_group",
+    "read_recent_lines",
+]
+
+
+@dataclass(frozen=True)
+class LogGroup:
+    """The log group of one service's containers."""
+
+    name: str
+    retention_days: int
+    owner: Owner
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the log group must be, in CloudWatch Logs' words."""
+        return {"retentionInDays": self.retention_days, "tags": self.owner.tags}
+
+
+def desired_log_group(service: ServiceConfig, owner: Owner) -> LogGroup:
+    """The log group that the task definition names."""
+    return LogGroup(name=service.log_group, retention_days=service.log_retention_days, owner=owner)
+
+
+def _arn(found: Any) -> str:
+    """The ARN that the tagging calls take: the other one ends in `:*`."""
+    return str(found.get("logGroupArn") or found["arn"].removesuffix(":*"))
+
+
+def read_log_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
+    """
+    Describe the log group: its fields, and its `arn`.
+
+    Source: CloudWatch Logs DescribeLogGroups, ListTagsForResource.
+    """
+    logs = client(aws, "logs")
+    pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+    found = next((group for page in pages for group in page["logGroups"] if group["logGroupName"] == name), None)
+    if found is None:
+        return None
+    tags = logs.list_tags_for_resource(resourceArn=_arn(found)).get("tags", {})
+    return {"retentionInDays": found.get("retentionInDays"), "tags": tags, "arn": _arn(found)}
+
+
+def compare_log_group(desired: LogGroup, observed: dict[str, Any] | None) -> Change:
+    """What has to happen to the log group."""
+    if observed is None:
+        return Create()
+    conflict = desired.owner.conflict("log group", desired.name, observed["tags"])
+    return conflict or compare_fields(desired.fields, observed)
+
+
+@aws_task("ensure log group {desired.name}")
+def ensure_log_group(aws: AwsConfig, desired: LogGroup) -> str:
+    """
+    Create the log group with its retention, or bring the one that is there into line.
+
+    Source: CloudWatch Logs CreateLogGroup, PutRetentionPolicy, TagResource.
+    """
+    logs = client(aws, "logs")
+    observed = read_log_group(aws, desired.name)
+    change = compare_log_group(desired, observed)
+    refuse_conflict(change)
+    if observed is None:
+        logs.create_log_group(logGroupName=desired.name, tags=desired.owner.tags)
+        change = Update({"retentionInDays": (None, desired.retention_days)})
+    if isinstance(change, Update):
+        if "retentionInDays" in change.fields:
+            logs.put_retention_policy(logGroupName=desired.name, retentionInDays=desired.retention_days)
+        if "tags" in change.fields and observed:
+            logs.tag_resource(resourceArn=observed["arn"], tags=desired.owner.tags_over(observed["tags"]))
+    return desired.name
+
+
+@aws_task("delete log group {name}")
+def delete_log_group(aws: AwsConfig, name: str, owner: Owner) -> None:
+    """
+    Delete the log group with everything in it, if it is there and the owner made it.
+
+    Source: CloudWatch Logs DeleteLogGroup.
+    """
+    logs = client(aws, "logs")
+    observed = read_log_group(aws, name)
+    if observed is None or not owner.made(observed["tags"]):
+        return
+    try:
+        logs.delete_log_group(logGroupName=name)
+    except logs.exceptions.ResourceNotFoundException:
+        log().info("log group %s is gone already", name)
+
+
+def read_last_lines(aws: AwsConfig, group: str, stream: str, limit: int = 10) -> list[str]:
+    """
+    The last lines that a container wrote; empty when it wrote none.
+
+    Source: CloudWatch Logs GetLogEvents.
+    """
+    logs = client(aws, "logs")
+    try:
+        found = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=limit, startFromHead=False)
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [event["message"] for event in found["events"]]
+
+
+def read_recent_lines(aws: AwsConfig, group: str, since: float, limit: int = 1000) -> list[str]:
+    """
+    Lines that any container has written since a moment, oldest first.
+
+    Args:
+        aws: Where AWS is.
+        group: The log group.
+        since: Seconds since the epoch.
+        limit: At most so many.
+
+    Source: CloudWatch Logs FilterLogEvents.
+    """
+    logs = client(aws, "logs")
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, startTime=int(since * 1000), PaginationConfig={"MaxItems": limit}
+    )
+    try:
+        return [event["message"] for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []

@@ -1,0 +1,163 @@
+"""The load balancer's CloudWatch metrics of one target group."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from config.aws import AwsConfig
+from tasks.aws.clients import client
+
+__all__ = ["TargetGroupRef", "Window", "count_requests", "read_window", "window_of"]
+
+_NAMESPACE: Final = "AWS/ApplicationELB"
+_PERCENTILES: Final = ("p50", "p95", "p99")
+_ANSWERED: Final = {f"answered_{family}xx": f"HTTPCode_Target_{family}XX_Count" for family in (2, 3, 4, 5)}
+_LONGEST_PERIOD: Final = 86400
+
+
+@dataclass(frozen=True)
+class TargetGroupRef:
+    """A target group behind one load balancer, as CloudWatch names the two."""
+
+    load_balancer: str
+    """`app/name/id`."""
+    target_group: str
+    """`targetgroup/name/id`."""
+
+    @classmethod
+    def of(cls, load_balancer_arn: str, target_group_arn: str) -> "TargetGroupRef":
+        """From the two ARNs."""
+        group = "targetgroup/" + target_group_arn.partition(":targetgroup/")[2]
+        return cls(load_balancer_arn.partition(":loadbalancer/")[2], group)
+
+    @property
+    def dimensions(self) -> list[dict[str, str]]:
+        """The group's dimensions."""
+        return [{"Name": "TargetGroup", "Value": self.target_group}, *self.balancer_dimensions]
+
+    @property
+    def balancer_dimensions(self) -> list[dict[str, str]]:
+        """Those of the load balancer with all of its groups."""
+        return [{"Name": "LoadBalancer", "Value": self.load_balancer}]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was answered in a span of time."""
+
+    requests: int = 0
+    failed: int = 0
+    """Answers with 5xx, and requests that got none."""
+    p50: float | None = None
+    """Seconds; None without requests."""
+    p95: float | None = None
+    p99: float | None = None
+
+    def without(self, part: "Window") -> "Window":
+        """The counts less those of a part that is known by itself; the percentiles stay those of all requests."""
+        failed = max(self.failed - part.failed, 0)
+        return replace(self, requests=max(self.requests - part.requests, failed), failed=failed)
+
+
+def read_window(aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int) -> Window:
+    """
+    Requests, errors and latency of a target group, in every period that a span of time touches.
+
+    Args:
+        aws: Where AWS is.
+        group: The target group.
+        start: Seconds since the epoch, inclusive.
+        end: Seconds since the epoch, exclusive; what is newer than CloudWatch's lag is not complete.
+        period: Seconds, the resolution of the metrics.
+
+    Source: CloudWatch GetMetricData; ELB user guide, "CloudWatch metrics for your Application Load Balancer".
+    """
+    first, last = _edges(start, end, period)
+    if last <= first:
+        return Window()
+    counts = {"requests": "RequestCount", **_ANSWERED}
+    queries = [_query(name, metric, "Sum", group.dimensions, period) for name, metric in counts.items()]
+    queries.append(_query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", group.balancer_dimensions, period))
+    whole = _whole_period(first, last, period)
+    queries += [_query(name, "TargetResponseTime", name, group.dimensions, whole) for name in _PERCENTILES]
+    return window_of(_read(aws, queries, first, last))
+
+
+def window_of(values: Mapping[str, Sequence[float]]) -> Window:
+    """
+    Make one window of CloudWatch's values.
+
+    Target 5xx alone would miss a task that dies over a request. The load balancer answers such a request with a 5xx of
+    its own, but counts these for all of its groups together; a group's share is at most the requests that none of its
+    targets answered. (Where a client went away, a request is unanswered as well, but there is no 5xx.)
+
+    Args:
+        values: By name: `requests`, `answered_2xx` to `answered_5xx`, `balancer_5xx`, and the percentiles.
+    """
+    sums = {name: round(sum(values.get(name, ()))) for name in ("requests", *_ANSWERED, "balancer_5xx")}
+    unanswered = max(sums["requests"] - sum(sums[name] for name in _ANSWERED), 0)
+    percentiles = {name: statistics.median(values[name]) if values.get(name) else None for name in _PERCENTILES}
+    return Window(
+        requests=sums["requests"],
+        failed=sums["answered_5xx"] + min(unanswered, sums["balancer_5xx"]),
+        **percentiles,
+    )
+
+
+def count_requests(aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int) -> int:
+    """
+    How many requests the load balancer sent to the group; the health checks are not among them.
+
+    Args:
+        aws: Where AWS is.
+        group: The target group.
+        start: Seconds since the epoch; the periods that the span touches are counted whole.
+        end: Seconds since the epoch.
+        period: Seconds, the resolution of the metrics.
+
+    Source: CloudWatch GetMetricData, RequestCount.
+    """
+    query = _query("requests", "RequestCount", "Sum", group.dimensions, period)
+    return round(sum(_read(aws, [query], *_edges(start, end, period))["requests"]))
+
+
+def _edges(start: float, end: float, period: int) -> tuple[int, int]:
+    """The edges of the periods that a span touches; CloudWatch rounds a start down as well."""
+    return math.floor(start / period) * period, math.ceil(end / period) * period
+
+
+def _whole_period(first: int, last: int, period: int) -> int:
+    """
+    One period over the whole window where CloudWatch has such a period: its percentiles are those of all requests.
+
+    Percentiles of several periods cannot be put together exactly; their median has to do.
+    """
+    span = last - first
+    return span if span % 60 == 0 and first % 60 == 0 and span <= _LONGEST_PERIOD else period
+
+
+def _read(aws: AwsConfig, queries: Sequence[Any], first: int, last: int) -> dict[str, list[float]]:
+    pages = client(aws, "cloudwatch").get_paginator("get_metric_data")
+    values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+    for page in pages.paginate(
+        MetricDataQueries=list(queries),
+        StartTime=datetime.fromtimestamp(first, UTC),
+        EndTime=datetime.fromtimestamp(last, UTC),
+    ):
+        for result in page["MetricDataResults"]:
+            values[str(result["Id"])] += result["Values"]
+    return values
+
+
+def _query(name: str, metric: str, statistic: str, dimensions: Sequence[Any], period: int) -> Any:
+    return {
+        "Id": name,
+        "MetricStat": {
+            "Metric": {"Namespace": _NAMESPACE, "MetricName": metric, "Dimensions": list(dimensions)},
+            "Period": period,
+            "Stat": statistic,
+        },
+    }

@@ -1,0 +1,134 @@
+"""ECR repository: immutable tags, scan on push."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from config.aws import AwsConfig
+from config.service import ServiceConfig
+from tasks.aws.change import Change, Create, NoChange, Update, compare_fields, refuse_conflict
+from tasks.aws.clients import client
+from tasks.aws.tags import Owner, tag_dict, tag_list
+from tasks.aws.task import aws_task, log
+
+__all__ = [
+    "Repository",
+    "compare_repository",
+    "delete_repository",
+    "desired_repository",
+    "ensure_repository",
+    "read_repository",
+]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The repository of one service's images."""
+
+    name: str
+    owner: Owner
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the repository must be, in ECR's words."""
+        return {
+            "imageTagMutability": "IMMUTABLE",
+            "imageScanningConfiguration": {"scanOnPush": True},
+            "tags": self.owner.tags,
+        }
+
+
+@dataclass(frozen=True)
+class ObservedRepository:
+    """What ECR holds."""
+
+    arn: str
+    uri: str
+    fields: dict[str, Any]
+
+
+def desired_repository(service: ServiceConfig, owner: Owner) -> Repository:
+    """The repository that the service's images are pushed to."""
+    return Repository(name=service.name, owner=owner)
+
+
+def read_repository(aws: AwsConfig, name: str) -> ObservedRepository | None:
+    """
+    Describe the repository.
+
+    Source: ECR DescribeRepositories, ListTagsForResource.
+    """
+    ecr = client(aws, "ecr")
+    try:
+        found = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
+    except ecr.exceptions.RepositoryNotFoundException:
+        return None
+    tags = tag_dict(ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"])
+    fields = {
+        "imageTagMutability": found["imageTagMutability"],
+        "imageScanningConfiguration": {"scanOnPush": found["imageScanningConfiguration"].get("scanOnPush", False)},
+        "tags": tags,
+    }
+    return ObservedRepository(arn=found["repositoryArn"], uri=found["repositoryUri"], fields=fields)
+
+
+def compare_repository(desired: Repository, observed: ObservedRepository | None) -> Change:
+    """What has to happen to the repository."""
+    if observed is None:
+        return Create()
+    conflict = desired.owner.conflict("ECR repository", desired.name, observed.fields["tags"])
+    return conflict or compare_fields(desired.fields, observed.fields)
+
+
+@aws_task("ensure ECR repository {desired.name}")
+def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
+    """
+    Create the repository, or bring the one that is there into line.
+
+    Returns:
+        The repository URI.
+
+    Source: ECR CreateRepository, PutImageTagMutability, PutImageScanningConfiguration, TagResource.
+    """
+    ecr = client(aws, "ecr")
+    observed = read_repository(aws, desired.name)
+    change = compare_repository(desired, observed)
+    refuse_conflict(change)
+    if observed is None:
+        made = ecr.create_repository(
+            repositoryName=desired.name,
+            imageTagMutability="IMMUTABLE",
+            imageScanningConfiguration={"scanOnPush": True},
+            tags=tag_list(desired.owner.tags),
+        )
+        return made["repository"]["repositoryUri"]
+    match change:
+        case Update(fields):
+            if "imageTagMutability" in fields:
+                ecr.put_image_tag_mutability(repositoryName=desired.name, imageTagMutability="IMMUTABLE")
+            if "imageScanningConfiguration" in fields:
+                ecr.put_image_scanning_configuration(
+                    repositoryName=desired.name, imageScanningConfiguration={"scanOnPush": True}
+                )
+            if "tags" in fields:
+                tags = desired.owner.tags_over(observed.fields["tags"])
+                ecr.tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
+        case NoChange() | _:
+            pass
+    return observed.uri
+
+
+@aws_task("delete ECR repository {name}")
+def delete_repository(aws: AwsConfig, name: str, owner: Owner) -> None:
+    """
+    Delete the repository with its images, if it is there and the owner made it.
+
+    Source: ECR DeleteRepository.
+    """
+    ecr = client(aws, "ecr")
+    observed = read_repository(aws, name)
+    if observed is None or not owner.made(observed.fields["tags"]):
+        return
+    try:
+        ecr.delete_repository(repositoryName=name, force=True)
+    except ecr.exceptions.RepositoryNotFoundException:
+        log().info("ECR repository %s is gone already", name)

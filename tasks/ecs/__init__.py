@@ -1,0 +1,1 @@
+"""Amazon ECS: services, task definitions, scaling, waits."""

@@ -1,0 +1,78 @@
+"""Application Auto Scaling of an ECS service: a drained monolith must not be scaled out again by its alarms."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from config.aws import AwsConfig
+from tasks.aws.clients import client
+from tasks.aws.task import aws_task
+
+__all__ = ["Suspension", "read_suspension", "write_suspension"]
+
+_DIMENSION: Final = "ecs:service:DesiredCount"
+
+
+@dataclass(frozen=True)
+class Suspension:
+    """Which kinds of scaling are suspended."""
+
+    scale_in: bool
+    scale_out: bool
+    scheduled: bool
+
+    def __str__(self) -> str:
+        """In characters that an ECS tag may have."""
+        return f"in={self.scale_in:d} out={self.scale_out:d} scheduled={self.scheduled:d}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Suspension":
+        """From the form that `str` gives."""
+        values = [part.partition("=")[2] == "1" for part in text.split()]
+        return cls(*values)
+
+    @classmethod
+    def all(cls) -> "Suspension":
+        """Everything suspended."""
+        return cls(scale_in=True, scale_out=True, scheduled=True)
+
+
+def _resource(cluster_arn: str, service: str) -> str:
+    return f"service/{cluster_arn.rpartition('/')[2]}/{service}"
+
+
+def read_suspension(aws: AwsConfig, cluster_arn: str, service: str) -> Suspension | None:
+    """
+    What is suspended of a service's scaling; None when it is not scaled.
+
+    Source: Application Auto Scaling DescribeScalableTargets.
+    """
+    answer: Any = client(aws, "application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="ecs", ResourceIds=[_resource(cluster_arn, service)], ScalableDimension=_DIMENSION
+    )
+    if not answer["ScalableTargets"]:
+        return None
+    state = answer["ScalableTargets"][0].get("SuspendedState") or {}
+    return Suspension(
+        scale_in=state.get("DynamicScalingInSuspended", False),
+        scale_out=state.get("DynamicScalingOutSuspended", False),
+        scheduled=state.get("ScheduledScalingSuspended", False),
+    )
+
+
+@aws_task("suspend scaling of {service}: {wanted}")
+def write_suspension(aws: AwsConfig, cluster_arn: str, service: str, wanted: Suspension) -> None:
+    """
+    Suspend or resume a service's scaling; its bounds and policies stay.
+
+    Source: Application Auto Scaling RegisterScalableTarget.
+    """
+    client(aws, "application-autoscaling").register_scalable_target(
+        ServiceNamespace="ecs",
+        ResourceId=_resource(cluster_arn, service),
+        ScalableDimension=_DIMENSION,
+        SuspendedState={
+            "DynamicScalingInSuspended": wanted.scale_in,
+            "DynamicScalingOutSuspended": wanted.scale_out,
+            "ScheduledScalingSuspended": wanted.scheduled,
+        },
+    )

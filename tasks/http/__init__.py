@@ -1,0 +1,1 @@
+"""Requests through the load balancer: checks and parity."""

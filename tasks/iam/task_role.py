@@ -1,0 +1,147 @@
+"""IAM: each service's own task role, with the least it needs."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from config.aws import AwsConfig
+from config.service import ServiceConfig
+from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.clients import client
+from tasks.aws.tags import Owner, tag_dict, tag_list
+from tasks.aws.task import aws_task, log
+
+__all__ = [
+    "TaskRole",
+    "compare_task_role",
+    "delete_task_role",
+    "desired_task_role",
+    "ensure_task_role",
+    "read_task_role",
+]
+
+_POLICY: Final = "service"
+_TRUST: Final = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+@dataclass(frozen=True)
+class TaskRole:
+    """The role that a service's containers act with."""
+
+    name: str
+    policy: dict[str, Any] | None
+    owner: Owner
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the role must be, in IAM's words."""
+        return {"AssumeRolePolicyDocument": _TRUST, "PolicyDocument": self.policy, "Tags": self.owner.tags}
+
+
+def desired_task_role(service: ServiceConfig, owner: Owner) -> TaskRole:
+    """A role that ECS tasks may assume, with the configured statements and no others."""
+    statements = [
+        {"Effect": statement.effect, "Action": list(statement.actions), "Resource": list(statement.resources)}
+        for statement in service.task_role_policy
+    ]
+    policy = {"Version": "2012-10-17", "Statement": statements} if statements else None
+    return TaskRole(name=service.task_role, policy=policy, owner=owner)
+
+
+def read_task_role(aws: AwsConfig, name: str) -> dict[str, Any] | None:
+    """
+    Describe the role: its fields, and its `Arn`.
+
+    Source: IAM GetRole, GetRolePolicy.
+    """
+    iam = client(aws, "iam")
+    try:
+        role = iam.get_role(RoleName=name)["Role"]
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    try:
+        policy: Any = iam.get_role_policy(RoleName=name, PolicyName=_POLICY)["PolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        policy = None
+    return {
+        "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
+        "PolicyDocument": policy,
+        "Tags": tag_dict(role.get("Tags", [])),
+        "Arn": role["Arn"],
+    }
+
+
+def compare_task_role(desired: TaskRole, observed: dict[str, Any] | None) -> Change:
+    """What has to happen to the role."""
+    if observed is None:
+        return Create()
+    conflict = desired.owner.conflict("IAM role", desired.name, observed["Tags"])
+    return conflict or compare_fields(desired.fields, observed)
+
+
+@aws_task("ensure task role {desired.name}")
+def ensure_task_role(aws: AwsConfig, desired: TaskRole) -> str:
+    """
+    Create the role with its policy, or bring the one that is there into line.
+
+    Returns:
+        The role ARN.
+
+    Source: IAM CreateRole, PutRolePolicy, DeleteRolePolicy, UpdateAssumeRolePolicy, TagRole.
+    """
+    iam = client(aws, "iam")
+    observed = read_task_role(aws, desired.name)
+    change = compare_task_role(desired, observed)
+    refuse_conflict(change)
+    if observed is None:
+        made = iam.create_role(
+            RoleName=desired.name,
+            AssumeRolePolicyDocument=json.dumps(_TRUST),
+            Description=f"What the ECS tasks of service {desired.owner.service} may do",
+            Tags=tag_list(desired.owner.tags),
+        )
+        if desired.policy:
+            _write_policy(aws, desired)
+        return made["Role"]["Arn"]
+    if isinstance(change, Update):
+        if "AssumeRolePolicyDocument" in change.fields:
+            iam.update_assume_role_policy(RoleName=desired.name, PolicyDocument=json.dumps(_TRUST))
+        if "PolicyDocument" in change.fields:
+            _write_policy(aws, desired)
+        if "Tags" in change.fields:
+            iam.tag_role(RoleName=desired.name, Tags=tag_list(desired.owner.tags_over(observed["Tags"])))
+    return str(observed["Arn"])
+
+
+@aws_task("delete task role {name}")
+def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
+    """
+    Delete the role, if it is there and the owner made it; IAM wants its policies away first.
+
+    Source: IAM ListRolePolicies, DeleteRolePolicy, ListAttachedRolePolicies, DetachRolePolicy, DeleteRole.
+    """
+    iam = client(aws, "iam")
+    observed = read_task_role(aws, name)
+    if observed is None or not owner.made(observed["Tags"]):
+        return
+    try:
+        for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
+            for policy in page["PolicyNames"]:
+                iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        for attached in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
+            for held in attached["AttachedPolicies"]:
+                iam.detach_role_policy(RoleName=name, PolicyArn=held["PolicyArn"])
+        iam.delete_role(RoleName=name)
+    except iam.exceptions.NoSuchEntityException:
+        log().info("IAM role %s is gone already", name)
+
+
+def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
+    iam = client(aws, "iam")
+    if desired.policy:
+        iam.put_role_policy(RoleName=desired.name, PolicyName=_POLICY, PolicyDocument=json.dumps(desired.policy))
+    else:
+        iam.delete_role_policy(RoleName=desired.name, PolicyName=_POLICY)

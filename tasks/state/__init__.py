@@ -1,0 +1,1 @@
+"""What AWS holds of a service, and what this tool owns."""

@@ -1,0 +1,167 @@
+"""What a plan says of an AWS as it is found: every resource, every conflict, and why the monolith is drained or not."""
+
+import functools
+from pathlib import Path
+
+import pytest
+import yaml
+
+from config.load import parse_config
+from flows.plan.split import plan_split
+from flows.report.artifacts import plan_rows
+from tasks.discovery import read_surroundings
+from tasks.ecr.build import content_tag
+from tasks.state.service import read_service_state
+from tests.placed import place
+
+RESOURCES = [
+    "ECR repository",
+    "image",
+    "log group",
+    "IAM role",
+    "task definition",
+    "target group",
+    "listener rule",
+    "preview rule",
+    "control rule",
+    "ECS service",
+]
+
+
+@pytest.fixture
+def plan(sandbox):
+    """Plans the sandbox's split after `edit` has changed its config; `options` are `plan_split`'s."""
+    return functools.partial(plan_on, sandbox)
+
+
+def plan_on(sandbox, edit=lambda _: None, services=("users", "posts", "threads"), **options):
+    config = edited(sandbox, edit)
+    around = read_surroundings.plain(config)
+    observed = {name: observe(config, around, config.service(name)) for name in services}
+    return plan_split(config, around, observed, **options)
+
+
+def edited(sandbox, edit=lambda _: None):
+    path = Path(sandbox.state["config"])
+    values = yaml.safe_load(path.read_text())
+    edit(values)
+    return parse_config(values, base=path.parent)
+
+
+def observe(config, around, service):
+    tag = content_tag(service.build, service.cpu_architecture)
+    return tag, read_service_state.plain(config.aws, around.cluster_arn, around.listener_arn, service, tag)
+
+
+@pytest.mark.parametrize("service", ["users", "posts", "threads"])
+def test_a_fresh_services_resources_are_all_created(plan, service):
+    (item,) = [item for item in plan().services if item.service == service]
+    assert [(change.resource, change.change.kind) for change in item.changes] == [
+        (name, "create") for name in RESOURCES
+    ]
+
+
+def test_only_the_rules_of_the_runs_own_are_temporary(plan):
+    changes = [change for item in plan().services for change in item.changes]
+    assert {change.resource for change in changes if change.temporary} == {"preview rule", "control rule"}
+
+
+def test_the_traffic_steps_are_the_configs(plan):
+    assert {item.steps for item in plan().services} == {(10, 50, 100)}
+
+
+def test_what_is_handed_over_and_drained_is_told(plan):
+    named = [(change.resource, change.name) for change in plan().monolith]
+    assert named == [
+        ("listener rule", "rule 99 (/api*)"),
+        ("listener", "the default action"),
+        ("ECS service", "monolith"),
+    ]
+
+
+def never(values):
+    values["monolith"]["drain"] = "never"
+
+
+def keep(values):
+    values["monolith"]["default_action"] = {"action": "keep"}
+
+
+def approve(values):
+    values["monolith"]["drain"] = "approve"
+
+
+def test_a_split_that_may_drain_says_when(plan):
+    decision = plan().drain
+    assert decision.will_drain
+    assert decision.reasons[0].startswith("drained when every service has settled, no rule sends anything to it")
+
+
+def test_a_drain_that_a_person_has_to_approve_says_so(plan):
+    assert plan(approve).drain.reasons[0].startswith("drained after a person has agreed when")
+
+
+@pytest.mark.parametrize(
+    ("edit", "options", "reasons"),
+    [
+        (never, {}, ["monolith.drain is never"]),
+        (lambda _: None, {"drain": False}, ["this run may not (--no-drain)"]),
+        (lambda _: None, {"services": ("users",)}, ["this run is not about all services (--only)"]),
+        (
+            keep,
+            {},
+            [
+                "rule 99 (/api*) sends requests to it, and monolith.default_action is keep",
+                "the default action sends requests to it, and monolith.default_action is keep",
+            ],
+        ),
+        (never, {"drain": False}, ["monolith.drain is never", "this run may not (--no-drain)"]),
+    ],
+    ids=["never", "no-drain", "only", "keep", "several"],
+)
+def test_a_monolith_that_is_kept_has_all_reasons_told(plan, edit, options, reasons):
+    decision = plan(edit, **options).drain
+    assert (decision.will_drain, list(decision.reasons)) == (False, reasons)
+
+
+def test_a_monolith_that_is_kept_has_no_changes(plan):
+    assert plan(never).monolith == ()
+
+
+@pytest.fixture
+def foreign_log_group(sandbox):
+    logs = sandbox.boto("logs")
+    logs.create_log_group(logGroupName="/ecs/users", tags={"team": "another"})
+    yield
+    logs.delete_log_group(logGroupName="/ecs/users")
+
+
+@pytest.mark.usefixtures("foreign_log_group")
+def test_what_this_split_did_not_make_is_a_conflict(plan):
+    (conflict,) = plan().conflicts
+    assert "log group /ecs/users" in conflict
+
+
+@pytest.mark.usefixtures("foreign_log_group")
+def test_what_is_adopted_is_an_update_of_its_tags(plan):
+    (change,) = [item.change for item in plan(adopt=["users"]).services[0].changes if item.name == "/ecs/users"]
+    assert (change.kind, "tags" in change.fields) == ("update", True)
+
+
+def test_the_tables_rows_are_the_plans_changes(plan):
+    made = plan()
+    rows = plan_rows(made, "monolith")
+    changes = [change for item in made.services for change in item.changes] + list(made.monolith)
+    told = [(row["resource"], row["name"]) for row in rows if row["resource"] not in ("traffic", "drain")]
+    assert told == [(change.resource, change.name) for change in changes]
+
+
+def test_a_new_path_of_a_service_with_users_is_a_conflict(start_sandbox):
+    sandbox = start_sandbox()
+    place(edited(sandbox), "users", 30)
+
+    def more(values):
+        values["services"][0]["path_patterns"].append("/api/profiles*")
+
+    (conflict,) = plan_on(sandbox, more).conflicts
+    assert conflict.startswith("services.users.path_patterns: '/api/profiles*' is new, and users has users already")

@@ -1,0 +1,89 @@
+"""The HTML report in a real browser, without any network."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from flows.report.client_log import summarize
+from flows.report.html.page import write_report
+from tests.unit.flows.report import report_data as data
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH; install it to look at the report"),
+]
+CHARTS = ("traffic", "lanes", "weights", "latency")
+
+
+@pytest.fixture
+def report(tmp_path):
+    found = list(data.answers("posts"))
+    path = tmp_path / "report.html"
+    outcome = data.outcome(summarize(found), "posts")
+    ended = data.START + data.LENGTH
+    write_report(path, outcome, data.moments("posts"), found, title="Split", started=data.START, ended=ended)
+    return path
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = await browser.new_context(offline=True)
+        yield await context.new_page()
+        await browser.close()
+
+
+async def open_report(page: Page, report) -> None:
+    await page.goto(report.as_uri())
+    for name in CHARTS:
+        await page.wait_for_selector(f"#{name}[data-drawn=yes]")
+
+
+async def test_every_chart_is_drawn_offline(page, report):
+    await open_report(page, report)
+    drawn = [await page.locator(f"#{name} svg.main-svg").count() for name in CHARTS]
+    assert all(drawn)
+
+
+async def test_nothing_is_asked_of_the_network(page, report):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await open_report(page, report)
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+async def test_the_console_has_no_complaints(page, report):
+    complaints: list[str] = []
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await open_report(page, report)
+    assert complaints == []
+
+
+async def test_zooming_into_one_chart_zooms_into_all(page, report):
+    await open_report(page, report)
+    await page.evaluate("Plotly.relayout('traffic', {'xaxis.range': ['2026-11-18 00:00', '2026-11-18 01:00']})")
+    await page.wait_for_function(
+        f"{list(CHARTS)}.every(name => document.getElementById(name).layout.xaxis.range[1] === '2026-11-18 01:00')"
+    )
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_the_page_is_never_wider_than_the_screen(page, report, width):
+    await page.set_viewport_size({"width": width, "height": 800})
+    await open_report(page, report)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_the_charts_follow_the_theme(page, report):
+    await page.emulate_media(color_scheme="light")
+    await open_report(page, report)
+    light = await page.evaluate("document.getElementById('traffic').layout.font.color")
+    await page.emulate_media(color_scheme="dark")
+    await page.wait_for_function(f"document.getElementById('traffic').layout.font.color !== '{light}'")

@@ -1,0 +1,268 @@
+"""`python -m sandbox`: ready with the forum in it, complete in what it says, and gone without a trace."""
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import docker
+import pytest
+
+from config.load import load_config
+from tasks.discovery import read_monolith
+from tests.processes import is_alive
+
+ROOT = Path(__file__).parents[3]
+KEYS = ["endpoint_url", "docker_host", "alb_url", "engine", "config", "pid"]
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def containers(running, pid):
+    """Docker's containers of the sandbox with that pid, running or not."""
+    engine = docker.DockerClient(base_url=running.state["docker_host"])
+    try:
+        return engine.containers.list(all=True, filters={"label": f"split-sandbox={pid}"})
+    finally:
+        engine.close()
+
+
+def test_the_monolith_answers_through_the_load_balancer(sandbox):
+    status, headers, body = sandbox.get("/api/users")
+    assert (status, headers["X-Served-By"], len(json.loads(body))) == (200, "monolith", 4)
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/threads", "/api/posts/in-thread/1"])
+def test_every_path_is_the_monoliths(sandbox, path):
+    assert sandbox.get(path)[1]["X-Served-By"] == "monolith"
+
+
+def test_the_state_says_where_everything_is(sandbox):
+    assert list(sandbox.state) == KEYS
+    assert None not in sandbox.state.values()
+
+
+def test_the_state_file_holds_what_was_printed(sandbox):
+    assert json.loads(sandbox.state_file.read_text()) == sandbox.state
+
+
+def test_the_pid_is_the_programs(sandbox):
+    assert sandbox.state["pid"] == sandbox.process.pid
+
+
+@pytest.mark.parametrize("key", ["endpoint_url", "docker_host", "alb_url"])
+def test_everything_listens_on_loopback_addresses(sandbox, key):
+    assert urlsplit(sandbox.state[key]).hostname.startswith("127.")
+
+
+def test_the_docker_host_is_one_that_docker_clients_can_talk_to(sandbox):
+    engine = docker.DockerClient(base_url=sandbox.state["docker_host"])
+    try:
+        assert engine.ping()
+    finally:
+        engine.close()
+
+
+def test_the_config_is_a_complete_split(sandbox):
+    config = load_config(Path(sandbox.state["config"]))
+    assert [service.name for service in config.services] == ["users", "posts", "threads"]
+
+
+def test_the_config_names_this_sandbox(sandbox):
+    config = load_config(Path(sandbox.state["config"]))
+    assert (config.aws.endpoint_url, config.docker_host) == (
+        sandbox.state["endpoint_url"],
+        sandbox.state["docker_host"],
+    )
+
+
+def test_the_config_allows_the_drain(sandbox):
+    monolith = load_config(Path(sandbox.state["config"])).monolith
+    assert (monolith.drain, monolith.default_action.action) == ("auto", "forward")
+
+
+def test_the_configs_build_contexts_are_there(sandbox):
+    config = load_config(Path(sandbox.state["config"]))
+    contexts = [service.build.context for service in config.services]
+    assert [context for context in contexts if not (context.is_absolute() and (context / "Dockerfile").is_file())] == []
+
+
+def test_only_its_user_can_read_the_credentials(sandbox):
+    credentials = load_config(Path(sandbox.state["config"])).aws.shared_credentials_file
+    assert stat.S_IMODE(credentials.parent.stat().st_mode) == 0o700
+
+
+def test_the_product_finds_the_monolith_by_the_config(sandbox):
+    config = load_config(Path(sandbox.state["config"]))
+    monolith, _, _ = read_monolith(config.aws, config.cluster, config.monolith.service)
+    assert (monolith.target_group_name, monolith.desired_count) == ("forum-monolith-tg", 2)
+
+
+def test_the_monolith_is_stable(sandbox):
+    waiter = sandbox.boto("ecs").get_waiter("services_stable")
+    waiter.wait(cluster="forum", services=["monolith"], WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+
+
+def test_the_monolith_scales_by_itself(sandbox):
+    targets = sandbox.boto("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
+    assert [target["ResourceId"] for target in targets["ScalableTargets"]] == ["service/forum/monolith"]
+
+
+def test_the_monoliths_rule_is_the_labs(sandbox):
+    elb = sandbox.boto("elbv2")
+    balancer = elb.describe_load_balancers(Names=["forum"])["LoadBalancers"][0]["LoadBalancerArn"]
+    listener = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"][0]["ListenerArn"]
+    rules = {rule["Priority"]: rule for rule in elb.describe_rules(ListenerArn=listener)["Rules"]}
+    assert sorted(rules) == ["99", "default"]
+    assert rules["99"]["Conditions"][0]["PathPatternConfig"]["Values"] == ["/api*"]
+
+
+def test_making_the_forum_is_not_in_the_record(start_sandbox):
+    assert start_sandbox().record_file.read_text() == ""
+
+
+def test_a_users_call_is_in_the_record(start_sandbox):
+    running = start_sandbox("--no-forum")
+    running.boto("ecs").create_cluster(clusterName="mine")
+    assert [(call["service"], call["action"], call["mutating"]) for call in running.record()] == [
+        ("ecs", "CreateCluster", True)
+    ]
+
+
+def test_without_the_forum_the_account_is_empty(start_sandbox):
+    running = start_sandbox("--no-forum")
+    assert (running.state["alb_url"], running.state["config"]) == (None, None)
+    assert running.boto("ecs").list_clusters()["clusterArns"] == []
+
+
+def test_faults_do_not_hinder_the_forum(start_sandbox):
+    running = start_sandbox("--faults", "error=1,deny=CreateRule")
+    assert running.get("/api/users")[0] == 200
+
+
+def test_faults_meet_users(start_sandbox):
+    running = start_sandbox("--no-forum", "--faults", "deny=CreateCluster")
+    ecs = running.boto("ecs")
+    with pytest.raises(ecs.exceptions.ClientError, match="AccessDenied"):
+        ecs.create_cluster(clusterName="mine")
+
+
+def test_faults_can_be_changed_while_it_runs(start_sandbox):
+    running = start_sandbox("--no-forum", "--faults", "deny=CreateCluster")
+    running.faults("")
+    running.boto("ecs").create_cluster(clusterName="mine")
+
+
+def test_two_sandboxes_run_side_by_side(sandbox, start_sandbox):
+    other = start_sandbox()
+    assert urlsplit(other.state["alb_url"]).hostname != urlsplit(sandbox.state["alb_url"]).hostname
+    assert other.get("/api/users")[0] == sandbox.get("/api/users")[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_with_no_process_and_no_file_left(start_sandbox, number):
+    running = start_sandbox()
+    code, left = running.end(number)
+    assert (code, left) == (0, []), running.log.read_text()
+    assert sorted(path.name for path in running.directory.iterdir()) == ["record.jsonl", "sandbox.log"]
+
+
+def test_a_second_signal_does_not_hinder_the_end(start_sandbox):
+    running = start_sandbox()
+    running.process.send_signal(signal.SIGINT)
+    code, left = running.end(signal.SIGINT)
+    assert (code, left) == (0, []), running.log.read_text()
+
+
+def test_a_signal_before_it_is_ready_ends_it_too():
+    with subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "--engine", "process"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert "engine" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        drain = threading.Thread(target=process.stderr.read)
+        drain.start()
+        assert process.wait(60) == 0
+        drain.join()
+
+
+def test_a_killed_sandbox_leaves_no_process(start_sandbox):
+    running = start_sandbox()
+    started = running.descendants()
+    running.process.kill()
+    running.process.communicate()
+    deadline = time.monotonic() + 20
+    while (left := [command for identity, command in started.items() if is_alive(identity)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    assert left == []
+
+
+def test_the_files_of_a_killed_sandbox_are_removed_by_the_next_one(start_sandbox):
+    killed = start_sandbox("--no-forum")
+    killed.process.kill()
+    killed.process.communicate()
+    (left,) = killed.directory.glob("split-sandbox-run-*")
+    start_sandbox("--no-forum", directory=killed.directory)
+    assert not left.exists()
+
+
+def test_the_files_of_a_running_sandbox_stay(sandbox, start_sandbox):
+    start_sandbox("--no-forum", directory=sandbox.directory)
+    assert Path(sandbox.state["config"]).is_file()
+
+
+@pytest.mark.docker
+def test_the_forum_runs_on_a_real_docker_engine_and_leaves_no_container(start_sandbox):
+    running = start_sandbox("--engine", "docker")
+    assert running.state["engine"] == "docker"
+    assert running.get("/api/users")[1]["X-Served-By"] == "monolith"
+    pid = running.state["pid"]
+    assert (len(containers(running, pid)), running.end(), containers(running, pid)) == (2, (0, []), [])
+
+
+def test_docker_that_does_not_answer_is_bad_input(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    done = run("--engine", "docker")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "127.0.0.1:9" in done.stderr
+
+
+def test_a_taken_port_is_bad_input():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--engine", "process", "--api-port", str(port))
+    assert done.returncode == 2
+    assert f"port {port}: Address already in use; give another one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--faults", "rain=1"], "'rain=1' is not understood; known are throttle="),
+        (["--engine", "lxc"], "invalid choice: 'lxc'"),
+        (["--api-port", "http"], "http: is not a port"),
+        (["--state-file", "/nowhere/state.json"], "/nowhere/state.json: is not a file in an existing folder"),
+        (["--speed", "9"], "unrecognized arguments"),
+    ],
+)
+def test_bad_arguments_are_told(arguments, message):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr

@@ -1,0 +1,85 @@
+"""The live client's record: counting, and reading while it grows."""
+
+import pytest
+
+from flows.report.client_log import Answer, AnswerLog, percentile, read_answers, summarize
+
+
+def answer(t: float = 0.0, status: int = 200, backend: str | None = "users", latency: float = 0.01) -> Answer:
+    return Answer(t, "/users", status, backend, latency, None if status else "no answer")
+
+
+def test_a_line_reads_back_as_the_same_answer():
+    assert Answer.parse(answer().line()) == answer()
+
+
+def test_a_line_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="is no answer of the live client"):
+        Answer.parse('{"hello": 1}')
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"), [(0, True), (200, False), (302, False), (404, False), (500, True), (503, True)]
+)
+def test_failed_means_5xx_or_no_answer(status, failed):
+    assert answer(status=status).failed is failed
+
+
+def test_a_request_without_an_answer_was_answered_by_nobody():
+    assert summarize([answer(status=0)]).by_backend == {}
+
+
+def test_failures_are_grouped_by_their_reason(tmp_path):
+    log = AnswerLog(tmp_path / "a")
+    (tmp_path / "a").write_text(answer(status=503).line() * 3 + answer(status=0).line())
+    log.poll()
+    assert log.tally.errors == {"HTTP 503 on /users": 3, "no answer": 1}
+
+
+def test_a_record_that_is_not_there_yet_has_no_answers(tmp_path):
+    assert AnswerLog(tmp_path / "a").poll() == []
+
+
+def test_each_line_of_a_growing_record_is_read_once(tmp_path):
+    log = AnswerLog(tmp_path / "a")
+    for number in range(3):
+        with (tmp_path / "a").open("a") as file:
+            file.write(answer(t=number).line())
+        assert [found.t for found in log.poll()] == [number]
+
+
+def test_half_a_line_waits_for_its_other_half(tmp_path):
+    log, line = AnswerLog(tmp_path / "a"), answer().line()
+    (tmp_path / "a").write_text(line + line[:20])
+    log.poll()
+    (tmp_path / "a").write_text(line + line)
+    assert len(log.poll()) == 1
+
+
+def test_the_last_line_of_a_killed_client_is_left_out(tmp_path):
+    (tmp_path / "a").write_text(answer().line() + answer().line()[:20])
+    assert len(list(read_answers(tmp_path / "a"))) == 1
+
+
+def test_the_rate_is_that_of_the_recent_window(tmp_path):
+    log = AnswerLog(tmp_path / "a", window=2)
+    (tmp_path / "a").write_text("".join(answer(t=t / 10).line() for t in [*range(100), *range(100, 120, 2)]))
+    log.poll()
+    assert log.rate == pytest.approx(7, abs=1.5)
+
+
+def test_shares_are_those_of_the_recent_window(tmp_path):
+    log = AnswerLog(tmp_path / "a", window=1)
+    old = "".join(answer(t=t, backend="monolith").line() for t in range(10))
+    (tmp_path / "a").write_text(old + answer(t=20).line())
+    log.poll()
+    assert log.shares() == {"users": 1.0}
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 5), (0.95, 10), (0.0, 1), (1.0, 10)])
+def test_a_percentile_is_one_of_the_values(share, value):
+    assert percentile(range(10, 0, -1), share) == value
+
+
+def test_nothing_has_no_percentile():
+    assert percentile([], 0.5) is None

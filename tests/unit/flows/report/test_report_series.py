@@ -1,0 +1,54 @@
+"""Answers in buckets, and labels that do not cover each other."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.report.client_log import Answer
+from flows.report.html.labels import Label, place_labels
+from flows.report.html.series import bucket_seconds, collect_evidence
+from tests.unit.flows.report.report_data import LENGTH, START, answers
+
+
+def test_answers_per_second_are_the_rate_at_which_they_were_sent():
+    evidence = collect_evidence(answers(), START, START + LENGTH)
+    totals = [sum(rates[number] for rates in evidence.rates.values()) for number in range(len(evidence.times))]
+    assert all(total == pytest.approx(250, rel=0.02) for total in totals)
+
+
+def test_failures_stand_in_the_bucket_in_which_they_were_sent():
+    evidence = collect_evidence(answers("posts"), START, START + LENGTH)
+    assert sum(evidence.failed) == evidence.tally.failed > 0
+
+
+def test_a_second_without_answers_is_a_gap_in_the_latency():
+    found = [Answer(START + t, "/", 200, "users", 0.01, None) for t in (0.1, 2.1)]
+    assert collect_evidence(found, START, START + 3).p50["users"] == [0.01, None, 0.01]
+
+
+def test_no_answers_are_no_buckets():
+    assert collect_evidence([], START, START + 3).times == []
+
+
+@pytest.mark.parametrize(("span", "seconds"), [(90, 1), (900, 1), (901, 2), (86_400, 120), (10_000_000, 3600)])
+def test_long_runs_have_longer_buckets(span, seconds):
+    assert bucket_seconds(span) == seconds
+
+
+labels = st.lists(st.builds(Label, st.floats(0, 1), st.floats(0.01, 0.5)), max_size=20)
+
+
+@given(labels, st.integers(1, 3))
+def test_no_two_labels_of_a_level_cover_each_other(found, levels):
+    placed = [
+        (level, label) for level, label in zip(place_labels(found, levels), found, strict=True) if level is not None
+    ]
+    assert not any(
+        level == other_level and label.touches(other)
+        for number, (level, label) in enumerate(placed)
+        for other_level, other in placed[:number]
+    )
+
+
+def test_the_first_label_always_has_its_place():
+    assert place_labels([Label(0.2, 0.5), Label(0.3, 0.1)], 1) == [0, None]

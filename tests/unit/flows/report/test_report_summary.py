@@ -1,0 +1,85 @@
+"""A run in sentences."""
+
+import pytest
+
+from flows.record.outcome import Moment, Outcome, ServiceOutcome, TrafficOutcome
+from flows.report.summary import headline, next_steps
+from tests.unit.flows.report.report_data import moments, outcome
+
+NONE_FAILED = TrafficOutcome(requests=14211, failed=0)
+SOME_FAILED = TrafficOutcome(requests=14211, failed=11)
+
+
+def test_a_good_run_is_one_sentence():
+    assert headline(outcome(NONE_FAILED), moments()) == (
+        "3 services moved, monolith drained, 14,211 requests, none failed"
+    )
+
+
+def test_a_service_that_went_back_is_named():
+    assert headline(outcome(SOME_FAILED, "posts"), moments("posts")) == (
+        "2 of 3 services moved, posts went back to the monolith, monolith still running, 14,211 requests, 11 failed"
+    )
+
+
+def test_a_service_that_never_had_traffic_did_not_go_back():
+    services = {"users": ServiceOutcome(stage="failed")}
+    assert headline(Outcome(status="failed", services=services), []) == "users failed"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("refused", "Refused; nothing was changed"),
+        ("planned", "Planned for 1 service; nothing was changed"),
+        ("unchanged", "Nothing to do: 1 service settled"),
+    ],
+)
+def test_a_run_that_changed_nothing_says_so(status, words):
+    services = {"users": ServiceOutcome(stage="settled", weight=100)}
+    assert headline(Outcome(status=status, services=services), []) == words
+
+
+def test_services_given_back_are_returned():
+    services = {"users": ServiceOutcome(stage="returned", weight=0)}
+    assert headline(Outcome(status="completed", services=services), []) == "1 service returned to the monolith"
+
+
+def test_a_run_that_failed_before_it_began_says_so():
+    assert headline(Outcome(status="failed"), []) == "Failed before anything was moved"
+
+
+def test_after_a_failure_the_first_step_is_about_the_failed_service():
+    assert next_steps(outcome(SOME_FAILED, "posts"), moments("posts"))[0].startswith("posts: its gate verdicts")
+
+
+def test_the_way_back_is_told_only_where_a_service_has_traffic():
+    services = {"users": ServiceOutcome(stage="failed", weight=0)}
+    assert not any("rollback" in step for step in next_steps(Outcome(status="failed", services=services), []))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["users", "posts"], "users and posts failed"),
+        (["users", "posts", "threads"], "users, posts and threads failed"),
+        (["users", "posts", "threads", "likes"], "4 services failed"),
+    ],
+)
+def test_services_that_failed_alike_are_told_together(names, words):
+    services = {name: ServiceOutcome(stage="failed") for name in names}
+    assert headline(Outcome(status="failed", services=services), []) == words
+
+
+def settled(task_definition=None, stage="settled"):
+    return ServiceOutcome(stage=stage, weight=100, task_definition=task_definition)
+
+
+def test_services_that_got_something_new_are_counted():
+    outcome = Outcome(status="completed", services={"users": settled(), "posts": settled()})
+    assert headline(outcome, [Moment(1.0, "stage", "users", "rolling out")]) == "2 services settled (1 redeployed)"
+
+
+def test_after_a_rollback_the_first_step_names_what_the_service_runs():
+    services = {"users": settled("arn:aws:ecs:eu-central-1:1:task-definition/users-task-def:2", stage="failed")}
+    assert "it runs users-task-def:2" in next_steps(Outcome(status="failed", services=services), [])[0]
