@@ -3,7 +3,8 @@ Measures, prints and writes to build/bench.json what a split takes on this machi
 
     make bench
 
-All figures of one line are of one run on one machine; targets are what the project set itself for two cores.
+All figures of one line are of one run on one machine; targets are what the project set itself for
+two cores.
 """
 
 import json
@@ -48,9 +49,14 @@ def main() -> int:
         home = folder / "prefect"
         home.mkdir()
         environment = {"PREFECT_HOME": str(home)}
-        # The first two warm what a user's second run finds warm: the image store, and the Prefect database.
+        # The first two warm what a user's second run finds warm: the image store, and the Prefect
+        # database.
         for measure in (_starting, _splitting_twice, _rehearsing, _waiting):
-            print(f"benchmarks: {measure.__name__.strip('_').replace('_', ' ')}", file=sys.stderr, flush=True)
+            print(
+                f"benchmarks: {measure.__name__.strip('_').replace('_', ' ')}",
+                file=sys.stderr,
+                flush=True,
+            )
             figures += measure(folder, environment)
     _write(figures)
     _print(figures)
@@ -100,7 +106,10 @@ def _rehearsing(folder: Path, environment: dict[str, str]) -> list[Figure]:
     traffic = whole.outcome["traffic"]
     return [
         Figure("rehearsal, start to exit", whole.seconds, "s", "< 60"),
-        *(Figure(f"  of it {name}", seconds, "s", targets.get(name, "")) for name, seconds in parts.items()),
+        *(
+            Figure(f"  of it {name}", seconds, "s", targets.get(name, ""))
+            for name, seconds in parts.items()
+        ),
         Figure("rehearsal: requests", traffic["requests"], ""),
         Figure("rehearsal: failed requests", traffic["failed"], "", "0"),
     ]
@@ -117,14 +126,20 @@ def _waiting(folder: Path, _environment: dict[str, str]) -> list[Figure]:
 
 
 def _write(figures: list[Figure]) -> None:
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    machine = {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
     _OUTPUT.parent.mkdir(exist_ok=True)
     content = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
     _OUTPUT.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _print(figures: list[Figure]) -> None:
-    table = Table(title=f"{os.cpu_count()} cores, Python {platform.python_version()}, embedded engine")
+    table = Table(
+        title=f"{os.cpu_count()} cores, Python {platform.python_version()}, embedded engine"
+    )
     table.add_column("measured")
     table.add_column("value", justify="right")
     table.add_column("unit")

@@ -1,4 +1,7 @@
-"""The programs that are measured: the sandbox, the live client, and a command line; each is ended by its id."""
+"""
+The programs that are measured: the sandbox, the live client, and a command line; each is ended by
+its id.
+"""
 
 import contextlib
 import json
@@ -54,7 +57,16 @@ def running_sandbox(folder: Path, *arguments: str) -> Iterator[Sandbox]:
         arguments: Further ones.
     """
     record = folder / "record.jsonl"
-    command = [sys.executable, "-m", "sandbox", "--engine", "process", "--record", str(record), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        "--engine",
+        "process",
+        "--record",
+        str(record),
+        *arguments,
+    ]
     began = time.perf_counter()
     with (folder / "sandbox.log").open("w") as log:
         process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=log)
@@ -70,9 +82,19 @@ def running_sandbox(folder: Path, *arguments: str) -> Iterator[Sandbox]:
 
 
 @contextlib.contextmanager
-def running_client(sandbox: Sandbox, paths: list[str], rate: float, folder: Path) -> Iterator[dict[str, Any]]:
+def running_client(
+    sandbox: Sandbox, paths: list[str], rate: float, folder: Path
+) -> Iterator[dict[str, Any]]:
     """The live client; what it saw stands in the mapping when the block has ended."""
-    words = [sys.executable, "-m", "flows.client", "--url", sandbox.state["alb_url"], "--rate", str(rate)]
+    words = [
+        sys.executable,
+        "-m",
+        "flows.client",
+        "--url",
+        sandbox.state["alb_url"],
+        "--rate",
+        str(rate),
+    ]
     words += ["--output", str(folder / "answers.jsonl"), "--path", *paths]
     process = subprocess.Popen(words, cwd=_ROOT, stdout=subprocess.PIPE)
     seen: dict[str, Any] = {}
@@ -108,7 +130,9 @@ def run(folder: Path, module: str, *arguments: str, environment: dict[str, str])
         stdout.seek(0)
         text = stdout.read()
     if process.returncode:
-        raise RuntimeError(f"python -m {module} ended with {process.returncode}:\n{log.read_text()[-2000:]}{text}")
+        raise RuntimeError(
+            f"python -m {module} ended with {process.returncode}:\n{log.read_text()[-2000:]}{text}"
+        )
     return Run(seconds, process.returncode, json.loads(text), usage.ru_maxrss / _KIB)
 
 
@@ -124,7 +148,10 @@ def proportional_memory(pid: int) -> float:
 
 def _below(pid: int) -> list[int]:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        listings = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/children")]
+        listings = [
+            path.read_text(encoding="ascii")
+            for path in Path(f"/proc/{pid}/task").glob("*/children")
+        ]
         children = [int(child) for listing in listings for child in listing.split()]
         return children + [below for child in children for below in _below(child)]
     return []

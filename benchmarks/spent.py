@@ -29,10 +29,15 @@ def spent(prefect_home: Path, seconds: float) -> dict[str, float]:
         seconds: Of the whole run, whose flow is the newest one there.
 
     Returns:
-        Seconds by kind: the configured waits, and what is left when they, image work and health checks are taken off.
+        Seconds by kind: the configured waits, and what is left when they, image work and health
+        checks are taken off.
     """
-    with closing(sqlite3.connect(f"file:{prefect_home / 'prefect.db'}?mode=ro", uri=True)) as database:
-        began = database.execute("SELECT max(start_time) FROM flow_run WHERE name LIKE 'split %'").fetchone()[0]
+    with closing(
+        sqlite3.connect(f"file:{prefect_home / 'prefect.db'}?mode=ro", uri=True)
+    ) as database:
+        began = database.execute(
+            "SELECT max(start_time) FROM flow_run WHERE name LIKE 'split %'"
+        ).fetchone()[0]
         rows = database.execute(
             "SELECT name, flow_run_id, start_time, end_time FROM task_run "
             "WHERE start_time >= ? AND end_time IS NOT NULL",
@@ -40,7 +45,11 @@ def spent(prefect_home: Path, seconds: float) -> dict[str, float]:
         ).fetchall()
     tasks = [(name, run, _seconds(start), _seconds(end)) for name, run, start, end in rows]
     spans = {
-        kind: [(start, end) for name, _, start, end in tasks if name.startswith(words) and not name.endswith(_IDLE)]
+        kind: [
+            (start, end)
+            for name, _, start, end in tasks
+            if name.startswith(words) and not name.endswith(_IDLE)
+        ]
         for kind, words in _KINDS.items()
     }
     spans["draining"] = [(start, end) for name, _, start, end in tasks if name.endswith(_IDLE)]
@@ -48,15 +57,25 @@ def spent(prefect_home: Path, seconds: float) -> dict[str, float]:
     found = {kind: _covered(times) for kind, times in spans.items()}
     forced = _covered(spans["image work"] + spans["waiting for health checks"])
     every = _covered(span for times in spans.values() for span in times)
-    return {**found, "all but images and health checks": seconds - forced, "all but images and waits": seconds - every}
+    return {
+        **found,
+        "all but images and health checks": seconds - forced,
+        "all but images and waits": seconds - every,
+    }
 
 
 def _shifts(tasks: list[tuple[str, str, float, float]]) -> list[Span]:
     """From the first weight of each service to its checks on the public path."""
     spans = []
     for run in {run for name, run, _, _ in tasks if name.startswith("weight ")}:
-        first = min(start for name, own, start, _ in tasks if own == run and name.startswith("weight "))
-        ends = [start for name, own, start, _ in tasks if own == run and name.endswith("on its public path")]
+        first = min(
+            start for name, own, start, _ in tasks if own == run and name.startswith("weight ")
+        )
+        ends = [
+            start
+            for name, own, start, _ in tasks
+            if own == run and name.endswith("on its public path")
+        ]
         spans.append((first, min(end for end in ends if end > first)))
     return spans
 

@@ -1,5 +1,6 @@
 """
-How soon a service is known to be stable and healthy: boto3's waiters, which the AWS CLI's `wait` uses too, and ours.
+How soon a service is known to be stable and healthy: boto3's waiters, which the AWS CLI's `wait`
+uses too, and ours.
 
 Both look at the same thing: the monolith of a sandbox, right after its deployment is forced anew.
 """
@@ -41,7 +42,9 @@ def compare_waiting(sandbox: Sandbox) -> dict[str, dict[str, float]]:
         elb.get_waiter("target_in_service").wait(TargetGroupArn=group)
 
     def by_us() -> None:
-        asyncio.run(wait_until_healthy.fn(aws, cluster, service, found["taskDefinition"], group, 300.0))
+        asyncio.run(
+            wait_until_healthy.fn(aws, cluster, service, found["taskDefinition"], group, 300.0)
+        )
 
     def deploy() -> None:
         ecs.update_service(cluster=cluster, service=service, forceNewDeployment=True)
@@ -50,7 +53,9 @@ def compare_waiting(sandbox: Sandbox) -> dict[str, dict[str, float]]:
     return {name: _measure(sandbox, deploy, wait) for name, wait in waiters.items()}
 
 
-def _measure(sandbox: Sandbox, deploy: Callable[[], Any], wait: Callable[[], None]) -> dict[str, float]:
+def _measure(
+    sandbox: Sandbox, deploy: Callable[[], Any], wait: Callable[[], None]
+) -> dict[str, float]:
     deploy()
     before, began = len(sandbox.calls()), time.perf_counter()
     wait()

@@ -13,13 +13,19 @@ __all__ = ["AwsConfig"]
 class AwsConfig(ConfigModel):
     """How to reach AWS. Credentials come from boto3's own chain, never from here."""
 
-    region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$", examples=["eu-central-1"])]
+    region: Annotated[
+        str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$", examples=["eu-central-1"])
+    ]
     """AWS region, e.g. `eu-central-1`."""
-    account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$", examples=["123456789012"])] | None = None
+    account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$", examples=["123456789012"])] | None = (
+        None
+    )
     """Guard: the run is refused when the credentials belong to another account."""
     profile: str | None = None
     """Profile of the AWS config and credentials files."""
     shared_credentials_file: Annotated[Path | None, AfterValidator(relative_to_the_config)] = None
     """Another shared credentials file than `~/.aws/credentials`; what is in it stays in it."""
-    endpoint_url: Annotated[str, Field(pattern=r"^https?://", examples=["http://127.0.0.1:4566"])] | None = None
+    endpoint_url: (
+        Annotated[str, Field(pattern=r"^https?://", examples=["http://127.0.0.1:4566"])] | None
+    ) = None
     """Endpoint of every AWS API, for AWS-compatible surroundings."""

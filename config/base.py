@@ -1,7 +1,8 @@
 """
 What all config models have in common.
 
-Their numbers are `StrictInt` and `StrictFloat`: pydantic would otherwise read YAML's `yes` and `on` as 1.
+Their numbers are `StrictInt` and `StrictFloat`: pydantic would otherwise read YAML's `yes` and `on`
+as 1.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,10 @@ __all__ = ["ConfigModel", "relative_to_the_config"]
 
 
 def _number_properties(schema: dict[str, Any]) -> None:
-    """Record the order of the fields: PostgreSQL's JSONB forgets it, and the Prefect form sorts by `position`."""
+    """
+    Record the order of the fields: PostgreSQL's JSONB forgets it, and the Prefect form sorts by
+    `position`.
+    """
     for position, field in enumerate(schema.get("properties", {}).values()):
         field["position"] = position
 
@@ -38,12 +42,18 @@ class ConfigModel(BaseModel):
         return self
 
     def faults(self) -> Iterator[str]:
-        """What is wrong between fields that are right by themselves: `field: value and why; remedy`, one at a time."""
+        """
+        What is wrong between fields that are right by themselves: `field: value and why; remedy`,
+        one at a time.
+        """
         yield from ()
 
 
 def relative_to_the_config(path: Path | None, info: ValidationInfo) -> Path | None:
-    """A path with `~` filled in; a relative one starts from the config file's folder, where there is a file."""
+    """
+    A path with `~` filled in; a relative one starts from the config file's folder, where there is a
+    file.
+    """
     if path is None:
         return None
     base = (info.context or {}).get("base")

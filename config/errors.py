@@ -16,7 +16,8 @@ Every error that the tool raises on purpose.
         ├── DrainRefused      the monolith is not proven idle
         └── LockLost          another run took the listener over
 
-They cross Prefect's boundaries by pickling, so every argument is a plain value that the base class keeps.
+They cross Prefect's boundaries by pickling, so every argument is a plain value that the base class
+keeps.
 """
 
 __all__ = [

@@ -41,16 +41,28 @@ _SECRET: Final = re.compile(r"secret|password|token|credential|access_?key", re.
 
 
 def fault_lines(error: ValidationError) -> list[str]:
-    """One line for every fault, e.g. `services[1].port: 70000 should be less than or equal to 65535; lower it`."""
+    """
+    One line for every fault, e.g. `services[1].port: 70000 should be less than or equal to 65535;
+    lower it`.
+    """
     details = [detail for detail in error.errors() if not _is_echo(detail)]
     # A misspelt key is one fault, although the key that was meant is missing as well.
-    meant = {(*detail["loc"][:-1], _meant(detail["loc"])) for detail in details if detail["type"] == "extra_forbidden"}
-    kept = [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in meant]
+    meant = {
+        (*detail["loc"][:-1], _meant(detail["loc"]))
+        for detail in details
+        if detail["type"] == "extra_forbidden"
+    }
+    kept = [
+        detail for detail in details if detail["type"] != "missing" or detail["loc"] not in meant
+    ]
     return [line for detail in kept for line in _describe(detail)]
 
 
 def _is_echo(detail: ErrorDetails) -> bool:
-    """A list with a faulty item counts as empty afterwards: that second finding would only puzzle."""
+    """
+    A list with a faulty item counts as empty afterwards: that second finding
+    would only puzzle.
+    """
     return detail["type"] == "too_short" and bool(detail["input"])
 
 
@@ -73,8 +85,14 @@ def _wrong_tag(detail: ErrorDetails) -> str:
     union = _schema_at(detail["loc"])["discriminator"]
     known = ", ".join(repr(tag) for tag in union["mapping"])
     if detail["type"] == "union_tag_not_found":
-        return f"{union['propertyName']}: is missing in {_shown(detail['input'])}; add it, with one of {known}"
-    return f"{union['propertyName']}: {_shown(detail['ctx']['tag'])} is none of {known}; choose one of them"
+        return (
+            f"{union['propertyName']}: is missing in {_shown(detail['input'])}; add it, with one "
+            f"of {known}"
+        )
+    return (
+        f"{union['propertyName']}: {_shown(detail['ctx']['tag'])} is none of {known}; choose "
+        "one of them"
+    )
 
 
 def _wrong_value(detail: ErrorDetails) -> str:
@@ -94,7 +112,9 @@ def _wrong_value(detail: ErrorDetails) -> str:
             text = f"{value} should match {detail['ctx']['pattern']}; {like}"
         case kind:
             wanted, remedy = _WORDS.get(kind, (None, "change it"))
-            wanted = wanted or detail["msg"].partition("should ")[2] or f"be right ({detail['msg']})"
+            wanted = (
+                wanted or detail["msg"].partition("should ")[2] or f"be right ({detail['msg']})"
+            )
             text = f"{value} should {wanted}; {remedy}"
     return text
 
@@ -111,7 +131,11 @@ def _location(parts: tuple[int | str, ...]) -> str:
 
 def _suggestion(parts: tuple[int | str, ...]) -> str:
     meant = _meant(parts)
-    return f"did you mean {meant!r}?" if meant else f"take it out; known are {', '.join(_known(parts[:-1]))}"
+    return (
+        f"did you mean {meant!r}?"
+        if meant
+        else f"take it out; known are {', '.join(_known(parts[:-1]))}"
+    )
 
 
 def _meant(parts: tuple[int | str, ...]) -> str | None:
@@ -124,7 +148,10 @@ def _known(parts: tuple[int | str, ...]) -> list[str]:
 
 
 def _is_tag(parts: tuple[int | str, ...]) -> bool:
-    """Whether the last part is a discriminated union's tag: pydantic's locations have it, paths in the file do not."""
+    """
+    Whether the last part is a discriminated union's tag: pydantic's locations have it, paths in the
+    file do not.
+    """
     return parts[-1] in _schema_at(parts[:-1]).get("discriminator", {}).get("mapping", ())
 
 
@@ -157,11 +184,17 @@ def _schema() -> dict[str, Any]:
 
 
 def _shown(value: Any, parts: tuple[int | str, ...] = ()) -> str:
-    """The value as the file has it, unless its key says that it is a secret: messages end up in logs."""
+    """
+    The value as the file has it, unless its key says that it is a secret:
+    messages end up in logs.
+    """
     if any(_SECRET.search(part) for part in parts[-1:] if isinstance(part, str)):
         return "a value not shown here"
     try:
         text = json.dumps(value, default=str)
-    except (TypeError, ValueError):  # YAML has keys of other types, and values that hold themselves; JSON has neither
+    except (
+        TypeError,
+        ValueError,
+    ):  # YAML has keys of other types, and values that hold themselves; JSON has neither
         text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

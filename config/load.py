@@ -23,7 +23,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if (key.tag, key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
+                )
             seen.add((key.tag, key.value))
         return node
 
@@ -38,17 +40,25 @@ def load_config(path: Path) -> SplitConfig:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InvalidConfig(f"{path}: there is no such file; give the path of a split.yaml") from None
+        raise InvalidConfig(
+            f"{path}: there is no such file; give the path of a split.yaml"
+        ) from None
     except IsADirectoryError:
         raise InvalidConfig(f"{path}: is a folder; give the path of a split.yaml in it") from None
     except UnicodeDecodeError as error:
-        raise InvalidConfig(f"{path}: byte {error.start} is not UTF-8 ({error.reason}); save it as UTF-8") from None
+        raise InvalidConfig(
+            f"{path}: byte {error.start} is not UTF-8 ({error.reason}); save it as UTF-8"
+        ) from None
     except OSError as error:
-        raise InvalidConfig(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+        raise InvalidConfig(
+            f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from None
     data = _parse_yaml(text, path)
     if not isinstance(data, dict):
         found = "is empty" if data is None else f"holds a {type(data).__name__} instead of keys"
-        raise InvalidConfig(f"{path}: {found}; write keys such as name, aws, cluster, monolith and services")
+        raise InvalidConfig(
+            f"{path}: {found}; write keys such as name, aws, cluster, monolith and services"
+        )
     return parse_config(data, base=path.resolve().parent, where=str(path))
 
 
@@ -58,9 +68,13 @@ def _parse_yaml(text: str, path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise InvalidConfig(f"{path}{where}: is not YAML as it should be: {error.problem}; mend that line") from None
+        raise InvalidConfig(
+            f"{path}{where}: is not YAML as it should be: {error.problem}; mend that line"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-30
-        raise InvalidConfig(f"{path}: is not YAML: {' '.join(str(error).split())}; mend it") from None
+        raise InvalidConfig(
+            f"{path}: is not YAML: {' '.join(str(error).split())}; mend it"
+        ) from None
 
 
 def parse_config(data: dict[str, Any], *, base: Path, where: str = "config") -> SplitConfig:

@@ -33,9 +33,9 @@ class FixedResponse(ConfigModel):
     """Fixed response."""
     status_code: Annotated[str, Field(pattern=r"^[245][0-9]{2}$", examples=["404"])] = "404"
     """HTTP status."""
-    content_type: Literal["text/plain", "text/css", "text/html", "application/javascript", "application/json"] = (
-        "text/plain"
-    )
+    content_type: Literal[
+        "text/plain", "text/css", "text/html", "application/javascript", "application/json"
+    ] = "text/plain"
     """Content type."""
     message_body: Annotated[str, Field(max_length=1024)] = ""
     """Body."""
@@ -48,11 +48,19 @@ class MonolithConfig(ConfigModel):
     """Its ECS service name."""
     drain: Literal["never", "approve", "auto"] = "never"
     """Whether it is drained once proven idle: never, after a person agreed, or by itself."""
-    default_action: Annotated[KeepDefault | ForwardTo | FixedResponse, Field(discriminator="action")] = KeepDefault()
-    """What becomes of requests that no service takes (the listener's default action and the monolith's own rules)."""
+    default_action: Annotated[
+        KeepDefault | ForwardTo | FixedResponse, Field(discriminator="action")
+    ] = KeepDefault()
+    """
+    What becomes of requests that no service takes (the listener's default action and the monolith's
+    own rules).
+    """
     quiet_period: Annotated[StrictFloat, Field(ge=1, le=86400)] = 300
     """Seconds for which its request count must stay 0 before it is drained."""
     approval_timeout: Annotated[StrictFloat, Field(ge=1, le=604800)] = 86400
     """Seconds to wait for a person's answer; no answer leaves everything as it is."""
     checks: tuple[Check, ...] = ()
-    """Requests on paths that no service takes; they must be answered as described before and after the drain."""
+    """
+    Requests on paths that no service takes; they must be answered as described before and after the
+    drain.
+    """

@@ -1,7 +1,8 @@
 """
 ALB path patterns: what they match, and how two of them relate.
 
-`*` matches any number of characters (also none, also `/`), `?` exactly one; the rest is literal and case-sensitive.
+`*` matches any number of characters (also none, also `/`), `?` exactly one; the rest is literal and
+case-sensitive.
 Source: ELB user guide, "Condition types for listener rules", path conditions.
 """
 
@@ -17,7 +18,10 @@ _ONE: Final = "?"
 
 
 def is_valid(pattern: str) -> bool:
-    """Whether ELBv2 takes the pattern and a request path can ever match it (those begin with `/`)."""
+    """
+    Whether ELBv2 takes the pattern and a request path can ever match it (those
+    begin with `/`).
+    """
     return _ALLOWED.fullmatch(pattern) is not None
 
 
@@ -35,7 +39,8 @@ def matches(pattern: str, path: str) -> bool:
 @lru_cache(maxsize=65536)
 def overlaps(one: str, other: str) -> bool:
     """Whether some path matches both patterns."""
-    # A loop over the pairs of positions still to match: recursion would be as deep as both patterns are long.
+    # A loop over the pairs of positions still to match: recursion would be as deep as both patterns
+    # are long.
     seen, left = {(0, 0)}, [(0, 0)]
     while left:
         i, j = left.pop()
@@ -68,9 +73,11 @@ def covers(wide: str, narrow: str) -> bool:
     """
     Whether every path that matches `narrow` also matches `wide`.
 
-    True is certain. False may be over-cautious where `*` and `?` stand side by side: `*?` covers `?*`, unseen.
+    True is certain. False may be over-cautious where `*` and `?` stand side by side: `*?` covers
+    `?*`, unseen.
     """
-    # `*` of the narrow pattern is only ever taken by a `*` of the wide one, so it can be matched like a character.
+    # `*` of the narrow pattern is only ever taken by a `*` of the wide one, so it can be matched
+    # like a character.
     reach = _past_stars(wide, {0})
     for char in narrow:
         reach = _past_stars(

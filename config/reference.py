@@ -1,5 +1,6 @@
 """
-Writes the reference of split.yaml from the models: docs/config.md for people, docs/split.schema.json for editors.
+Writes the reference of split.yaml from the models: docs/config.md for people,
+docs/split.schema.json for editors.
 
     python -m config.reference [--check]
 """
@@ -19,10 +20,12 @@ _DOCS: Final = Path(__file__).parents[1] / "docs"
 _INTRODUCTION: Final = """\
 # split.yaml
 
-Every key, its form, its default and what it means. `docs/split.schema.json` says the same to editors: begin the file
-with `# yaml-language-server: $schema=docs/split.schema.json`, and they complete keys and mark faults.
+Every key, its form, its default and what it means. `docs/split.schema.json` says the same to
+editors: begin the file with `# yaml-language-server: $schema=docs/split.schema.json`, and they
+complete keys and mark faults.
 
-Keys without a default are required. Relative paths start from the folder of the file. Times are in seconds.
+Keys without a default are required. Relative paths start from the folder of the file. Times are in
+seconds.
 
 The least that works is this; the rest is read from the running monolith, or has a default:
 
@@ -44,15 +47,26 @@ services:
     path_patterns: [/api/posts*]
     image: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/posts:1.4
 """
-_WORDS: Final = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+_WORDS: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write both pages; with `--check` only say which are out of date. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m config.reference", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 when a page is out of date"
+    )
     check = parser.parse_args(arguments).check
-    stale = [path for path, text in reference_pages().items() if not path.is_file() or path.read_text("utf-8") != text]
+    stale = [
+        path
+        for path, text in reference_pages().items()
+        if not path.is_file() or path.read_text("utf-8") != text
+    ]
     for path in stale:
         if check:
             print(f"{path}: is out of date; run `python -m config.reference`", file=sys.stderr)
@@ -71,17 +85,24 @@ def reference_pages() -> dict[Path, str]:
 
 
 def reference_markdown() -> str:
-    """One table for the file itself and for every mapping in it, in the order in which they are met."""
+    """
+    One table for the file itself and for every mapping in it, in the order in
+    which they are met.
+    """
     schema = config_schema()
     sections = [_INTRODUCTION.format(example=EXAMPLE), "## The file\n\n" + _table(schema)]
     sections += [
-        f"## {name}\n\n{definition['description']}\n\n{_table(definition)}" for name, definition in _definitions(schema)
+        f"## {name}\n\n{definition['description']}\n\n{_table(definition)}"
+        for name, definition in _definitions(schema)
     ]
     return "\n".join(sections)
 
 
 def _definitions(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The mappings that the file may hold, by name: each once, after the one that first refers to it."""
+    """
+    The mappings that the file may hold, by name: each once, after the one that
+    first refers to it.
+    """
     seen: set[str] = set()
     queue = _references(schema["properties"])
     while queue:
@@ -112,8 +133,14 @@ def _table(definition: dict[str, Any]) -> str:
 
 
 def _meaning(field: dict[str, Any]) -> str:
-    """The field's own words; pydantic leaves them out where they are those of the mapping it refers to."""
-    text: str = field.get("description") or config_schema()["$defs"][field["$ref"].rpartition("/")[2]]["description"]
+    """
+    The field's own words; pydantic leaves them out where they are those of the mapping it refers
+    to.
+    """
+    text: str = (
+        field.get("description")
+        or config_schema()["$defs"][field["$ref"].rpartition("/")[2]]["description"]
+    )
     return text.replace("\n", " ")
 
 
@@ -124,7 +151,9 @@ def _default(field: dict[str, Any]) -> str:
     if value in ({}, [], ""):
         return "empty"
     return (
-        f"`{json.dumps(value)}`" if not isinstance(value, (dict, list)) or len(json.dumps(value)) < 40 else "see there"
+        f"`{json.dumps(value)}`"
+        if not isinstance(value, (dict, list)) or len(json.dumps(value)) < 40
+        else "see there"
     )
 
 

@@ -11,7 +11,15 @@ from config.base import ConfigModel, relative_to_the_config
 from config.path_pattern import is_valid
 from config.traffic import Traffic
 
-__all__ = ["Build", "Check", "HealthCheck", "Parity", "PolicyStatement", "ServiceConfig", "fargate_memory"]
+__all__ = [
+    "Build",
+    "Check",
+    "HealthCheck",
+    "Parity",
+    "PolicyStatement",
+    "ServiceConfig",
+    "fargate_memory",
+]
 
 _GIB: Final = 1024
 _MATCHER: Final = r"^[2-4][0-9]{2}(-[2-4][0-9]{2})?(,[2-4][0-9]{2}(-[2-4][0-9]{2})?)*$"
@@ -78,7 +86,10 @@ class HealthCheck(ConfigModel):
     def faults(self) -> Iterator[str]:
         """A timeout that is not shorter than the interval."""
         if self.timeout >= self.interval:
-            yield f"timeout: {self.timeout} is not shorter than interval {self.interval}; lower the timeout"
+            yield (
+                f"timeout: {self.timeout} is not shorter than interval {self.interval}; lower the "
+                "timeout"
+            )
 
 
 class Check(ConfigModel):
@@ -108,16 +119,24 @@ class Check(ConfigModel):
 
 
 class Parity(ConfigModel):
-    """The same safe requests to the monolith and to the candidate must be answered alike. Only GET, ever."""
+    """
+    The same safe requests to the monolith and to the candidate must be answered alike. Only GET,
+    ever.
+    """
 
     paths: tuple[Annotated[str, Field(pattern=r"^/", examples=["/api/users/1"])], ...] = ()
     """Paths to compare."""
     paths_file: Annotated[Path | None, AfterValidator(relative_to_the_config)] = None
-    """A file of paths, one a line, e.g. cut from an access log; those that the service takes over are compared."""
+    """
+    A file of paths, one a line, e.g. cut from an access log; those that the service takes over are
+    compared.
+    """
     sample: Annotated[StrictInt, Field(ge=1, le=1000)] = 50
     """At most so many different paths are taken from the file, evenly spread over it."""
     ignore: tuple[Annotated[str, Field(pattern=r"^/", examples=["/generated_at"])], ...] = ()
-    """JSON pointers (`*` for any item) of fields that may differ, e.g. `/generated_at` or `/*/id`."""
+    """
+    JSON pointers (`*` for any item) of fields that may differ, e.g. `/generated_at` or `/*/id`.
+    """
     unordered: bool = False
     """Whether lists may come in another order."""
     allow_differences: bool = False
@@ -129,12 +148,14 @@ class PolicyStatement(ConfigModel):
 
     effect: Literal["Allow", "Deny"] = "Allow"
     """IAM effect."""
-    actions: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z0-9_*]+$", examples=["s3:GetObject"])], ...] = (
-        Field(min_length=1)
-    )
+    actions: tuple[
+        Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z0-9_*]+$", examples=["s3:GetObject"])],
+        ...,
+    ] = Field(min_length=1)
     """IAM actions, e.g. `s3:GetObject`; not `*` for every service."""
     resources: tuple[
-        Annotated[str, Field(pattern=r"^(\*|arn:.+)$", examples=["arn:aws:s3:::forum-pictures/*"])], ...
+        Annotated[str, Field(pattern=r"^(\*|arn:.+)$", examples=["arn:aws:s3:::forum-pictures/*"])],
+        ...,
     ] = Field(min_length=1)
     """ARNs the statement is about."""
 
@@ -142,14 +163,19 @@ class PolicyStatement(ConfigModel):
 class ServiceConfig(ConfigModel):
     """One microservice to carve out of the monolith."""
 
-    # ELBv2 allows a target group name 32 characters, and `-tg` takes three of them; ECR takes single hyphens only.
-    name: Annotated[str, Field(min_length=2, max_length=29, pattern=r"^[a-z](-?[a-z0-9])*$", examples=["users"])]
+    # ELBv2 allows a target group name 32 characters, and `-tg` takes three of them; ECR takes
+    # single hyphens only.
+    name: Annotated[
+        str, Field(min_length=2, max_length=29, pattern=r"^[a-z](-?[a-z0-9])*$", examples=["users"])
+    ]
     """ECS service name; the other resources' names derive from it."""
     path_patterns: tuple[str, ...] = Field(min_length=1)
     """ALB path patterns it takes over, e.g. `/api/users*`."""
     build: Build | None = None
     """How to build its image; or give `image`."""
-    image: Annotated[str, Field(pattern=r"^\S+$", examples=["registry.example.com/users:1.4"])] | None = None
+    image: (
+        Annotated[str, Field(pattern=r"^\S+$", examples=["registry.example.com/users:1.4"])] | None
+    ) = None
     """A ready image, e.g. in another repository; or give `build`."""
     port: Annotated[StrictInt, Field(ge=1, le=65535)] = 3000
     """Port the container listens on."""
@@ -174,7 +200,28 @@ class ServiceConfig(ConfigModel):
     task_role_policy: tuple[PolicyStatement, ...] = ()
     """What the service's code may do in AWS; nothing by default."""
     log_retention_days: Literal[
-        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+        1,
+        3,
+        5,
+        7,
+        14,
+        30,
+        60,
+        90,
+        120,
+        150,
+        180,
+        365,
+        400,
+        545,
+        731,
+        1096,
+        1827,
+        2192,
+        2557,
+        2922,
+        3288,
+        3653,
     ] = 30
     """Days that CloudWatch Logs keeps the service's log."""
     checks: tuple[Check, ...] = ()
@@ -187,7 +234,11 @@ class ServiceConfig(ConfigModel):
     @field_validator("path_patterns")
     @classmethod
     def _patterns_can_match(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        found = [f"[{index}]: {fault}" for index, pattern in enumerate(patterns) for fault in _pattern_faults(pattern)]
+        found = [
+            f"[{index}]: {fault}"
+            for index, pattern in enumerate(patterns)
+            for fault in _pattern_faults(pattern)
+        ]
         twice = sorted({pattern for pattern in patterns if patterns.count(pattern) > 1})
         found += [f": {pattern!r} is in the list twice; name it once" for pattern in twice]
         if found:
@@ -195,13 +246,22 @@ class ServiceConfig(ConfigModel):
         return patterns
 
     def faults(self) -> Iterator[str]:
-        """No image or two, a size that Fargate does not have, a variable that is a secret as well."""
+        """
+        No image or two, a size that Fargate does not have, a variable that is a
+        secret as well.
+        """
         if (self.build is None) == (self.image is None):
-            yield f"build / image: {'both are' if self.build else 'neither is'} given; give exactly one of them"
+            yield (
+                f"build / image: {'both are' if self.build else 'neither is'} given; give "
+                "exactly one of them"
+            )
         allowed = fargate_memory(self.cpu)
         if self.memory not in allowed:
             sizes = ", ".join(str(size) for size in allowed)
-            yield f"memory: {self.memory} MiB is not to be had with cpu {self.cpu}; choose one of {sizes}"
+            yield (
+                f"memory: {self.memory} MiB is not to be had with cpu {self.cpu}; choose one of "
+                f"{sizes}"
+            )
         for name in sorted(set(self.environment) & set(self.secrets)):
             yield f"environment.{name}: is a secret as well; keep one of the two"
 

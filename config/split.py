@@ -15,7 +15,9 @@ from config.traffic import Traffic
 
 __all__ = ["ListenerConfig", "NetworkConfig", "SplitConfig"]
 
-_Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$", examples=["subnet-0a1b2c3d4e5f60718"])]
+_Subnet = Annotated[
+    str, Field(pattern=r"^subnet-[0-9a-f]+$", examples=["subnet-0a1b2c3d4e5f60718"])
+]
 _SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$", examples=["sg-0a1b2c3d4e5f60718"])]
 _RoleArn = Annotated[
     str,
@@ -33,10 +35,19 @@ class ListenerConfig(ConfigModel):
     """Name or ARN of the Application Load Balancer."""
     port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
     """Port of the listener; needed when the load balancer has several."""
-    url: Annotated[str, Field(pattern=r"^https?://[^/]+$", examples=["https://forum.example.com"])] | None = None
-    """Address under which clients reach the listener, e.g. with the host name of its certificate."""
-    backend_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", examples=["X-Served-By"])] | None = None
-    """Response header in which every backend names itself, e.g. `X-Served-By`: it proves who answered."""
+    url: (
+        Annotated[str, Field(pattern=r"^https?://[^/]+$", examples=["https://forum.example.com"])]
+        | None
+    ) = None
+    """
+    Address under which clients reach the listener, e.g. with the host name of its certificate.
+    """
+    backend_header: (
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", examples=["X-Served-By"])] | None
+    ) = None
+    """
+    Response header in which every backend names itself, e.g. `X-Served-By`: it proves who answered.
+    """
 
 
 class NetworkConfig(ConfigModel):
@@ -57,7 +68,9 @@ class SplitConfig(ConfigModel):
     """Name of this split; what it makes is tagged with it."""
     aws: AwsConfig
     """Where AWS is."""
-    cluster: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", examples=["production"])]
+    cluster: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", examples=["production"])
+    ]
     """ECS cluster of the monolith and of the services."""
     monolith: MonolithConfig
     """The ECS service to split."""
@@ -70,7 +83,11 @@ class SplitConfig(ConfigModel):
     execution_role_arn: _RoleArn | None = None
     """Role with which ECS pulls images and writes logs; the monolith's when left out."""
     docker_host: (
-        Annotated[str, Field(pattern=r"^(unix|tcp|ssh|npipe)://", examples=["unix:///var/run/docker.sock"])] | None
+        Annotated[
+            str,
+            Field(pattern=r"^(unix|tcp|ssh|npipe)://", examples=["unix:///var/run/docker.sock"]),
+        ]
+        | None
     ) = None
     """Docker engine that builds and pushes; `DOCKER_HOST` or the local socket when left out."""
     traffic: Traffic = Traffic()
@@ -111,20 +128,32 @@ class SplitConfig(ConfigModel):
             for position, pattern in enumerate(service.path_patterns):
                 if pattern in seen:
                     here = f"services[{index}].path_patterns[{position}]"
-                    yield f"{here}: {pattern!r} is claimed by {seen[pattern]} as well; leave it to one of them"
+                    yield (
+                        f"{here}: {pattern!r} is claimed by {seen[pattern]} as well; "
+                        "leave it to one of them"
+                    )
                 seen.setdefault(pattern, f"services[{index}] ({service.name})")
 
     def _requests_without_paths(self) -> Iterator[str]:
-        """Gates that rest on the tool's own requests, for a service of which no safe path is known."""
+        """
+        Gates that rest on the tool's own requests, for a service of which no
+        safe path is known.
+        """
         for index, service in enumerate(self.services):
             gates = self.traffic_of(service).gates
             known = service.checks or service.parity.paths or service.parity.paths_file
             where = f"services[{index}].traffic.gates" if service.traffic else "traffic.gates"
             remedy = f"give {service.name} checks or parity paths"
             if gates.source == "probes" and not known:
-                yield f"{where}.source: probes have nothing to ask services[{index}] for; {remedy}, or use cloudwatch"
+                yield (
+                    f"{where}.source: probes have nothing to ask services[{index}] for; "
+                    f"{remedy}, or use cloudwatch"
+                )
             if gates.too_little_traffic == "synthesize" and not known:
-                yield f"{where}.too_little_traffic: nothing to synthesize for services[{index}]; {remedy}, or use wait"
+                yield (
+                    f"{where}.too_little_traffic: nothing to synthesize for services[{index}]; "
+                    f"{remedy}, or use wait"
+                )
 
     def service(self, name: str) -> ServiceConfig:
         """The service of that name; `KeyError` when there is none."""

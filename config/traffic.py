@@ -71,14 +71,19 @@ class Steps(ConfigModel):
 
     strategy: Literal["steps"] = "steps"
     """Explicit steps."""
-    list: tuple[Step, ...] = Field(default=(Step(weight=10), Step(weight=50), Step(weight=100)), min_length=1)
+    list: tuple[Step, ...] = Field(
+        default=(Step(weight=10), Step(weight=50), Step(weight=100)), min_length=1
+    )
     """Rising weights; the last is 100."""
 
     def faults(self) -> Iterator[str]:
         """Weights that do not rise to 100."""
         weights = [step.weight for step in self.list]
         if weights != sorted(set(weights)) or weights[-1] != 100:
-            yield f"list: the weights {weights} do not rise to 100; put them in rising order and end with 100"
+            yield (
+                f"list: the weights {weights} do not rise to 100; put them in rising order and end "
+                "with 100"
+            )
 
     def steps(self) -> tuple[Step, ...]:
         """The steps as given."""
@@ -97,7 +102,10 @@ class LatencyRatio(ConfigModel):
 
 
 class Gates(ConfigModel):
-    """What must hold during each bake; a breach returns the service's traffic to the monolith at once."""
+    """
+    What must hold during each bake; a breach returns the service's traffic to
+    the monolith at once.
+    """
 
     dry_run: bool = False
     """Only report verdicts; never return traffic."""
@@ -106,19 +114,28 @@ class Gates(ConfigModel):
     latency_ratio: LatencyRatio = LatencyRatio()
     """Latency against the monolith's."""
     latency_floor: Annotated[StrictFloat, Field(ge=0)] = 0.025
-    """Seconds; a percentile below this is never too slow, whatever the ratio (a median of 2 ms is noise)."""
+    """
+    Seconds; a percentile below this is never too slow, whatever the ratio (a median of 2 ms is
+    noise).
+    """
     min_requests: Annotated[StrictInt, Field(ge=0)] = 50
-    """Requests of users that a bake must have seen for its verdict to count; the tool's own are taken off."""
+    """
+    Requests of users that a bake must have seen for its verdict to count; the tool's own are taken
+    off.
+    """
     too_little_traffic: Literal["wait", "synthesize", "accept"] = "wait"
-    """`wait` for more (at most `wait_limit`), `synthesize` GETs from checks and parity paths, or `accept` as it is."""
+    """
+    `wait` for more (at most `wait_limit`), `synthesize` GETs from checks and parity paths, or
+    `accept` as it is.
+    """
     wait_limit: Seconds = 900
     """Seconds to wait for enough requests, and for the observed split to match the weights."""
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms by name; one in ALARM is a breach."""
     source: Literal["cloudwatch", "probes", "both"] = "both"
-    """Where latency and errors are taken from: the ALB's CloudWatch metrics, the tool's own probes, or both.
-    CloudWatch knows every request of users, but compares with whatever the monolith answers on any path; probes ask
-    both for the same, but on the private routes alone."""
+    """Where latency and errors are taken from: the ALB's CloudWatch metrics, the tool's own probes,
+    or both. CloudWatch knows every request of users, but compares with whatever the monolith
+    answers on any path; probes ask both for the same, but on the private routes alone."""
     metrics_period: Annotated[StrictInt, Field(ge=1, le=300)] = 60
     """Seconds; the resolution of the ALB's metrics in CloudWatch (60 in AWS)."""
     metrics_lag: Seconds = 120
@@ -129,7 +146,10 @@ class Gates(ConfigModel):
     def faults(self) -> Iterator[str]:
         """A period that CloudWatch does not have."""
         if self.metrics_period not in (1, 5, 10, 30) and self.metrics_period % 60:
-            yield f"metrics_period: {self.metrics_period} is no CloudWatch period; use 1, 5, 10, 30 or a multiple of 60"
+            yield (
+                f"metrics_period: {self.metrics_period} is no CloudWatch period; use 1, 5, "
+                "10, 30 or a multiple of 60"
+            )
 
 
 class Traffic(ConfigModel):

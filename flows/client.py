@@ -3,9 +3,9 @@ The live client: a steady stream of requests, and a record of every answer.
 
     python -m flows.client --url URL --path /users --path /posts --rate 250 --output answers.jsonl
 
-It is a process of its own, so that nothing the split does can slow it down. The rate is open-loop: a slow answer does
-not hold back the next request, as real users would not wait for each other. Nothing is ever sent twice, so whatever
-went wrong stands in the record.
+It is a process of its own, so that nothing the split does can slow it down. The rate is open-loop:
+a slow answer does not hold back the next request, as real users would not wait for each other.
+Nothing is ever sent twice, so whatever went wrong stands in the record.
 """
 
 import argparse
@@ -42,7 +42,8 @@ class LiveClient:
         rate: Requests per second over all paths.
         output: Where the answers are written.
         backend_header: Name of the response header that says who answered.
-        connections: Most connections open at once; a request that waits for one is already being timed.
+        connections: Most connections open at once; a request that waits for one is already being
+            timed.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class LiveClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=_TIMEOUT,
         ) as session:
-            # aiohttp sends a GET again when a kept-alive connection breaks; that would hide a lost request.
+            # aiohttp sends a GET again when a kept-alive connection breaks; that would hide a lost
+            # request.
             session._retry_connection = False  # noqa: SLF001 - there is no public switch
             writer = asyncio.create_task(self._flush_regularly())
             began = time.perf_counter()
@@ -91,7 +93,10 @@ class LiveClient:
         return self.tally.requests / elapsed if elapsed else 0.0
 
     async def _send_steadily(self, session: aiohttp.ClientSession) -> None:
-        """Start as many requests as are due, then wait for the next to be; a late wake-up catches up."""
+        """
+        Start as many requests as are due, then wait for the next to be; a late
+        wake-up catches up.
+        """
         began = time.perf_counter()
         for sent, (path, url) in enumerate(itertools.cycle(self._urls)):
             wait = began + sent / self._rate - time.perf_counter()
@@ -159,7 +164,10 @@ async def _run(options: argparse.Namespace, output: TextIO) -> dict[str, object]
 
 
 async def _stop_without_parent(client: LiveClient) -> None:
-    """A starter that was killed cannot end the client; it would call a torn-down load balancer for ever."""
+    """
+    A starter that was killed cannot end the client; it would call a torn-down load balancer for
+    ever.
+    """
     parent = os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - the system tells nobody but the parent's own parent
         await asyncio.sleep(_FLUSH_INTERVAL)
@@ -167,14 +175,31 @@ async def _stop_without_parent(client: LiveClient) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m flows.client", description="Call paths at a steady rate.")
-    parser.add_argument("--url", required=True, help="where the load balancer answers, e.g. http://127.0.0.1:8080")
-    parser.add_argument("--path", required=True, nargs="+", action="extend", type=_path, help="paths to call in turn")
-    parser.add_argument("--rate", type=_positive, default=250.0, help="requests per second over all paths (250)")
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.client", description="Call paths at a steady rate."
+    )
+    parser.add_argument(
+        "--url", required=True, help="where the load balancer answers, e.g. http://127.0.0.1:8080"
+    )
+    parser.add_argument(
+        "--path",
+        required=True,
+        nargs="+",
+        action="extend",
+        type=_path,
+        help="paths to call in turn",
+    )
+    parser.add_argument(
+        "--rate", type=_positive, default=250.0, help="requests per second over all paths (250)"
+    )
     parser.add_argument("--output", required=True, type=Path, help="JSON lines file, written anew")
-    parser.add_argument("--backend-header", default="X-Served-By", help="response header that names who answered")
+    parser.add_argument(
+        "--backend-header", default="X-Served-By", help="response header that names who answered"
+    )
     parser.add_argument("--connections", type=int, default=16, help="most connections at once (16)")
-    parser.add_argument("--with-parent", action="store_true", help="end when the program that started this one ends")
+    parser.add_argument(
+        "--with-parent", action="store_true", help="end when the program that started this one ends"
+    )
     return parser
 
 
@@ -187,7 +212,9 @@ def _path(text: str) -> str:
 def _positive(text: str) -> float:
     value = float(text)
     if value <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0; give requests per second, e.g. 250")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not above 0; give requests per second, e.g. 250"
+        )
     return value
 
 

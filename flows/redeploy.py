@@ -3,8 +3,8 @@ Rolls out what has changed in services that are carved out already.
 
     python -m flows.redeploy [CONFIG] [--only NAME]... [--plan] [--json]
 
-Only what changed is built. ECS stops an old task when a new one is healthy; when the new ones do not become so, its
-circuit breaker goes back to the old revision, and this run fails.
+Only what changed is built. ECS stops an old task when a new one is healthy; when the new ones do
+not become so, its circuit breaker goes back to the old revision, and this run fails.
 """
 
 import asyncio
@@ -51,7 +51,8 @@ async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVIC
 
     Raises:
         BadInput: Nothing was changed.
-        StepFailed: At least one service failed; it runs what it ran before, unless the message says otherwise.
+        StepFailed: At least one service failed; it runs what it ran before, unless the message says
+            otherwise.
     """
     told_start()
     config = await read_source(config)
@@ -70,7 +71,12 @@ async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVIC
         results = await _roll_out_all(config, around, plan)
         failure = await _finish(config, around, plan, results, options)
         outcome = await _outcome(
-            config, around, plan, results, status="failed" if failure else "completed", error=failure
+            config,
+            around,
+            plan,
+            results,
+            status="failed" if failure else "completed",
+            error=failure,
         )
     await publish_outcome(config, told_outcome(outcome))
     if failure:
@@ -89,7 +95,8 @@ async def redeploy_service(config: SplitConfig, name: str, around: Surroundings)
         around: What is only read.
 
     Raises:
-        StepFailed: A step failed; the service runs what it ran before, unless the message says otherwise.
+        StepFailed: A step failed; the service runs what it ran before, unless the message says
+            otherwise.
     """
     service = config.service(name)
     owner = owner_of(config, service)
@@ -98,8 +105,12 @@ async def redeploy_service(config: SplitConfig, name: str, around: Surroundings)
     return await roll_out(config, around, service, owner, prepared)
 
 
-async def _plan(config: SplitConfig, around: Surroundings, options: RedeployOptions) -> RedeployPlan:
-    chosen = [service for service in config.services if not options.only or service.name in options.only]
+async def _plan(
+    config: SplitConfig, around: Surroundings, options: RedeployOptions
+) -> RedeployPlan:
+    chosen = [
+        service for service in config.services if not options.only or service.name in options.only
+    ]
     observed = await observe(config, around, chosen)
     split = await asyncio.to_thread(plan_split, config, around, observed)
     return plan_redeploy(split.services)
@@ -142,7 +153,11 @@ async def _roll_out_all(
 
 
 async def _finish(
-    config: SplitConfig, around: Surroundings, plan: RedeployPlan, results: Results, options: RedeployOptions
+    config: SplitConfig,
+    around: Surroundings,
+    plan: RedeployPlan,
+    results: Results,
+    options: RedeployOptions,
 ) -> str | None:
     """
     Prune what the new revisions have replaced.
@@ -150,9 +165,15 @@ async def _finish(
     Returns:
         Why the run failed; None when it did not.
     """
-    failed = {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
+    failed = {
+        name: error_words(result)
+        for name, result in results.items()
+        if isinstance(result, BaseException)
+    }
     fresh = await _plan(config, around, options)
-    uris = {item.service: item.state.repository.uri for item in fresh.unchanged if item.state.repository}
+    uris = {
+        item.service: item.state.repository.uri for item in fresh.unchanged if item.state.repository
+    }
     lines = list(failed.values())
     try:
         await prune(config, [item for item in plan.changed if item.service not in failed], uris)
@@ -160,7 +181,9 @@ async def _finish(
         lines.append(str(error))
     if failed:
         names = ", ".join(failed)
-        lines.insert(0, f"{len(failed)} of {len(results)} services could not be redeployed ({names})")
+        lines.insert(
+            0, f"{len(failed)} of {len(results)} services could not be redeployed ({names})"
+        )
     return "\n".join(lines) or None
 
 
@@ -176,7 +199,9 @@ async def _outcome(
     """What AWS holds at the end."""
     monolith, _, _ = await poll(read_monolith, config.aws, config.cluster, config.monolith.service)
     names = {*plan.left_alone, *(item.service for item in (*plan.changed, *plan.unchanged))}
-    observed = await observe(config, around, [service for service in config.services if service.name in names])
+    observed = await observe(
+        config, around, [service for service in config.services if service.name in names]
+    )
     split = await asyncio.to_thread(plan_split, config, around, observed)
     now = {item.service: await read_service_now(config, item) for item in split.services}
     return Outcome(
@@ -184,7 +209,9 @@ async def _outcome(
         engine=await _engine(config) if plan.to_build() else None,
         services={name: _service_outcome(item, results.get(name)) for name, item in now.items()},
         monolith=MonolithOutcome(
-            service=monolith.service, desired_count=monolith.desired_count, drained=monolith.desired_count == 0
+            service=monolith.service,
+            desired_count=monolith.desired_count,
+            drained=monolith.desired_count == 0,
         ),
         alb_url=around.alb_url,
         error=error,
@@ -192,17 +219,24 @@ async def _outcome(
 
 
 async def _engine(config: SplitConfig) -> str | None:
-    """Name of the engine; one that has gone by the end of the run must not hide what the run came to."""
+    """
+    Name of the engine; one that has gone by the end of the run must not hide
+    what the run came to.
+    """
     try:
         return await asyncio.to_thread(engine_name, config.docker_host)
     except PreflightFailed:
         return None
 
 
-def _service_outcome(now: ServiceNow, result: ServiceOutcome | BaseException | None) -> ServiceOutcome:
+def _service_outcome(
+    now: ServiceNow, result: ServiceOutcome | BaseException | None
+) -> ServiceOutcome:
     """What it runs: after a rollback that is not the newest revision."""
     held = {name: getattr(now, name) for name in ServiceOutcome.model_fields}
-    return ServiceOutcome(**held | ({"stage": "failed"} if isinstance(result, BaseException) else {}))
+    return ServiceOutcome(
+        **held | ({"stage": "failed"} if isinstance(result, BaseException) else {})
+    )
 
 
 def main() -> int:

@@ -3,7 +3,8 @@ Registers everything in a Prefect server: work pool, deployments, automations, l
 
     python -m flows.register [--pool NAME] [--root DIR]
 
-The server is the one that PREFECT_API_URL names. Safe to repeat: what is there is brought into line.
+The server is the one that PREFECT_API_URL names. Safe to repeat: what is there is brought into
+line.
 """
 
 import argparse
@@ -36,7 +37,8 @@ async def register(pool: str, root: Path) -> None:
     Bring the server of PREFECT_API_URL into line with deployments/.
 
     Args:
-        pool: Work pool of the deployments; one of type process is made when there is none of that name.
+        pool: Work pool of the deployments; one of type process is made when there is none of that
+            name.
         root: Folder of this checkout on the workers.
 
     Raises:
@@ -45,7 +47,9 @@ async def register(pool: str, root: Path) -> None:
     async with get_client() as client:
         await _ensure_pool(client, pool)
         for name, (burst, rate) in GLOBAL_LIMITS.items():
-            await client.upsert_global_concurrency_limit_by_name(name, limit=burst, slot_decay_per_second=rate)
+            await client.upsert_global_concurrency_limit_by_name(
+                name, limit=burst, slot_decay_per_second=rate
+            )
         for automation in _automations():
             await _ensure_automation(client, automation)
     await _deploy(pool, root)
@@ -65,7 +69,9 @@ async def _ensure_pool(client: PrefectClient, name: str) -> None:
 
 
 def _automations() -> list[AutomationCore]:
-    found: dict[str, Any] = yaml.safe_load((_DEPLOYMENTS / "automations.yaml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = yaml.safe_load(
+        (_DEPLOYMENTS / "automations.yaml").read_text(encoding="utf-8")
+    )
     return [AutomationCore.model_validate(item) for item in found["automations"]]
 
 
@@ -73,7 +79,9 @@ async def _ensure_automation(client: PrefectClient, wanted: AutomationCore) -> N
     there = await client.read_automations_by_name(wanted.name)
     if there:
         # Whoever has switched it off in the UI finds it switched off.
-        await client.update_automation(there[0].id, wanted.model_copy(update={"enabled": there[0].enabled}))
+        await client.update_automation(
+            there[0].id, wanted.model_copy(update={"enabled": there[0].enabled})
+        )
         return
     await client.create_automation(wanted)
     say(f"automation {wanted.name!r}: made")
@@ -92,23 +100,34 @@ async def _deploy(pool: str, root: Path) -> None:
     )
     out, _ = await process.communicate()
     if process.returncode:
-        raise DeployFailed(f"prefect deploy failed with exit code {process.returncode}:\n{out.decode()}")
+        raise DeployFailed(
+            f"prefect deploy failed with exit code {process.returncode}:\n{out.decode()}"
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m flows.register", description="Register everything in a server.")
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.register", description="Register everything in a server."
+    )
     parser.add_argument("--pool", default="local-process", help="work pool of the deployments")
-    parser.add_argument("--root", type=Path, default=_ROOT, help="folder of this checkout on the workers")
+    parser.add_argument(
+        "--root", type=Path, default=_ROOT, help="folder of this checkout on the workers"
+    )
     arguments = parser.parse_args(argv)
     url = PREFECT_API_URL.value()
     if url is None:
-        say("PREFECT_API_URL is not set; set it to the API of your Prefect server, e.g. http://127.0.0.1:4200/api")
+        say(
+            "PREFECT_API_URL is not set; set it to the API of your Prefect server, e.g. http://127.0.0.1:4200/api"
+        )
         return REFUSED
     try:
         asyncio.run(register(arguments.pool, arguments.root.absolute()))
     except httpx.HTTPError as error:
-        say(f"the Prefect server at {url} cannot be used: {error}; check PREFECT_API_URL, and that it runs")
+        say(
+            f"the Prefect server at {url} cannot be used: {error}; check PREFECT_API_URL, and "
+            "that it runs"
+        )
         return FAILED
     except DeployFailed as error:
         say(str(error))

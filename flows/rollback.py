@@ -3,9 +3,10 @@ Sends paths back to the monolith, at any time after a split, also a partial or a
 
     python -m flows.rollback CONFIG [--only NAME]... [--remove] [--yes] [--plan] [--json]
 
-The monolith comes first: its recorded size, its health, its scaling, its rules; then the weights, and with `--remove`
-the services. On a terminal it asks before it begins. Elsewhere it begins at once, as nothing is lost that a split would
-not bring again; but with `--remove`, which deletes, it wants `--yes`.
+The monolith comes first: its recorded size, its health, its scaling, its rules; then the weights,
+and with `--remove` the services. On a terminal it asks before it begins. Elsewhere it begins at
+once, as nothing is lost that a split would not bring again; but with `--remove`, which deletes, it
+wants `--yes`.
 """
 
 import asyncio
@@ -52,7 +53,8 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
 
     Raises:
         BadInput: Nothing was changed.
-        StepFailed: The monolith did not come back, and the services serve on; or a service kept its paths.
+        StepFailed: The monolith did not come back, and the services serve on; or a service kept its
+            paths.
     """
     told_start()
     config = await read_source(config)
@@ -61,18 +63,24 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
     found = await _plan(config, around, options)
     await publish_rows(config, found.rows())
     if found.refusals:
-        raise PreflightFailed("\n".join(["the run cannot begin:", *(f"  {line}" for line in found.refusals)]))
+        raise PreflightFailed(
+            "\n".join(["the run cannot begin:", *(f"  {line}" for line in found.refusals)])
+        )
     if options.plan_only or found.is_empty:
         status: Status = "unchanged" if found.is_empty else "planned"
         return told_outcome(await outcome_of(config, around, found, status=status, stages={}))
-    await agree(_question(config, found), found.rows(), yes=options.yes, undoable=not options.remove)
+    await agree(
+        _question(config, found), found.rows(), yes=options.yes, undoable=not options.remove
+    )
     async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
         found = await _plan(config, around, options)
         failure, stages = await _go_back(config, around, found)
         left = await _plan(config, around, options)
         status = "failed" if failure else "completed"
-        outcome = await outcome_of(config, around, left, status=status, stages=stages, error=failure)
+        outcome = await outcome_of(
+            config, around, left, status=status, stages=stages, error=failure
+        )
     await publish_outcome(config, told_outcome(outcome))
     if failure:
         raise StepFailed(failure)
@@ -80,7 +88,9 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
 
 
 async def _plan(config: SplitConfig, around: Surroundings, options: RollbackOptions) -> WayBack:
-    chosen = [service for service in config.services if not options.only or service.name in options.only]
+    chosen = [
+        service for service in config.services if not options.only or service.name in options.only
+    ]
     with refusals_explained():
         return await plan_way_back(config, around, chosen, remove=options.remove)
 
@@ -91,7 +101,9 @@ def _question(config: SplitConfig, found: WayBack) -> str:
     return f"Send the paths of {names} back to {config.monolith.service}{removed}?"
 
 
-async def _go_back(config: SplitConfig, around: Surroundings, found: WayBack) -> tuple[str | None, dict[str, str]]:
+async def _go_back(
+    config: SplitConfig, around: Surroundings, found: WayBack
+) -> tuple[str | None, dict[str, str]]:
     """
     The monolith, then the weights, then the removal.
 
@@ -102,20 +114,31 @@ async def _go_back(config: SplitConfig, around: Surroundings, found: WayBack) ->
         try:
             await restore_monolith(config, around, "rolled back")
             await run_checks(
-                config.monolith.service, "on its public path", Route(around.alb_url), config.monolith.checks
+                config.monolith.service,
+                "on its public path",
+                Route(around.alb_url),
+                config.monolith.checks,
             )
         except StepFailed as error:
-            return f"{config.monolith.service} did not come back, so the services serve on\n{error}", {}
+            return (
+                f"{config.monolith.service} did not come back, so the services serve on\n{error}",
+                {},
+            )
     traces = {item.service: item for item in found.returning}
 
     async def give_back(name: str) -> ServiceOutcome:
         return await _return_paths(config, around, traces[name])
 
-    # All weights at once: whoever calls for the way back does not want to wait for the metrics in between.
+    # All weights at once: whoever calls for the way back does not want to wait for the metrics in
+    # between.
     results = await side_by_side(list(traces), max(len(traces), 1), give_back)
     failed = _failed(results)
     await asyncio.gather(
-        *(_see_it_returned(config, around, item) for name, item in traces.items() if name not in failed)
+        *(
+            _see_it_returned(config, around, item)
+            for name, item in traces.items()
+            if name not in failed
+        )
     )
     stages = {name: "failed" if name in failed else "returned" for name in traces}
     to_remove = {item.service: item for item in found.removing if item.service not in failed}
@@ -125,14 +148,26 @@ async def _go_back(config: SplitConfig, around: Surroundings, found: WayBack) ->
     if not failed:
         return None, stages
     details = "\n".join(failed.values())
-    return f"{len(failed)} of {len(stages)} services could not be rolled back ({', '.join(failed)})\n{details}", stages
+    return (
+        (
+            f"{len(failed)} of {len(stages)} services could not be rolled back "
+            f"({', '.join(failed)})\n{details}"
+        ),
+        stages,
+    )
 
 
 def _failed(results: Results) -> dict[str, str]:
-    return {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
+    return {
+        name: error_words(result)
+        for name, result in results.items()
+        if isinstance(result, BaseException)
+    }
 
 
-async def _return_paths(config: SplitConfig, around: Surroundings, traces: Traces) -> ServiceOutcome:
+async def _return_paths(
+    config: SplitConfig, around: Surroundings, traces: Traces
+) -> ServiceOutcome:
     """Every request of its paths to the monolith; what a killed run has left goes as well."""
     name, monolith = traces.service, around.monolith.target_group_arn
     tell("stage", name, "returning")
@@ -140,7 +175,9 @@ async def _return_paths(config: SplitConfig, around: Surroundings, traces: Trace
         if is_returned(rule, monolith):
             continue
         if traces.target_group_arn is None:
-            raise TrafficConflict(f"{rule.label} forwards to a target group that is not {name}'s; put it back by hand")
+            raise TrafficConflict(
+                f"{rule.label} forwards to a target group that is not {name}'s; put it back by hand"
+            )
         await return_rule(config.aws, rule.arn, monolith, traces.target_group_arn)
     tell("weight", name, "weight 0 %: rolled back", weight=0)
     for rule in traces.private_rules:
@@ -155,9 +192,13 @@ async def _see_it_returned(config: SplitConfig, around: Surroundings, traces: Tr
     tell("stage", traces.service, "returned")
 
 
-async def _remove(config: SplitConfig, around: Surroundings, traces: Mapping[str, Traces]) -> Results:
+async def _remove(
+    config: SplitConfig, around: Surroundings, traces: Mapping[str, Traces]
+) -> Results:
     async def remove(name: str) -> ServiceOutcome:
-        return await remove_service(config, around, config.service(name), adopted=traces[name].adopted)
+        return await remove_service(
+            config, around, config.service(name), adopted=traces[name].adopted
+        )
 
     return await side_by_side(list(traces), config.max_parallel, remove)
 

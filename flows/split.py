@@ -1,7 +1,8 @@
 """
 Splits a monolith: preflight, plan, one subflow per service, drain, report.
 
-    python -m flows.split [CONFIG] [--plan] [--only NAME]... [--no-drain] [--yes] [--adopt NAME]... [--json]
+    python -m flows.split [CONFIG] [--plan] [--only NAME]... [--no-drain] [--yes] [--adopt NAME]...
+    [--json]
 """
 
 import asyncio
@@ -45,7 +46,8 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
 
     Raises:
         BadInput: Nothing was changed.
-        StepFailed: At least one service failed, or the monolith came back; the monolith serves what was not moved.
+        StepFailed: At least one service failed, or the monolith came back; the monolith serves what
+            was not moved.
     """
     told_start()
     config = await read_source(config)
@@ -67,7 +69,12 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
         results = await settle_approved(config, around, unsettled, options)
         failure = await _finish(config, around, plan, results, options)
         outcome = await _outcome(
-            config, around, plan, results, status="failed" if failure else "completed", error=failure
+            config,
+            around,
+            plan,
+            results,
+            status="failed" if failure else "completed",
+            error=failure,
         )
     await publish_outcome(config, told_outcome(outcome))
     if failure:
@@ -76,12 +83,17 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
 
 
 def _was_interrupted(plan: Plan) -> bool:
-    """Whether a killed run has left its lock: its last steps may be missing, although no resource differs."""
+    """
+    Whether a killed run has left its lock: its last steps may be missing, although no resource
+    differs.
+    """
     return is_abandoned(plan.services[0].state.rules)
 
 
 async def _plan(config: SplitConfig, around: Surroundings, options: SplitOptions) -> Plan:
-    chosen = [service for service in config.services if not options.only or service.name in options.only]
+    chosen = [
+        service for service in config.services if not options.only or service.name in options.only
+    ]
     observed = await observe(config, around, chosen)
     return plan_split(config, around, observed, adopt=options.adopt, drain=options.drain)
 
@@ -95,12 +107,19 @@ async def _finish(
     Returns:
         Why the run failed; None when it did not.
     """
-    failed = {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
+    failed = {
+        name: error_words(result)
+        for name, result in results.items()
+        if isinstance(result, BaseException)
+    }
     if failed:
         tell("drain", None, f"{config.monolith.service} is not drained: {', '.join(failed)} failed")
         details = "\n".join(failed.values())
         serving = f"{config.monolith.service} serves what was not moved"
-        return f"{len(failed)} of {len(plan.services)} services failed ({', '.join(failed)}); {serving}\n{details}"
+        return (
+            f"{len(failed)} of {len(plan.services)} services failed ({', '.join(failed)}); "
+            f"{serving}\n{details}"
+        )
     try:
         if plan.drain.will_drain:
             observed = await observe(config, around, config.services)
@@ -126,15 +145,21 @@ async def _outcome(
 ) -> Outcome:
     """What AWS holds at the end."""
     monolith, _, _ = await poll(read_monolith, config.aws, config.cluster, config.monolith.service)
-    observed = await observe(config, around, [config.service(item.service) for item in plan.services])
+    observed = await observe(
+        config, around, [config.service(item.service) for item in plan.services]
+    )
     fresh = plan_split(config, around, observed)
-    services = {item.service: _service_outcome(item, results.get(item.service)) for item in fresh.services}
+    services = {
+        item.service: _service_outcome(item, results.get(item.service)) for item in fresh.services
+    }
     return Outcome(
         status=status,
         engine=await _engine(config),
         services=services,
         monolith=MonolithOutcome(
-            service=monolith.service, desired_count=monolith.desired_count, drained=monolith.desired_count == 0
+            service=monolith.service,
+            desired_count=monolith.desired_count,
+            drained=monolith.desired_count == 0,
         ),
         alb_url=around.alb_url,
         error=error,
@@ -151,11 +176,15 @@ async def _engine(config: SplitConfig) -> str | None:
         return None
 
 
-def _service_outcome(plan: ServicePlan, result: ServiceOutcome | BaseException | None) -> ServiceOutcome:
+def _service_outcome(
+    plan: ServicePlan, result: ServiceOutcome | BaseException | None
+) -> ServiceOutcome:
     state = plan.state
     definition = state.task_definition or {}
     containers: Sequence[Mapping[str, str]] = definition.get("containerDefinitions", [])
-    stage = "settled" if plan.settled else "failed" if isinstance(result, BaseException) else "planned"
+    stage = (
+        "settled" if plan.settled else "failed" if isinstance(result, BaseException) else "planned"
+    )
     return ServiceOutcome(
         stage=stage,
         weight=plan.weight,

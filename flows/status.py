@@ -1,10 +1,12 @@
 """
-What AWS holds of a split now: stages, weights, targets, images, who answers each path, the lock, and the drift.
+What AWS holds of a split now: stages, weights, targets, images, who answers each path, the lock,
+and the drift.
 
     python -m flows.status CONFIG [--json]
 
-Changes nothing, takes no lock, and can be asked while a split runs. Exit code 0, or 2 for bad input. The JSON object is
-the common one with `status` "completed", and the further keys of `flows.plan.status.StatusOutcome`.
+Changes nothing, takes no lock, and can be asked while a split runs. Exit code 0, or 2 for bad
+input. The JSON object is the common one with `status` "completed", and the further keys of
+`flows.plan.status.StatusOutcome`.
 """
 
 import sys
@@ -41,7 +43,9 @@ async def status(config: ConfigSource) -> StatusOutcome:
     config = await read_source(config)
     found = await read_status(config)
     for row in service_rows(found):
-        log().info("%(service)s: %(stage)s, weight %(weight)s, targets: %(targets)s, tasks: %(tasks)s", row)
+        log().info(
+            "%(service)s: %(stage)s, weight %(weight)s, targets: %(targets)s, tasks: %(tasks)s", row
+        )
     await acreate_markdown_artifact(markdown=_markdown(found), key=f"{config.name}-status")
     told_outcome(found)
     return found
@@ -62,9 +66,14 @@ def _markdown(found: StatusOutcome) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; it looks without a flow run, which would take ten times as long to start."""
+    """
+    The command line; it looks without a flow run, which would take ten times as
+    long to start.
+    """
     parser = common_parser(
-        "status", "Show what AWS holds of a split now, and what is not as the config asks for.", config_required=True
+        "status",
+        "Show what AWS holds of a split now, and what is not as the config asks for.",
+        config_required=True,
     )
     arguments = parser.parse_args(argv)
 

@@ -3,9 +3,9 @@ Removes exactly what a split has made.
 
     python -m flows.teardown CONFIG [--yes] [--plan] [--json]
 
-It goes by the tags: a resource of the same name that the split did not make stays, as does what it adopted, and a
-service that the config has no more is found. It refuses while anything of the split serves users:
-`python -m flows.rollback` comes first.
+It goes by the tags: a resource of the same name that the split did not make stays, as does what it
+adopted, and a service that the config has no more is found. It refuses while anything of the split
+serves users: `python -m flows.rollback` comes first.
 """
 
 import sys
@@ -73,10 +73,14 @@ async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Ou
     found = await _look(config, around)
     await publish_rows(config, found.rows())
     if found.is_empty:
-        return told_outcome(await outcome_of(config, around, found.way_back, status="unchanged", stages={}))
+        return told_outcome(
+            await outcome_of(config, around, found.way_back, status="unchanged", stages={})
+        )
     _refuse(config, found.way_back)
     if options.plan_only:
-        return told_outcome(await outcome_of(config, around, found.way_back, status="planned", stages={}))
+        return told_outcome(
+            await outcome_of(config, around, found.way_back, status="planned", stages={})
+        )
     await agree(_question(found), found.rows(), yes=options.yes, undoable=False)
     async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
@@ -84,10 +88,15 @@ async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Ou
         _refuse(config, found.way_back)
         failed = await _remove_all(config, around, found)
         left = await _look(config, around)
-        stages = {item.service: "failed" if item.service in failed else "removed" for item in found.way_back.removing}
+        stages = {
+            item.service: "failed" if item.service in failed else "removed"
+            for item in found.way_back.removing
+        }
         error = "\n".join(failed.values()) or None
         status: Status = "failed" if failed else "completed"
-        outcome = await outcome_of(config, around, left.way_back, status=status, stages=stages, error=error)
+        outcome = await outcome_of(
+            config, around, left.way_back, status=status, stages=stages, error=error
+        )
     await publish_outcome(config, told_outcome(outcome))
     if error:
         raise StepFailed(error)
@@ -114,8 +123,14 @@ def _refuse(config: SplitConfig, found: WayBack) -> None:
     lines = []
     name = config.monolith.service
     if found.record:
-        lines.append(f"{name} is drained, and its size of {found.record.desired_count} tasks is only recorded on it")
-    lines += [f"{rule.label} was taken from {name}, and has not been given back" for rule in found.taken_over]
+        lines.append(
+            f"{name} is drained, and its size of {found.record.desired_count} tasks is only "
+            "recorded on it"
+        )
+    lines += [
+        f"{rule.label} was taken from {name}, and has not been given back"
+        for rule in found.taken_over
+    ]
     for item in found.removing:
         weight = found.weight(item)
         if weight is None:
@@ -126,11 +141,16 @@ def _refuse(config: SplitConfig, found: WayBack) -> None:
         lines.append("bring them back first: `python -m flows.rollback CONFIG`")
     lines += found.refusals
     if lines:
-        raise PreflightFailed("\n".join(["the run cannot begin:", *(f"  {line}" for line in lines)]))
+        raise PreflightFailed(
+            "\n".join(["the run cannot begin:", *(f"  {line}" for line in lines)])
+        )
 
 
 def _question(found: _Found) -> str:
-    names = ", ".join(item.service for item in found.way_back.removing) or "nothing but a dead run's lock"
+    names = (
+        ", ".join(item.service for item in found.way_back.removing)
+        or "nothing but a dead run's lock"
+    )
     return f"Remove what was made for {names}?"
 
 
@@ -143,7 +163,11 @@ async def _remove_all(config: SplitConfig, around: Surroundings, found: _Found) 
         return await remove_service(config, around, services[name], adopted=adopted[name])
 
     results = await side_by_side(list(adopted), config.max_parallel, remove)
-    return {name: error_words(result) for name, result in results.items() if isinstance(result, BaseException)}
+    return {
+        name: error_words(result)
+        for name, result in results.items()
+        if isinstance(result, BaseException)
+    }
 
 
 def main() -> int:

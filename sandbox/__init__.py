@@ -1,5 +1,6 @@
 """
-The embedded AWS: moto as control plane, with real routing, health checks, registry and tasks behind it.
+The embedded AWS: moto as control plane, with real routing, health checks, registry and tasks behind
+it.
 
     python -m sandbox          one long-lived program; see cli.py
     ├── control/   moto over HTTP, the call record, faults on request, where moto and AWS differ

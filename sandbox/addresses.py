@@ -37,7 +37,10 @@ class Addresses:
         return str(next(blocks)), str(next(blocks))
 
     def task(self, subnet: str) -> str:
-        """An address of the subnet (a CIDR block) that no task has had: an old one may still be draining."""
+        """
+        An address of the subnet (a CIDR block) that no task has had: an old one may still be
+        draining.
+        """
         return self._take(ipaddress.IPv4Network(subnet).hosts())
 
     def load_balancer(self) -> str:
@@ -71,4 +74,6 @@ def _claim_range() -> tuple[socket.socket, ipaddress.IPv4Network]:
             claim.close()
             continue
         return claim, ipaddress.IPv4Network(f"127.{number}.0.0/16")
-    raise NoAddresses("no free range in 127.0.0.0/8; the sandbox needs Linux, where all of it is the loopback")
+    raise NoAddresses(
+        "no free range in 127.0.0.0/8; the sandbox needs Linux, where all of it is the loopback"
+    )

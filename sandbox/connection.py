@@ -1,4 +1,7 @@
-"""One client's HTTP connection to a server of the sandbox: bodies of any size, kept alive between requests."""
+"""
+One client's HTTP connection to a server of the sandbox: bodies of any size, kept alive between
+requests.
+"""
 
 import socketserver
 import sys
@@ -39,7 +42,10 @@ class LoopbackServer(ThreadingHTTPServer):
         self.server_close()
 
     def server_bind(self) -> None:
-        """Bind without the base class's reverse look-up of the host name, which can take seconds."""
+        """
+        Bind without the base class's reverse look-up of the host name, which
+        can take seconds.
+        """
         socketserver.TCPServer.server_bind(self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -57,7 +57,8 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         addresses = stack.enter_context(contextlib.closing(Addresses()))
         faults = Faults(parse_faults(""))
 
-        # The parts answer the endpoint's calls and make calls to it: it has to be made first and told of them later.
+        # The parts answer the endpoint's calls and make calls to it: it has to be made first and
+        # told of them later.
         handlers: dict[str, list[Handler]] = {}
         after: list[Callable[[Call], None]] = []
         control = stack.enter_context(
@@ -65,8 +66,12 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         )
         url = control.endpoint_url
         registry = stack.enter_context(contextlib.closing(Registry(url, directory / "registry")))
-        found = stack.enter_context(contextlib.closing(find_engine(engine, registry.host, addresses, directory)))
-        balancers = stack.enter_context(contextlib.closing(LoadBalancers(url, addresses, directory, faults)))
+        found = stack.enter_context(
+            contextlib.closing(find_engine(engine, registry.host, addresses, directory))
+        )
+        balancers = stack.enter_context(
+            contextlib.closing(LoadBalancers(url, addresses, directory, faults))
+        )
         ecs = stack.enter_context(contextlib.closing(Ecs(url, addresses, found, faults)))
 
         handlers.update(strict.handlers(url))
@@ -74,7 +79,9 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         handlers.setdefault("ecs", []).append(ecs.handle)
         after += [balancers.after, registry.after, ecs.after]
 
-        for service in _CLIENTS:  # botocore's sessions are not made for threads that make clients at the same time
+        for service in (
+            _CLIENTS
+        ):  # botocore's sessions are not made for threads that make clients at the same time
             internal_client(url, service)
         for part in (control, registry, balancers, ecs):
             part.start()

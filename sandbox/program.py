@@ -47,7 +47,10 @@ def run(options: Options, faults: Plan, stop: threading.Event) -> int:
         PortTaken, EngineUnavailable, NoAddresses: As `running_parts`; nothing is left of the run.
     """
     with running_parts(options.engine, options.api_port, options.record) as parts:
-        say(f"engine: {parts.engine.name} at {parts.engine.docker_host}; AWS endpoint: {parts.endpoint_url}")
+        say(
+            f"engine: {parts.engine.name} at {parts.engine.docker_host}; AWS endpoint: "
+            f"{parts.endpoint_url}"
+        )
         try:
             state = _settle(parts, options, stop)
         except Stopped:
@@ -77,7 +80,10 @@ def _settle(parts: Parts, options: Options, stop: threading.Event) -> dict[str, 
     if options.forum:
         alb_url = place_forum(parts, stop, say)
         config = str(write_config(parts))
-    say(f"ready after {time.monotonic() - _BEGAN:.1f} s" + (f"; the forum answers at {alb_url}" if alb_url else ""))
+    say(
+        f"ready after {time.monotonic() - _BEGAN:.1f} s"
+        + (f"; the forum answers at {alb_url}" if alb_url else "")
+    )
     return {
         "endpoint_url": parts.endpoint_url,
         "docker_host": parts.engine.docker_host,

@@ -28,7 +28,10 @@ def run_dir() -> Iterator[Path]:
 
 
 def _make_locked() -> tuple[Path, int]:
-    """A folder with a lock that ends with this process; pids would not do, as containers may share the folder above."""
+    """
+    A folder with a lock that ends with this process; pids would not do, as containers may share the
+    folder above.
+    """
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         lock = os.open(path, os.O_RDONLY)

@@ -1,1 +1,4 @@
-"""One AWS service or tool a file: desired and compare are pure, read describes, ensure converges."""
+"""
+One AWS service or tool a file: desired and compare are pure, read describes,
+ensure converges.
+"""

@@ -31,7 +31,9 @@ class Monolith:
     log_group: str | None
     tags: dict[str, str]
     other_ways: tuple[str, ...] = ()
-    """What else leads to its tasks, beside the target group: requests on those ways are not counted."""
+    """
+    What else leads to its tasks, beside the target group: requests on those ways are not counted.
+    """
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Surroundings:
         return self.load_balancer_arn.partition(":loadbalancer/")[2]
 
 
-def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, dict[str, Any], dict[str, Any]]:
+def read_monolith(
+    aws: AwsConfig, cluster: str, name: str
+) -> tuple[Monolith, dict[str, Any], dict[str, Any]]:
     """
     The monolith's service, with ECS's descriptions of it and of its task definition.
 
@@ -71,7 +75,8 @@ def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, di
         answer = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
     except ecs.exceptions.ClusterNotFoundException:
         raise PreflightFailed(
-            f"cluster: {cluster} does not exist in {aws.region}; check the name, the region and the account"
+            f"cluster: {cluster} does not exist in {aws.region}; check the name, the region and "
+            "the account"
         ) from None
     if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
         raise PreflightFailed(
@@ -85,10 +90,16 @@ def read_monolith(aws: AwsConfig, cluster: str, name: str) -> tuple[Monolith, di
             f"monolith.service: {name} is behind no load balancer, so there is no traffic to move; "
             "name the service that the listener forwards to"
         )
-    definition: Any = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    definition: Any = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])[
+        "taskDefinition"
+    ]
     balancer = balancers[0]
     group = _read_group(aws, name, balancer["targetGroupArn"])
-    container = next(item for item in definition["containerDefinitions"] if item["name"] == balancer["containerName"])
+    container = next(
+        item
+        for item in definition["containerDefinitions"]
+        if item["name"] == balancer["containerName"]
+    )
     monolith = Monolith(
         service=name,
         service_arn=service["serviceArn"],
@@ -111,8 +122,13 @@ def _other_ways(service: Any, balancer: Any) -> tuple[str, ...]:
     balancers = [item for item in service["loadBalancers"] if item != balancer]
     found = [str(item.get("targetGroupArn") or item.get("loadBalancerName")) for item in balancers]
     found += [str(item["registryArn"]) for item in service.get("serviceRegistries", [])]
-    connected = [item.get("serviceConnectConfiguration") or {} for item in service.get("deployments", [])]
-    return (*found, *(["Service Connect"] if any(item.get("services") for item in connected) else []))
+    connected = [
+        item.get("serviceConnectConfiguration") or {} for item in service.get("deployments", [])
+    ]
+    return (
+        *found,
+        *(["Service Connect"] if any(item.get("services") for item in connected) else []),
+    )
 
 
 def _read_group(aws: AwsConfig, monolith: str, arn: str) -> Any:
@@ -133,7 +149,8 @@ def read_surroundings(config: SplitConfig) -> Surroundings:
     Discover what the config leaves out.
 
     Raises:
-        PreflightFailed: Something the split stands on is missing; a line for each, which names the config field.
+        PreflightFailed: Something the split stands on is missing; a line for each, which names the
+            config field.
 
     Source: STS GetCallerIdentity; ECS, ELBv2 and EC2 Describe calls.
     """
@@ -146,7 +163,9 @@ def read_surroundings(config: SplitConfig) -> Surroundings:
         (listener, balancer), subnets, security_groups, execution_role = _all_of(
             lambda: _find_listener(config, monolith),
             lambda: _given(given.subnets, network.get("subnets"), "network.subnets"),
-            lambda: _given(given.security_groups, network.get("securityGroups"), "network.security_groups"),
+            lambda: _given(
+                given.security_groups, network.get("securityGroups"), "network.security_groups"
+            ),
             lambda: _given(role, definition.get("executionRoleArn"), "execution_role_arn"),
         )
     return Surroundings(
@@ -156,11 +175,13 @@ def read_surroundings(config: SplitConfig) -> Surroundings:
         load_balancer_arn=balancer["LoadBalancerArn"],
         load_balancer_security_groups=tuple(balancer.get("SecurityGroups", ())),
         listener_arn=listener["ListenerArn"],
-        alb_url=config.listener.url or f"{listener['Protocol'].lower()}://{balancer['DNSName']}:{listener['Port']}",
+        alb_url=config.listener.url
+        or f"{listener['Protocol'].lower()}://{balancer['DNSName']}:{listener['Port']}",
         vpc_id=balancer["VpcId"],
         subnets=subnets,
         security_groups=security_groups,
-        assign_public_ip=config.network.assign_public_ip or network.get("assignPublicIp", "DISABLED"),
+        assign_public_ip=config.network.assign_public_ip
+        or network.get("assignPublicIp", "DISABLED"),
         execution_role_arn=execution_role,
     )
 
@@ -192,7 +213,9 @@ def _given(configured: Any, discovered: Any, field: str) -> Any:
     """
     value = configured or discovered
     if not value:
-        raise PreflightFailed(f"{field}: is not given, and the monolith's own service has none to go by; add it")
+        raise PreflightFailed(
+            f"{field}: is not given, and the monolith's own service has none to go by; add it"
+        )
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -201,11 +224,14 @@ def _find_listener(config: SplitConfig, monolith: Monolith) -> tuple[Any, Any]:
     elb = client(config.aws, "elbv2")
     wanted = config.listener.load_balancer
     if wanted is None:
-        group = elb.describe_target_groups(TargetGroupArns=[monolith.target_group_arn])["TargetGroups"][0]
+        group = elb.describe_target_groups(TargetGroupArns=[monolith.target_group_arn])[
+            "TargetGroups"
+        ][0]
         arns = sorted(set(group["LoadBalancerArns"]))
         if len(arns) != 1:
             raise PreflightFailed(
-                f"listener.load_balancer: target group {monolith.target_group_name} is used by {len(arns)} load "
+                f"listener.load_balancer: target group {monolith.target_group_name} is used by "
+                f"{len(arns)} load "
                 f"balancers ({', '.join(arns) or 'none'}); name the one to work on"
             )
         balancers = elb.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"]
@@ -224,16 +250,20 @@ def _find_listener(config: SplitConfig, monolith: Monolith) -> tuple[Any, Any]:
     balancer = balancers[0]
     if balancer["Type"] != "application":
         raise PreflightFailed(
-            f"listener.load_balancer: {balancer['LoadBalancerName']} is a {balancer['Type']} load balancer; "
+            f"listener.load_balancer: {balancer['LoadBalancerName']} is a {balancer['Type']} "
+            "load balancer; "
             "only an application load balancer can route paths"
         )
-    pages = elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer["LoadBalancerArn"])
+    pages = elb.get_paginator("describe_listeners").paginate(
+        LoadBalancerArn=balancer["LoadBalancerArn"]
+    )
     listeners = [listener for page in pages for listener in page["Listeners"]]
     chosen = [item for item in listeners if config.listener.port in (None, item["Port"])]
     if len(chosen) != 1:
         ports = ", ".join(str(item["Port"]) for item in listeners) or "none"
         raise PreflightFailed(
-            f"listener.port: {config.listener.port or 'not given'}, and load balancer {balancer['LoadBalancerName']} "
+            f"listener.port: {config.listener.port or 'not given'}, and load balancer "
+            f"{balancer['LoadBalancerName']} "
             f"listens on {ports}; name one of them"
         )
     return chosen[0], balancer

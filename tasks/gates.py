@@ -26,7 +26,8 @@ __all__ = [
 Verdict = Literal["pass", "fail", "inconclusive"]
 # A percentile of fewer samples than this is mostly chance.
 _SAMPLES: Final[Mapping[str, int]] = {"p50": 10, "p95": 20, "p99": 100}
-# Before the end of a bake a gate is looked at again and again: what may be chance in one look will be so in some look.
+# Before the end of a bake a gate is looked at again and again: what may be chance in one look will
+# be so in some look.
 _EARLY_SAMPLES: Final = 5
 _EARLY_CHANCE: Final = 0.001
 
@@ -44,22 +45,26 @@ class Judgement:
 def worst(judgements: Sequence[Judgement]) -> Verdict:
     """Fail if any gate fails, else inconclusive if any is, else pass."""
     verdicts = {judgement.verdict for judgement in judgements}
-    return "fail" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts else "pass"
+    return (
+        "fail" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts else "pass"
+    )
 
 
 def judge_errors(gates: Gates, source: str, window: Window, *, early: bool = False) -> Judgement:
     """
     The error gate.
 
-    A window of too few requests already fails when so many of them failed that the rate would be exceeded even if
-    every request up to `min_requests` were answered well: waiting could only cost more users.
+    A window of too few requests already fails when so many of them failed that the rate would be
+    exceeded even if every request up to `min_requests` were answered well: waiting could only cost
+    more users.
 
     Args:
         gates: Limit, and how many requests make a verdict.
         source: Where the window comes from, for the text.
         window: What the service answered.
-        early: Whether the bake goes on. Then it fails only when so many failures are hardly chance at the limit's
-            rate, and never on figures that cannot be complete: more failures than requests.
+        early: Whether the bake goes on. Then it fails only when so many failures are hardly chance
+            at the limit's rate, and never on figures that cannot be complete: more failures than
+            requests.
     """
     enough = max(window.requests, gates.min_requests, 1)
     numbers = {
@@ -69,7 +74,10 @@ def judge_errors(gates: Gates, source: str, window: Window, *, early: bool = Fal
         "rate": round(window.failed / max(window.requests, 1), 4),
         "limit": gates.max_5xx_rate,
     }
-    text = f"{source}: {window.failed} of {window.requests} requests failed, at most {gates.max_5xx_rate:.1%} may"
+    text = (
+        f"{source}: {window.failed} of {window.requests} requests failed, at most "
+        f"{gates.max_5xx_rate:.1%} may"
+    )
     breached = window.failed / enough > gates.max_5xx_rate
     if early:
         chance = _chance_of_as_many(window.failed, enough, gates.max_5xx_rate)
@@ -77,12 +85,20 @@ def judge_errors(gates: Gates, source: str, window: Window, *, early: bool = Fal
     if breached:
         return Judgement("errors", "fail", text, numbers)
     if window.requests < gates.min_requests:
-        return Judgement("errors", "inconclusive", f"{text}; {gates.min_requests} are needed for a verdict", numbers)
+        return Judgement(
+            "errors",
+            "inconclusive",
+            f"{text}; {gates.min_requests} are needed for a verdict",
+            numbers,
+        )
     return Judgement("errors", "pass", text, numbers)
 
 
 def _chance_of_as_many(failed: int, requests: int, rate: float) -> float:
-    """How likely at least so many of the requests fail, if each does with the probability `rate`."""
+    """
+    How likely at least so many of the requests fail, if each does with the
+    probability `rate`.
+    """
     if failed == 0 or rate >= 1:
         return 1.0
     if rate == 0:
@@ -100,7 +116,13 @@ def _chance_of_as_many(failed: int, requests: int, rate: float) -> float:
 
 
 def judge_latency(
-    gates: Gates, source: str, service: Window, monolith: Window, before: Window | None = None, *, early: bool = False
+    gates: Gates,
+    source: str,
+    service: Window,
+    monolith: Window,
+    before: Window | None = None,
+    *,
+    early: bool = False,
 ) -> list[Judgement]:
     """
     The latency gates: one for each percentile with a limit.
@@ -110,14 +132,23 @@ def judge_latency(
         source: Where the windows come from, for the text.
         service: What the service answered.
         monolith: What the monolith answered in the same time.
-        before: What it answered before the shift; taken where it has too little to answer now, as at 100 percent.
+        before: What it answered before the shift; taken where it has too little to answer now, as
+            at 100 percent.
         early: Whether the bake goes on; then a verdict needs more samples.
     """
     limits = {name: getattr(gates.latency_ratio, name) for name in _SAMPLES}
     times = _EARLY_SAMPLES if early else 1
-    percentiles = [_Percentile(name, limit, _SAMPLES[name] * times) for name, limit in limits.items() if limit]
+    percentiles = [
+        _Percentile(name, limit, _SAMPLES[name] * times) for name, limit in limits.items() if limit
+    ]
     return [
-        _judge_percentile(source, percentile, gates.latency_floor, service, *_baseline(percentile, monolith, before))
+        _judge_percentile(
+            source,
+            percentile,
+            gates.latency_floor,
+            service,
+            *_baseline(percentile, monolith, before),
+        )
         for percentile in percentiles
     ]
 
@@ -132,7 +163,9 @@ class _Percentile:
     """Fewest requests on both sides for a verdict."""
 
 
-def _baseline(percentile: _Percentile, monolith: Window, before: Window | None) -> tuple[Window, str]:
+def _baseline(
+    percentile: _Percentile, monolith: Window, before: Window | None
+) -> tuple[Window, str]:
     """The monolith's window to compare with, and its name in a text."""
     if before and monolith.requests < percentile.samples <= before.requests:
         return before, "the monolith's before the shift"
@@ -140,22 +173,42 @@ def _baseline(percentile: _Percentile, monolith: Window, before: Window | None) 
 
 
 def _judge_percentile(
-    source: str, percentile: _Percentile, floor: float, service: Window, monolith: Window, whose: str
+    source: str,
+    percentile: _Percentile,
+    floor: float,
+    service: Window,
+    monolith: Window,
+    whose: str,
 ) -> Judgement:
     name, limit = percentile.name, percentile.limit
     own, other = getattr(service, name), getattr(monolith, name)
     fewest = min(service.requests, monolith.requests)
-    numbers = {"source": source, "service": own, "monolith": other, "limit": limit, "requests": fewest}
+    numbers = {
+        "source": source,
+        "service": own,
+        "monolith": other,
+        "limit": limit,
+        "requests": fewest,
+    }
     if own is None or other is None or fewest < percentile.samples:
-        text = f"{source}: {fewest} requests on one side are too few for {name}, {percentile.samples} are needed"
+        text = (
+            f"{source}: {fewest} requests on one side are too few for {name}, "
+            f"{percentile.samples} are needed"
+        )
         return Judgement(f"latency {name}", "inconclusive", text, numbers)
-    text = f"{source}: {name} {own * 1000:.0f} ms, {whose} {other * 1000:.0f} ms, at most {limit:g} times that"
+    text = (
+        f"{source}: {name} {own * 1000:.0f} ms, {whose} {other * 1000:.0f} ms, at most "
+        f"{limit:g} times that"
+    )
     slow = own > floor and own > limit * other
     return Judgement(f"latency {name}", "fail" if slow else "pass", text, numbers)
 
 
 def judge_targets(health: TargetHealth) -> Judgement:
-    """The target gate: without a healthy target every request that is sent to the service fails, or soon will."""
+    """
+    The target gate: without a healthy target every request that is sent to the service fails, or
+    soon will.
+    """
     numbers = {"healthy": health.healthy}
     return Judgement("targets", "pass" if health.healthy else "fail", f"targets: {health}", numbers)
 
@@ -166,7 +219,9 @@ def without_open_doubles(judgements: Sequence[Judgement]) -> list[Judgement]:
     return [
         item
         for item in judgements
-        if item.verdict != "inconclusive" or not item.gate.startswith("latency") or item.gate not in decided
+        if item.verdict != "inconclusive"
+        or not item.gate.startswith("latency")
+        or item.gate not in decided
     ]
 
 
@@ -180,7 +235,9 @@ def read_alarms(aws: AwsConfig, names: Sequence[str]) -> dict[str, str]:
         return {}
     pages = client(aws, "cloudwatch").get_paginator("describe_alarms")
     found: dict[str, str] = {}
-    for page in pages.paginate(AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
+    for page in pages.paginate(
+        AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    ):
         alarms: list[Any] = [*page.get("MetricAlarms", []), *page.get("CompositeAlarms", [])]
         found |= {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
     return found

@@ -24,7 +24,10 @@ END_TIMEOUT = 60
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that need more than this machine has are skipped; `.ci/run`, where each has to run, reads the marks."""
+    """
+    Tests that need more than this machine has are skipped; `.ci/run`, where each has to run, reads
+    the marks.
+    """
     for item in items:
         for mark in ("docker", "browser"):
             if item.get_closest_marker(mark):
@@ -93,7 +96,8 @@ class SandboxProcess:
 
     def _ask_faults(self, **request):
         with urllib.request.urlopen(
-            urllib.request.Request(f"{self.state['endpoint_url']}/_sandbox/faults", **request), timeout=10
+            urllib.request.Request(f"{self.state['endpoint_url']}/_sandbox/faults", **request),
+            timeout=10,
         ) as answer:
             return json.load(answer)
 
@@ -111,7 +115,10 @@ class SandboxProcess:
         return descendants(self.process.pid)
 
     def end(self, number=signal.SIGTERM):
-        """Send the signal; return the exit code, and the processes that it had started and left behind."""
+        """
+        Send the signal; return the exit code, and the processes that it had started and left
+        behind.
+        """
         started = self.descendants()
         self.process.send_signal(number)
         try:
@@ -119,7 +126,9 @@ class SandboxProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
-        return self.process.returncode, [command for identity, command in started.items() if is_alive(identity)]
+        return self.process.returncode, [
+            command for identity, command in started.items() if is_alive(identity)
+        ]
 
 
 @contextlib.contextmanager
@@ -146,7 +155,10 @@ def _starting(tmp_path_factory):
     with contextlib.ExitStack() as stack:
 
         def start(*arguments, directory=None):
-            """`directory` is where it keeps its files, e.g. that of another sandbox; a new one by default."""
+            """
+            `directory` is where it keeps its files, e.g. that of another sandbox; a new one by
+            default.
+            """
             engine = () if "--engine" in arguments else ("--engine", "process")
             made = tmp_path_factory.mktemp("sandbox")
             return stack.enter_context(_running(made, directory or made, *engine, *arguments))

@@ -8,7 +8,8 @@ __all__ = ["UNSEEN", "allowed_actions", "iam_action"]
 _POLICY = Path(__file__).parents[1] / "deployments/iam-policy.json"
 _PREFIX = {"elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
 
-# What AWS checks without a call of that name: pushes to the registry, roles that are handed over, tags of a new thing.
+# What AWS checks without a call of that name: pushes to the registry, roles that are handed over,
+# tags of a new thing.
 UNSEEN = {
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
@@ -24,7 +25,9 @@ UNSEEN = {
 def allowed_actions():
     """Every action that the policy allows on something."""
     actions = [statement["Action"] for statement in json.loads(_POLICY.read_text())["Statement"]]
-    return {action for entry in actions for action in ([entry] if isinstance(entry, str) else entry)}
+    return {
+        action for entry in actions for action in ([entry] if isinstance(entry, str) else entry)
+    }
 
 
 def iam_action(service, operation):

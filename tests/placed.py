@@ -1,4 +1,6 @@
-"""Services that are carved out already: made by the tasks themselves, in seconds and without a flow."""
+"""
+Services that are carved out already: made by the tasks themselves, in seconds and without a flow.
+"""
 
 import time
 
@@ -19,7 +21,10 @@ PATIENCE = 60
 
 
 def place(config, name, weight):
-    """Build and run a service, healthy, with that percentage of its requests; returns its target group's ARN."""
+    """
+    Build and run a service, healthy, with that percentage of its requests; returns its target
+    group's ARN.
+    """
     aws, service = config.aws, config.service(name)
     around, owner = read_surroundings.plain(config), owner_of(config, service)
     ensure_log_group.plain(aws, desired_log_group(service, owner))
@@ -38,7 +43,9 @@ def place(config, name, weight):
         ensure_rule.plain(aws, around.listener_arn, rule, {monolith: 100, group: 0}, monolith)
         for rule in desired_path_rules(service.path_patterns, owner)
     ]
-    ensure_service.plain(aws, desired_service(service, owner, around, task_definition=revision, target_group=group))
+    ensure_service.plain(
+        aws, desired_service(service, owner, around, task_definition=revision, target_group=group)
+    )
     wait_until_healthy(aws, group)
     for rule in rules:
         shift_weight.plain(aws, rule, monolith, group, weight)

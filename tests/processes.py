@@ -18,7 +18,9 @@ def descendants(pid):
 
 
 def is_alive(identity):
-    """Whether the process of that pid and start time runs (one that only waits to be reaped does not)."""
+    """
+    Whether the process of that pid and start time runs (one that only waits to be reaped does not).
+    """
     pid, started = identity
     try:
         stat = _stat(pid)
@@ -37,6 +39,9 @@ def _children():
 
 
 def _stat(pid):
-    """Fields of /proc/PID/stat, by the numbers of proc(5) less one; the command is emptied, as it may hold blanks."""
+    """
+    Fields of /proc/PID/stat, by the numbers of proc(5) less one; the command is emptied, as it may
+    hold blanks.
+    """
     head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
     return [head.partition(" ")[0], "", *rest.split()]

@@ -1,4 +1,7 @@
-"""What the command lines share: arguments, exit codes, JSON on stdout, everything else on stderr."""
+"""
+What the command lines share: arguments, exit codes, JSON on stdout, everything
+else on stderr.
+"""
 
 import argparse
 import asyncio
@@ -36,7 +39,10 @@ CHANGES_PLANNED: Final = 3
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse exits with 2 by itself; the message goes to stderr, and with `--json` an object to stdout as well."""
+    """
+    argparse exits with 2 by itself; the message goes to stderr, and with `--json` an object to
+    stdout as well.
+    """
 
     def error(self, message: str) -> Any:
         """Say what is wrong with the arguments, and leave."""
@@ -45,7 +51,9 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def common_parser(program: str, description: str, *, config_required: bool) -> argparse.ArgumentParser:
+def common_parser(
+    program: str, description: str, *, config_required: bool
+) -> argparse.ArgumentParser:
     """The arguments that every command has: CONFIG, `--json` and `--verbose`."""
     parser = _Parser(prog=f"python -m flows.{program}", description=description)
     parser.add_argument(
@@ -55,8 +63,12 @@ def common_parser(program: str, description: str, *, config_required: bool) -> a
         nargs=None if config_required else "?",
         help="the split.yaml to work from",
     )
-    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show Prefect's own log lines too")
+    parser.add_argument(
+        "--json", action="store_true", help="print exactly one JSON object on stdout"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show Prefect's own log lines too"
+    )
     return parser
 
 
@@ -72,11 +84,14 @@ def print_json(outcome: Outcome, **more: Any) -> None:
     print(json.dumps(outcome.model_dump(mode="json") | more, default=str), flush=True)
 
 
-def run_command(work: Callable[[], Awaitable[Outcome]], journal: Journal) -> tuple[Outcome, BaseException | None]:
+def run_command(
+    work: Callable[[], Awaitable[Outcome]], journal: Journal
+) -> tuple[Outcome, BaseException | None]:
     """
     Run a command to its end, also when it is interrupted.
 
-    SIGINT and SIGTERM cancel the work, which then brings traffic back to where it is safe, and ends.
+    SIGINT and SIGTERM cancel the work, which then brings traffic back to where it is safe, and
+    ends.
 
     Returns:
         The outcome, and what ended the work early.
@@ -86,7 +101,11 @@ def run_command(work: Callable[[], Awaitable[Outcome]], journal: Journal) -> tup
         return asyncio.run(_interruptible(work)), None
     except asyncio.CancelledError as error:
         return _outcome(journal, "interrupted; run the same command again to go on", error), error
-    except (SplitterError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except (
+        SplitterError,
+        botocore.exceptions.BotoCoreError,
+        botocore.exceptions.ClientError,
+    ) as error:
         return _outcome(journal, _words(error), error), error
 
 
@@ -104,7 +123,11 @@ def _words(error: BaseException) -> str:
     if isinstance(error, SplitterError):
         return text
     reason = transient_reason(error)
-    remedy = "it was tried several times; run again later" if reason else "check the permissions of the credentials"
+    remedy = (
+        "it was tried several times; run again later"
+        if reason
+        else "check the permissions of the credentials"
+    )
     return f"AWS: {text}; {remedy}"
 
 

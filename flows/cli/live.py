@@ -69,7 +69,8 @@ class Screen:
         title: What the run is, in a few words.
         services: Names of the services in the order of their rows.
         stream: Where to write; stderr by default.
-        live: Whether a live table is wanted; a stream that is no terminal gets plain lines all the same.
+        live: Whether a live table is wanted; a stream that is no terminal gets plain lines all the
+            same.
         answers: The live client's record; it can be given later.
     """
 
@@ -106,7 +107,10 @@ class Screen:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if self._live:
             self._live.stop()
@@ -146,13 +150,22 @@ class Screen:
         self._print(_dated(time.time(), "", Text(text, style)))
 
     def summary(
-        self, outcome: Outcome, moments: Sequence[Moment], report_path: Path | None = None, engine: str | None = None
+        self,
+        outcome: Outcome,
+        moments: Sequence[Moment],
+        report_path: Path | None = None,
+        engine: str | None = None,
     ) -> None:
-        """Print what the run came to: services, stages, who answered, failures, where to look next."""
+        """
+        Print what the run came to: services, stages, who answered, failures,
+        where to look next.
+        """
         if self.answers:
             self.answers.poll()
         tally = self.answers.tally if self.answers else None
-        print_summary(self._console, outcome, moments, report=report_path, engine=engine, tally=tally)
+        print_summary(
+            self._console, outcome, moments, report=report_path, engine=engine, tally=tally
+        )
 
     def _show_traffic_now_and_then(self) -> None:
         with self._lock:
@@ -168,7 +181,9 @@ class Screen:
 
     def _render(self) -> Group:
         with self._lock:
-            parts: list[Text | Table] = [Text(f"{self._title}  {duration(time.time() - self._began)}", style="bold")]
+            parts: list[Text | Table] = [
+                Text(f"{self._title}  {duration(time.time() - self._began)}", style="bold")
+            ]
             parts.append(self._services())
             if self.answers:
                 parts.append(self._traffic(self.answers))
@@ -182,7 +197,13 @@ class Screen:
             cells: list[Text | ProgressBar] = [
                 Text(name, style="bold"),
                 Text(state.stage, style=STAGE_STYLES.get(state.stage, "cyan")),
-                ProgressBar(total=100, completed=weight, width=20, complete_style="cyan", finished_style="green"),
+                ProgressBar(
+                    total=100,
+                    completed=weight,
+                    width=20,
+                    complete_style="cyan",
+                    finished_style="green",
+                ),
                 Text(f"{weight:>3} %"),
             ]
             if knows_health:
@@ -211,7 +232,9 @@ def log_text(moment: Moment) -> str:
     error = moment.numbers.get("error") if moment.kind == "stage" else None
     text = f"{moment.text}: {error}" if error else moment.text
     return (
-        f"{moment.verdict.upper() if moment.verdict == 'fail' else moment.verdict}  {text}" if moment.verdict else text
+        f"{moment.verdict.upper() if moment.verdict == 'fail' else moment.verdict}  {text}"
+        if moment.verdict
+        else text
     )
 
 
@@ -226,14 +249,21 @@ def log_line(moment: Moment, width: int = 0) -> Text:
     style = _VERDICT_STYLES.get(moment.verdict or "") or _KIND_STYLES.get(moment.kind, "")
     if moment.kind == "stage":
         style = STAGE_STYLES.get(moment.text, style)
-    return _dated(moment.time, f"{moment.service or 'monolith':<{width}}  ", Text(log_text(moment), style))
+    return _dated(
+        moment.time, f"{moment.service or 'monolith':<{width}}  ", Text(log_text(moment), style)
+    )
 
 
 def _dated(moment: float, head: str, body: Text) -> Text:
-    """Time, head and body; further lines of the body stand under its first, with their own indentation."""
+    """
+    Time, head and body; further lines of the body stand under its first, with their own
+    indentation.
+    """
     lines = body.split("\n")
     indentation = "\n" + " " * (9 + len(head))
-    return Text.assemble((f"{clock(moment)} ", "dim"), (head, "bold"), Text(indentation).join(lines))
+    return Text.assemble(
+        (f"{clock(moment)} ", "dim"), (head, "bold"), Text(indentation).join(lines)
+    )
 
 
 def _console(stream: TextIO) -> Console:

@@ -1,4 +1,7 @@
-"""The log of a run on the terminal: what the tasks say and what is tried again, without Prefect's own bookkeeping."""
+"""
+The log of a run on the terminal: what the tasks say and what is tried again, without Prefect's own
+bookkeeping.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -36,16 +39,23 @@ class _ScreenHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show the record, unless it says what is shown already."""
         if not getattr(record, TOLD, False) and (self._verbose or self._matters(record)):
-            self._screen.line(f"{_source(record)}{self.format(record)}", _STYLES.get(record.levelno, "dim"))
+            self._screen.line(
+                f"{_source(record)}{self.format(record)}", _STYLES.get(record.levelno, "dim")
+            )
 
     def _matters(self, record: logging.LogRecord) -> bool:
         if not record.pathname.startswith(_PREFECT):
             return True
         if "Retry" in record.getMessage():
             return True
-        # What fails on purpose is told in words of its own; anything else is a fault, and its traceback is wanted.
+        # What fails on purpose is told in words of its own; anything else is a fault, and its
+        # traceback is wanted.
         error = record.exc_info[1] if record.exc_info else None
-        expected = (SplitterError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError)
+        expected = (
+            SplitterError,
+            botocore.exceptions.ClientError,
+            botocore.exceptions.BotoCoreError,
+        )
         return error is not None and not isinstance(error, expected)
 
 

@@ -30,7 +30,12 @@ def print_plan(rows: Sequence[dict[str, str]], outcome: Outcome) -> None:
     order = list(dict.fromkeys(row["service"] for row in rows))
     grouped = sorted(rows, key=lambda row: order.index(row["service"]))
     for service, own in groupby(grouped, key=lambda row: row["service"]):
-        table = Table(box=box.SIMPLE_HEAD, title=Text(service, style="bold"), title_justify="left", pad_edge=False)
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            title=Text(service, style="bold"),
+            title_justify="left",
+            pad_edge=False,
+        )
         for name in ("resource", "name", "action", "details"):
             table.add_column(name, overflow="fold")
         for row in own:
@@ -42,4 +47,9 @@ def print_plan(rows: Sequence[dict[str, str]], outcome: Outcome) -> None:
             )
         console.print(table)
     words = {"unchanged": "Nothing to do: AWS holds what the config asks for."}
-    console.print(Text(outcome.error or words.get(outcome.status, "Nothing was changed; run without --plan to do it.")))
+    console.print(
+        Text(
+            outcome.error
+            or words.get(outcome.status, "Nothing was changed; run without --plan to do it.")
+        )
+    )

@@ -43,7 +43,11 @@ def run_redeploy_command(redeploy: RedeployFlow, argv: Sequence[str] | None = No
     arguments = _parse(argv)
     with tempfile.TemporaryDirectory(prefix="redeploy-") as name:
         folder = Path(name)
-        evidence = None if arguments.config else Evidence(_REPORT, folder / "answers.jsonl", title="Redeploy")
+        evidence = (
+            None
+            if arguments.config
+            else Evidence(_REPORT, folder / "answers.jsonl", title="Redeploy")
+        )
         watched = WatchedRun(live=not arguments.json, verbose=arguments.verbose, evidence=evidence)
         run = _Run(redeploy, arguments, watched, folder)
         return run_watched(arguments, watched, run.on_config if arguments.config else run.rehearsal)
@@ -52,16 +56,27 @@ def run_redeploy_command(redeploy: RedeployFlow, argv: Sequence[str] | None = No
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = common_parser(
         "redeploy",
-        "Build and roll out what has changed in services that are carved out already. Without CONFIG it rehearses that "
+        "Build and roll out what has changed in services that are carved out already. Without "
+        "CONFIG it rehearses that "
         "on an embedded AWS with a sample application, which it splits first.",
         config_required=False,
     )
-    parser.add_argument("--plan", action="store_true", help="only say what would happen; exit code 3 if anything would")
     parser.add_argument(
-        "--only", metavar="NAME", action="append", default=[], help="redeploy this service only; repeatable"
+        "--plan",
+        action="store_true",
+        help="only say what would happen; exit code 3 if anything would",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="redeploy this service only; repeatable",
     )
     rehearsal = parser.add_argument_group("rehearsal (without CONFIG)")
-    rehearsal.add_argument("--engine", choices=("auto", "docker", "process"), default="auto", help="container engine")
+    rehearsal.add_argument(
+        "--engine", choices=("auto", "docker", "process"), default="auto", help="container engine"
+    )
     return parser.parse_args(argv)
 
 
@@ -77,18 +92,35 @@ class _Run:
     """
 
     def __init__(
-        self, redeploy: RedeployFlow, arguments: argparse.Namespace, watched: WatchedRun, folder: Path
+        self,
+        redeploy: RedeployFlow,
+        arguments: argparse.Namespace,
+        watched: WatchedRun,
+        folder: Path,
     ) -> None:
-        self._redeploy, self._arguments, self._watched, self._folder = redeploy, arguments, watched, folder
-        self._options = RedeployOptions(only=tuple(dict.fromkeys(arguments.only)), plan_only=arguments.plan)
+        self._redeploy, self._arguments, self._watched, self._folder = (
+            redeploy,
+            arguments,
+            watched,
+            folder,
+        )
+        self._options = RedeployOptions(
+            only=tuple(dict.fromkeys(arguments.only)), plan_only=arguments.plan
+        )
 
     async def on_config(self) -> Outcome:
         """Redeploy what the config names."""
         config = load_config(self._arguments.config)
         await check_command(config, SplitOptions(only=self._options.only))
-        names = [item.name for item in config.services if not self._options.only or item.name in self._options.only]
+        names = [
+            item.name
+            for item in config.services
+            if not self._options.only or item.name in self._options.only
+        ]
         title = f"{config.name}: redeploy in {config.cluster}"
-        return await self._watched.watch(title, names, lambda: self._redeploy(config, self._options))
+        return await self._watched.watch(
+            title, names, lambda: self._redeploy(config, self._options)
+        )
 
     async def rehearsal(self) -> Outcome:
         """Split the forum, change one of its services, and redeploy it."""
@@ -107,7 +139,9 @@ class _Run:
             async with client:
                 title = f"rehearsal of a redeploy of {config.name} on the {sandbox.engine} engine"
                 names = [service.name for service in config.services]
-                return await self._watched.watch(title, names, lambda: self._split_and_redeploy(config), client=True)
+                return await self._watched.watch(
+                    title, names, lambda: self._split_and_redeploy(config), client=True
+                )
 
     def _own_copy(self, config: SplitConfig) -> SplitConfig:
         """The sample with sources of its own, which may be changed, and quick steps."""
@@ -119,11 +153,15 @@ class _Run:
         if service.build is None:
             return service
         context = shutil.copytree(service.build.context, self._folder / service.name)
-        return service.model_copy(update={"build": service.build.model_copy(update={"context": context})})
+        return service.model_copy(
+            update={"build": service.build.model_copy(update={"context": context})}
+        )
 
     async def _split_and_redeploy(self, config: SplitConfig) -> Outcome:
         await split(config, SplitOptions(drain=False))
-        changed = config.service(self._options.only[0]) if self._options.only else config.services[0]
+        changed = (
+            config.service(self._options.only[0]) if self._options.only else config.services[0]
+        )
         if changed.build:
             with (changed.build.context / "app.py").open("a", encoding="utf-8") as source:
                 source.write("\n# Changed for the rehearsal.\n")

@@ -45,12 +45,14 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def _start(*arguments: str, outlive: bool = False, stderr: int | None = None) -> asyncio.subprocess.Process:
+async def _start(
+    *arguments: str, outlive: bool = False, stderr: int | None = None
+) -> asyncio.subprocess.Process:
     """
     Start one of our programs in a session of its own.
 
-    Ctrl-C on the terminal reaches a whole process group: the sandbox and the client have to serve on until the run has
-    brought its traffic back.
+    Ctrl-C on the terminal reaches a whole process group: the sandbox and the client have to serve
+    on until the run has brought its traffic back.
     """
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -78,7 +80,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def running_sandbox(engine: str, say: Callable[[str], None], *, keep: bool = False) -> AsyncIterator[Sandbox]:
+async def running_sandbox(
+    engine: str, say: Callable[[str], None], *, keep: bool = False
+) -> AsyncIterator[Sandbox]:
     """
     A sandbox with the forum in it.
 
@@ -104,7 +108,9 @@ async def running_sandbox(engine: str, say: Callable[[str], None], *, keep: bool
             await telling
 
 
-async def _pass_on(stream: asyncio.StreamReader | None, said: deque[str], say: Callable[[str], None]) -> None:
+async def _pass_on(
+    stream: asyncio.StreamReader | None, said: deque[str], say: Callable[[str], None]
+) -> None:
     """Tell what a program says, and remember the last of it."""
     while stream and (line := await stream.readline()):
         text = line.decode("utf-8", "replace").rstrip()
@@ -126,7 +132,9 @@ async def _wait_until_ready(
     code = await process.wait()
     await telling
     words = "; ".join(text.removeprefix("sandbox: ") for text in said) or "its message stands above"
-    raise (PreflightFailed if code == _REFUSED else StepFailed)(f"the sandbox did not start: {words}")
+    raise (PreflightFailed if code == _REFUSED else StepFailed)(
+        f"the sandbox did not start: {words}"
+    )
 
 
 def client_paths(config: SplitConfig) -> list[str]:
@@ -138,7 +146,9 @@ def client_paths(config: SplitConfig) -> list[str]:
 
 
 @asynccontextmanager
-async def running_client(url: str, paths: list[str], rate: float, record: Path, header: str) -> AsyncIterator[None]:
+async def running_client(
+    url: str, paths: list[str], rate: float, record: Path, header: str
+) -> AsyncIterator[None]:
     """
     The live client, from its first answer on.
 
@@ -154,13 +164,25 @@ async def running_client(url: str, paths: list[str], rate: float, record: Path, 
     """
     chosen = [part for path in paths for part in ("--path", path)]
     process = await _start(
-        "flows.client", "--url", url, "--rate", str(rate), "--output", str(record), "--backend-header", header, *chosen
+        "flows.client",
+        "--url",
+        url,
+        "--rate",
+        str(rate),
+        "--output",
+        str(record),
+        "--backend-header",
+        header,
+        *chosen,
     )
     try:
         log = AnswerLog(record)
         while not log.poll():
             if process.returncode is not None:
-                raise StepFailed(f"the live client ended with exit code {process.returncode}; its message stands above")
+                raise StepFailed(
+                    f"the live client ended with exit code {process.returncode}; its message "
+                    "stands above"
+                )
             await asyncio.sleep(0.05)
         yield
     finally:

@@ -17,11 +17,13 @@ from tasks.aws.credentials import read_account
 __all__ = ["check_names", "run_rollback_command", "run_teardown_command"]
 
 _ROLLBACK: Final = (
-    "Send paths back to the monolith, at any time after a split: first the monolith's recorded size, its health and "
+    "Send paths back to the monolith, at any time after a split: first the monolith's recorded "
+    "size, its health and "
     "its rules, then the weights."
 )
 _TEARDOWN: Final = (
-    "Remove exactly what the split of CONFIG has made. Refused while anything of it serves users, and while the "
+    "Remove exactly what the split of CONFIG has made. Refused while anything of it serves "
+    "users, and while the "
     "monolith is drained: roll back first."
 )
 
@@ -37,12 +39,15 @@ def check_names(config: SplitConfig, only: Iterable[str]) -> None:
     strangers = [name for name in only if name not in [service.name for service in config.services]]
     if strangers:
         raise PreflightFailed(
-            "\n".join(f"--only: {name} is no service here; choose from {known}" for name in strangers)
+            "\n".join(
+                f"--only: {name} is no service here; choose from {known}" for name in strangers
+            )
         )
 
 
 def run_rollback_command(
-    rollback: Callable[[SplitConfig, RollbackOptions], Awaitable[Outcome]], argv: Sequence[str] | None = None
+    rollback: Callable[[SplitConfig, RollbackOptions], Awaitable[Outcome]],
+    argv: Sequence[str] | None = None,
 ) -> int:
     """
     Run the command to its end.
@@ -56,9 +61,15 @@ def run_rollback_command(
     """
     parser = _parser("rollback", _ROLLBACK)
     parser.add_argument(
-        "--only", metavar="NAME", action="append", default=[], help="send this service's paths back only; repeatable"
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="send this service's paths back only; repeatable",
     )
-    parser.add_argument("--remove", action="store_true", help="remove what was made for the services afterwards")
+    parser.add_argument(
+        "--remove", action="store_true", help="remove what was made for the services afterwards"
+    )
     arguments = parser.parse_args(argv)
     options = RollbackOptions(
         only=tuple(dict.fromkeys(arguments.only)),
@@ -74,7 +85,8 @@ def run_rollback_command(
 
 
 def run_teardown_command(
-    teardown: Callable[[SplitConfig, TeardownOptions], Awaitable[Outcome]], argv: Sequence[str] | None = None
+    teardown: Callable[[SplitConfig, TeardownOptions], Awaitable[Outcome]],
+    argv: Sequence[str] | None = None,
 ) -> int:
     """
     Run the command to its end.
@@ -97,9 +109,15 @@ def run_teardown_command(
 
 def _parser(program: str, description: str) -> argparse.ArgumentParser:
     parser = common_parser(program, description, config_required=True)
-    parser.add_argument("--plan", action="store_true", help="only say what would happen; exit code 3 if anything would")
     parser.add_argument(
-        "--yes", action="store_true", help="agree beforehand; needed for deleting where no one is asked"
+        "--plan",
+        action="store_true",
+        help="only say what would happen; exit code 3 if anything would",
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="agree beforehand; needed for deleting where no one is asked",
     )
     return parser
 
@@ -110,7 +128,10 @@ def _run(
     start: Callable[[SplitConfig], Awaitable[Outcome]],
     only: Sequence[str] = (),
 ) -> int:
-    """Look at what can be told at once, as Prefect's start takes seconds; then run the flow under the screen."""
+    """
+    Look at what can be told at once, as Prefect's start takes seconds; then run the flow under the
+    screen.
+    """
     watched = WatchedRun(live=not arguments.json, verbose=arguments.verbose)
 
     async def work() -> Outcome:

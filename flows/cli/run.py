@@ -1,4 +1,7 @@
-"""A flow run under a command line, and who watches it: the live screen, the log, the summary, the one JSON object."""
+"""
+A flow run under a command line, and who watches it: the live screen, the log, the summary, the one
+JSON object.
+"""
 
 import argparse
 import time
@@ -40,7 +43,8 @@ class WatchedRun:
     Args:
         live: Whether a live table is wanted; never where stdout is for a program.
         verbose: Whether Prefect's own log lines are wanted too.
-        evidence: Where the client's answers are, and where the report goes; None for a run without either.
+        evidence: Where the client's answers are, and where the report goes; None for a run without
+            either.
     """
 
     def __init__(self, *, live: bool, verbose: bool, evidence: Evidence | None = None) -> None:
@@ -54,7 +58,12 @@ class WatchedRun:
             self._screen.on_moment(moment)
 
     async def watch(
-        self, title: str, services: Sequence[str], flow_run: Callable[[], Awaitable[Outcome]], *, client: bool = False
+        self,
+        title: str,
+        services: Sequence[str],
+        flow_run: Callable[[], Awaitable[Outcome]],
+        *,
+        client: bool = False,
     ) -> Outcome:
         """
         Run a flow under the screen, and wait for its records.
@@ -80,7 +89,9 @@ class WatchedRun:
     def sum_up(self, outcome: Outcome, *, plan: bool) -> Outcome:
         """Add what the client saw; show plan or summary, and write the report."""
         evidence = self._evidence
-        answers = list(read_answers(evidence.record)) if evidence and evidence.record.exists() else []
+        answers = (
+            list(read_answers(evidence.record)) if evidence and evidence.record.exists() else []
+        )
         if answers:
             outcome = outcome.model_copy(update={"traffic": summarize(answers)})
         if self._screen is None:
@@ -97,7 +108,13 @@ class WatchedRun:
         report, title = self._evidence.report, self._evidence.title
         try:
             write_report(
-                report, outcome, self.journal.moments, answers, title=title, started=self._began, ended=time.time()
+                report,
+                outcome,
+                self.journal.moments,
+                answers,
+                title=title,
+                started=self._began,
+                ended=time.time(),
             )
         except OSError as error:
             # What the run came to stands whether or not its report can be kept.
@@ -106,7 +123,9 @@ class WatchedRun:
         return report
 
 
-def run_watched(arguments: argparse.Namespace, run: WatchedRun, work: Callable[[], Awaitable[Outcome]]) -> int:
+def run_watched(
+    arguments: argparse.Namespace, run: WatchedRun, work: Callable[[], Awaitable[Outcome]]
+) -> int:
     """
     Run a command to its end, and say what it came to.
 

@@ -40,7 +40,9 @@ def run_split_command(split: SplitFlow, argv: Sequence[str] | None = None) -> in
     with tempfile.TemporaryDirectory(prefix="split-") as folder:
         record = Path(folder) / "answers.jsonl"
         watched = WatchedRun(
-            live=not arguments.json, verbose=arguments.verbose, evidence=Evidence(arguments.report, record)
+            live=not arguments.json,
+            verbose=arguments.verbose,
+            evidence=Evidence(arguments.report, record),
         )
         return run_watched(arguments, watched, _Run(split, arguments, watched, record).work)
 
@@ -48,16 +50,29 @@ def run_split_command(split: SplitFlow, argv: Sequence[str] | None = None) -> in
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = common_parser(
         "split",
-        "Move services out of the monolith, path by path, without one failed request. Without CONFIG it rehearses "
+        "Move services out of the monolith, path by path, without one failed request. Without "
+        "CONFIG it rehearses "
         "that on an embedded AWS with a sample application.",
         config_required=False,
     )
-    parser.add_argument("--plan", action="store_true", help="only say what would happen; exit code 3 if anything would")
     parser.add_argument(
-        "--only", metavar="NAME", action="append", default=[], help="move this service only; repeatable"
+        "--plan",
+        action="store_true",
+        help="only say what would happen; exit code 3 if anything would",
     )
-    parser.add_argument("--no-drain", action="store_true", help="leave the monolith running in any case")
-    parser.add_argument("--yes", action="store_true", help="agree beforehand to what the config wants approved")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="move this service only; repeatable",
+    )
+    parser.add_argument(
+        "--no-drain", action="store_true", help="leave the monolith running in any case"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="agree beforehand to what the config wants approved"
+    )
     parser.add_argument(
         "--adopt",
         metavar="NAME",
@@ -65,11 +80,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         help="take over what has this service's names; repeatable",
     )
-    parser.add_argument("--report", metavar="PATH", type=Path, default=_REPORT, help="where the HTML report goes")
+    parser.add_argument(
+        "--report", metavar="PATH", type=Path, default=_REPORT, help="where the HTML report goes"
+    )
     rehearsal = parser.add_argument_group("rehearsal (without CONFIG)")
-    rehearsal.add_argument("--engine", choices=("auto", "docker", "process"), default="auto", help="container engine")
-    rehearsal.add_argument("--rate", type=float, default=_RATE, help="requests a second of the live client")
-    rehearsal.add_argument("--keep", action="store_true", help="leave the sandbox running at the end")
+    rehearsal.add_argument(
+        "--engine", choices=("auto", "docker", "process"), default="auto", help="container engine"
+    )
+    rehearsal.add_argument(
+        "--rate", type=float, default=_RATE, help="requests a second of the live client"
+    )
+    rehearsal.add_argument(
+        "--keep", action="store_true", help="leave the sandbox running at the end"
+    )
     return parser.parse_args(argv)
 
 
@@ -84,16 +107,27 @@ class _Run:
         record: File for the live client's answers.
     """
 
-    def __init__(self, split: SplitFlow, arguments: argparse.Namespace, watched: WatchedRun, record: Path) -> None:
-        self._split, self._arguments, self._watched, self._record = split, arguments, watched, record
+    def __init__(
+        self, split: SplitFlow, arguments: argparse.Namespace, watched: WatchedRun, record: Path
+    ) -> None:
+        self._split, self._arguments, self._watched, self._record = (
+            split,
+            arguments,
+            watched,
+            record,
+        )
 
     async def work(self) -> Outcome:
         """Load or rehearse, and run the flow."""
         if self._arguments.config:
             config = load_config(self._arguments.config)
-            return await self._watch(config, f"{config.name}: split of {config.monolith.service} in {config.cluster}")
+            return await self._watch(
+                config, f"{config.name}: split of {config.monolith.service} in {config.cluster}"
+            )
         server = asyncio.create_task(start_private_server())
-        async with running_sandbox(self._arguments.engine, say, keep=self._arguments.keep) as sandbox:
+        async with running_sandbox(
+            self._arguments.engine, say, keep=self._arguments.keep
+        ) as sandbox:
             await server
             config = load_config(Path(sandbox.config))
             client = running_client(
@@ -104,7 +138,9 @@ class _Run:
                 config.listener.backend_header or "",
             )
             async with client:
-                return await self._watch(config, f"rehearsal of {config.name} on the {sandbox.engine} engine")
+                return await self._watch(
+                    config, f"rehearsal of {config.name} on the {sandbox.engine} engine"
+                )
 
     async def _watch(self, config: SplitConfig, title: str) -> Outcome:
         arguments = self._arguments
@@ -116,7 +152,11 @@ class _Run:
             plan_only=arguments.plan,
         )
         await check_command(config, options)
-        names = [service.name for service in config.services if not options.only or service.name in options.only]
+        names = [
+            service.name
+            for service in config.services
+            if not options.only or service.name in options.only
+        ]
         return await self._watched.watch(
             title, names, lambda: self._split(config, options), client=arguments.config is None
         )

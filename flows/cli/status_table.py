@@ -17,7 +17,13 @@ from flows.report.tables import duration
 __all__ = ["drift_rows", "lock_words", "path_rows", "print_status", "service_rows"]
 
 _WIDTH: Final = 140
-_STYLES: Final = {"settled": "green", "shifting": "yellow", "placed": "cyan", "create": "green", "update": "yellow"}
+_STYLES: Final = {
+    "settled": "green",
+    "shifting": "yellow",
+    "placed": "cyan",
+    "create": "green",
+    "update": "yellow",
+}
 _SHOWN: Final = 30
 
 
@@ -25,7 +31,10 @@ def print_status(status: StatusOutcome) -> None:
     """Print it on stdout."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
     where = f"cluster {status.cluster}, {status.region}, account {status.account_id}"
-    console.print(Text.assemble((status.split, "bold"), f" in {where}, behind {status.alb_url}"), soft_wrap=True)
+    console.print(
+        Text.assemble((status.split, "bold"), f" in {where}, behind {status.alb_url}"),
+        soft_wrap=True,
+    )
     console.print(Text(lock_words(status.lock)), soft_wrap=True)
     _print_table(console, "Services", service_rows(status))
     _print_table(console, "Who answers", path_rows(status))
@@ -42,12 +51,20 @@ def lock_words(lock: LockNow | None) -> str:
     if lock is None:
         return "No run holds the listener."
     since = f"{lock.run} on {lock.host}, since {lock.started:%Y-%m-%d %H:%M:%S %Z}"
-    return f"Lock of a dead run, which the next one takes over: {since}" if lock.gone else f"Held by {since}"
+    return (
+        f"Lock of a dead run, which the next one takes over: {since}"
+        if lock.gone
+        else f"Held by {since}"
+    )
 
 
 def service_rows(status: StatusOutcome) -> list[dict[str, str]]:
     """One row a service, and the monolith's."""
-    rows = [_service_row(name, item) for name, item in status.services.items() if isinstance(item, ServiceNow)]
+    rows = [
+        _service_row(name, item)
+        for name, item in status.services.items()
+        if isinstance(item, ServiceNow)
+    ]
     if isinstance(status.monolith, MonolithNow):
         rows.append(_monolith_row(status.monolith))
     return rows
@@ -123,9 +140,21 @@ def drift_rows(status: StatusOutcome) -> list[dict[str, str]]:
     rows = []
     for name, service in status.services.items():
         own = [row for row in status.drift if row["service"] == name]
-        if service.stage == "planned" and own and not any(row["action"] == "conflict" for row in own):
+        if (
+            service.stage == "planned"
+            and own
+            and not any(row["action"] == "conflict" for row in own)
+        ):
             details = "flows.split makes it"
-            own = [{"service": name, "resource": "all of it", "name": name, "action": "create", "details": details}]
+            own = [
+                {
+                    "service": name,
+                    "resource": "all of it",
+                    "name": name,
+                    "action": "create",
+                    "details": details,
+                }
+            ]
         rows += own
     return rows
 
@@ -134,7 +163,9 @@ def _print_table(console: Console, title: str, rows: Sequence[Mapping[str, str]]
     """Columns without any value are left out."""
     if not rows:
         return
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title, style="bold"), title_justify="left", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, title=Text(title, style="bold"), title_justify="left", pad_edge=False
+    )
     columns = [name for name in rows[0] if any(row[name] for row in rows)]
     for name in columns:
         table.add_column(name, overflow="fold")

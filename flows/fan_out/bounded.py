@@ -24,7 +24,8 @@ async def side_by_side(
     Args:
         names: The services.
         places: How many are worked on at a time.
-        work: Begins a subflow for the service of that name; on a cancel, it brings what it does to a safe end.
+        work: Begins a subflow for the service of that name; on a cancel, it brings what it does to
+            a safe end.
 
     Returns:
         Outcome or error by service name.
@@ -32,7 +33,8 @@ async def side_by_side(
     free = asyncio.Semaphore(places)
 
     async def take_place(name: str, position: int) -> ServiceOutcome:
-        # Subflow runs that begin in one moment lock a SQLite server, whose clients then pause for seconds.
+        # Subflow runs that begin in one moment lock a SQLite server, whose clients then pause for
+        # seconds.
         await asyncio.sleep(position * _APART)
         async with free:
             try:
@@ -41,7 +43,9 @@ async def side_by_side(
                 tell("stage", name, "failed", numbers={"error": error_words(error)})
                 raise
 
-    running = [asyncio.create_task(take_place(name, position)) for position, name in enumerate(names)]
+    running = [
+        asyncio.create_task(take_place(name, position)) for position, name in enumerate(names)
+    ]
     try:
         done = await asyncio.gather(*running, return_exceptions=True)
     except asyncio.CancelledError:

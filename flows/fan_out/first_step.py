@@ -19,17 +19,27 @@ async def settle_approved(
     config: SplitConfig, around: Surroundings, names: Sequence[str], options: SplitOptions
 ) -> dict[str, ServiceOutcome | BaseException]:
     """
-    Settle the services; those whose first step wants approval stop before it, until a person has agreed.
+    Settle the services; those whose first step wants approval stop before it, until a person has
+    agreed.
 
-    A subflow cannot be suspended, so it ends when its service is proven, and is run again after the answer: what is
-    there already is found, and proven anew, since an answer may take a day.
+    A subflow cannot be suspended, so it ends when its service is proven, and is run again after the
+    answer: what is there already is found, and proven anew, since an answer may take a day.
 
     Returns:
         Outcome or error by service name.
     """
-    asked = [name for name in names if config.traffic_of(config.service(name)).approve_first_step and not options.yes]
-    # A run that was suspended starts from the top: questions that it has asked before have their answers.
-    answers = {name: await _agreed(config, name) for name in asked if await was_asked(_question(config, name))}
+    asked = [
+        name
+        for name in names
+        if config.traffic_of(config.service(name)).approve_first_step and not options.yes
+    ]
+    # A run that was suspended starts from the top: questions that it has asked before have their
+    # answers.
+    answers = {
+        name: await _agreed(config, name)
+        for name in asked
+        if await was_asked(_question(config, name))
+    }
     results: dict[str, ServiceOutcome | BaseException] = {
         name: _refused(name) for name, agreed in answers.items() if not agreed
     }
@@ -40,7 +50,9 @@ async def settle_approved(
         result = results[name]
         if isinstance(result, ServiceOutcome) and result.stage == "proven":
             if await _agreed(config, name):
-                results |= await settle_all(config, around, [name], adopt=options.adopt, approved=[name])
+                results |= await settle_all(
+                    config, around, [name], adopt=options.adopt, approved=[name]
+                )
             else:
                 results[name] = _refused(name)
     return results
@@ -56,6 +68,9 @@ async def _agreed(config: SplitConfig, name: str) -> bool:
 
 
 def _refused(name: str) -> StepFailed:
-    error = StepFailed(f"{name}: nobody agreed to give it users; the monolith serves its paths, and it stands ready")
+    error = StepFailed(
+        f"{name}: nobody agreed to give it users; the monolith serves its paths, and it stands "
+        "ready"
+    )
     tell("stage", name, "failed", numbers={"error": str(error)})
     return error

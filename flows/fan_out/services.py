@@ -1,4 +1,7 @@
-"""Works on every service side by side: as subflows of this process, or as deployment runs on a Prefect work pool."""
+"""
+Works on every service side by side: as subflows of this process, or as deployment runs on a Prefect
+work pool.
+"""
 
 from collections.abc import Collection, Sequence
 
@@ -17,10 +20,16 @@ __all__ = ["Results", "error_words", "settle_all"]
 
 
 async def settle_all(
-    config: SplitConfig, around: Surroundings, names: Sequence[str], *, adopt: Sequence[str], approved: Collection[str]
+    config: SplitConfig,
+    around: Surroundings,
+    names: Sequence[str],
+    *,
+    adopt: Sequence[str],
+    approved: Collection[str],
 ) -> dict[str, ServiceOutcome | BaseException]:
     """
-    Every one of the services, at most `max_parallel` at a time; one that fails leaves the others alone.
+    Every one of the services, at most `max_parallel` at a time; one that fails leaves the others
+    alone.
 
     Args:
         config: The split.
@@ -37,7 +46,9 @@ async def settle_all(
         if config.fan_out == "work_pool":
             return await settle_on_pool(config, name, list(adopt), approved=name in approved)
         with tags(TAG):
-            return await settle_service(config, name, around, list(adopt), approved=name in approved)
+            return await settle_service(
+                config, name, around, list(adopt), approved=name in approved
+            )
 
     with paced_across_workers(across=config.fan_out == "work_pool"):
         return await side_by_side(names, config.max_parallel, settle)

@@ -1,4 +1,7 @@
-"""One service of a split as a deployment run on a Prefect work pool, so that hosts share a split."""
+"""
+One service of a split as a deployment run on a Prefect work pool, so that hosts
+share a split.
+"""
 
 import asyncio
 import json
@@ -42,7 +45,13 @@ __all__ = ["check_work_pool", "settle_on_pool", "settle_on_worker"]
 _DEPLOYMENT: Final = "settle-service/settle-service"
 _POLL: Final = 2.0
 _END_PATIENCE: Final = 60.0
-_OPEN: Final = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
+_OPEN: Final = [
+    StateType.SCHEDULED,
+    StateType.PENDING,
+    StateType.RUNNING,
+    StateType.PAUSED,
+    StateType.CANCELLING,
+]
 
 
 @flow(name="settle-service", flow_run_name="settle {name}", retries=0, persist_result=False)
@@ -50,7 +59,8 @@ async def settle_on_worker(
     config: ConfigSource, name: str, adopt: list[str] | None = None, *, approved: bool = True
 ) -> ServiceOutcome:
     """
-    Carve one service out of the monolith, as a part of a split that runs elsewhere and holds the listener.
+    Carve one service out of the monolith, as a part of a split that runs elsewhere and holds the
+    listener.
 
     Args:
         config: The split.
@@ -59,7 +69,8 @@ async def settle_on_worker(
         approved: Whether the service may get its first user.
 
     Raises:
-        StepFailed: A step failed; the service's paths are the monolith's, unless the message says otherwise.
+        StepFailed: A step failed; the service's paths are the monolith's, unless the message says
+            otherwise.
     """
     told_start()
     config = await read_source(config)
@@ -75,7 +86,9 @@ async def _publish_moments(config: SplitConfig, name: str) -> None:
     """What happened, for people, and for the split that waits for this run."""
     journal = JOURNAL.get()
     moments = [asdict(moment) for moment in journal.moments] if journal else []
-    await acreate_table_artifact(table=moments, key=_key(config, name), description=f"What happened to {name}")
+    await acreate_table_artifact(
+        table=moments, key=_key(config, name), description=f"What happened to {name}"
+    )
 
 
 async def check_work_pool(config: SplitConfig) -> None:
@@ -92,12 +105,15 @@ async def check_work_pool(config: SplitConfig) -> None:
             await client.read_deployment_by_name(_DEPLOYMENT)
         except ObjectNotFound:
             raise PreflightFailed(
-                f"fan_out: work_pool needs the deployment {_DEPLOYMENT}, which the Prefect server at {client.api_url} "
+                f"fan_out: work_pool needs the deployment {_DEPLOYMENT}, which the Prefect "
+                f"server at {client.api_url} "
                 "does not have; register it with `make deploy`, or choose in_process"
             ) from None
 
 
-async def settle_on_pool(config: SplitConfig, name: str, adopt: list[str], *, approved: bool) -> ServiceOutcome:
+async def settle_on_pool(
+    config: SplitConfig, name: str, adopt: list[str], *, approved: bool
+) -> ServiceOutcome:
     """
     Carve one service out on whichever worker takes it.
 
@@ -143,7 +159,9 @@ def _tags(config: SplitConfig, name: str) -> list[str]:
     return [f"split:{config.name}", f"service:{name}"]
 
 
-async def _wait_until_ended(client: PrefectClient, run_id: UUID, patience: float | None = None) -> FlowRun:
+async def _wait_until_ended(
+    client: PrefectClient, run_id: UUID, patience: float | None = None
+) -> FlowRun:
     deadline = time.monotonic() + patience if patience else None
     while True:
         run = await client.read_flow_run(run_id)
@@ -170,7 +188,10 @@ async def _end_earlier_runs(client: PrefectClient, config: SplitConfig, name: st
 
 
 async def _end(client: PrefectClient, run_id: UUID) -> None:
-    """Cancel a run, and wait until it has brought its traffic back; a run whose worker is gone cannot say so."""
+    """
+    Cancel a run, and wait until it has brought its traffic back; a run whose worker is gone cannot
+    say so.
+    """
     run = await client.read_flow_run(run_id)
     if run.state and run.state.is_final():
         return
@@ -181,7 +202,9 @@ async def _end(client: PrefectClient, run_id: UUID) -> None:
     run = await _wait_until_ended(client, run_id, _END_PATIENCE)
     if run.state and not run.state.is_final():
         gone: State[None] = Crashed(
-            message=f"It did not end within {_END_PATIENCE:g} s of being cancelled: its worker is gone."
+            message=(
+                f"It did not end within {_END_PATIENCE:g} s of being cancelled: its worker is gone."
+            )
         )
         await client.set_flow_run_state(run_id, gone, force=True)
 

@@ -1,4 +1,7 @@
-"""Drains the monolith once it is proven idle, and brings it back when something is wrong afterwards."""
+"""
+Drains the monolith once it is proven idle, and brings it back when something is
+wrong afterwards.
+"""
 
 import asyncio
 import time
@@ -35,14 +38,25 @@ from tasks.elbv2.target_group import read_target_health
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
 
-__all__ = ["drain_monolith", "restore_monolith", "tell_kept", "verify_drained", "verify_public_paths"]
+__all__ = [
+    "drain_monolith",
+    "restore_monolith",
+    "tell_kept",
+    "verify_drained",
+    "verify_public_paths",
+]
 
 _POLL: Final = 1.0
 _STOP_PATIENCE: Final = 600.0
 
 
 async def drain_monolith(
-    config: SplitConfig, around: Surroundings, target_groups: Mapping[str, str], evidence: str, *, yes: bool
+    config: SplitConfig,
+    around: Surroundings,
+    target_groups: Mapping[str, str],
+    evidence: str,
+    *,
+    yes: bool,
 ) -> None:
     """
     Hand over what no service takes, prove the monolith idle, scale it to 0, and verify.
@@ -58,7 +72,9 @@ async def drain_monolith(
         DrainRefused: It is not idle, or a person refused; it serves on.
         StepFailed: Something failed after it was drained; it is back.
     """
-    question = Question("drain", f"Drain {config.monolith.service}?", config.monolith.approval_timeout)
+    question = Question(
+        "drain", f"Drain {config.monolith.service}?", config.monolith.approval_timeout
+    )
     if config.monolith.drain == "approve" and not await ask_person(question, evidence, yes=yes):
         raise DrainRefused(f"nobody agreed to drain {config.monolith.service}; it serves on")
     await _check_owners(config, target_groups)
@@ -70,35 +86,49 @@ async def drain_monolith(
         await _check_owners(config, target_groups)
         await verify_public_paths(config, around)
     except BaseException as error:
-        # Whatever went wrong, also what nobody thought of: a monolith that is half drained is worse than one that runs.
+        # Whatever went wrong, also what nobody thought of: a monolith that is half drained is worse
+        # than one that runs.
         await asyncio.shield(_bring_back(config, around, error))
         raise
-    tell("drain", None, f"{config.monolith.service} is drained: 0 tasks, every check holds without it")
+    tell(
+        "drain",
+        None,
+        f"{config.monolith.service} is drained: 0 tasks, every check holds without it",
+    )
 
 
 async def verify_drained(config: SplitConfig, around: Surroundings) -> None:
     """
-    See that a monolith of desired count 0 has no task left and that nobody misses it; the run that drained it may have
-    been killed before it could.
+    See that a monolith of desired count 0 has no task left and that nobody misses it; the run that
+    drained it may have been killed before it could.
 
     Raises:
-        StepFailed: A task still runs, or a check does not hold. The monolith is left as it is: it may have been drained
-            long ago.
+        StepFailed: A task still runs, or a check does not hold. The monolith is left as it is: it
+            may have been drained long ago.
     """
     name = config.monolith.service
     await wait_until_stopped(config.aws, around.cluster_arn, name, _STOP_PATIENCE)
     try:
         await verify_public_paths(config, around)
     except CheckFailed as error:
-        raise CheckFailed(f"{error}\n{name} is drained; `python -m flows.rollback` brings it back") from None
+        raise CheckFailed(
+            f"{error}\n{name} is drained; `python -m flows.rollback` brings it back"
+        ) from None
     tell("drain", None, f"{name} is drained: 0 tasks, every check holds without it")
 
 
 async def tell_kept(config: SplitConfig, around: Surroundings, decision: DrainDecision) -> None:
-    """Say why the monolith serves on; and for which requests, where nothing but those stands against its drain."""
+    """
+    Say why the monolith serves on; and for which requests, where nothing but those stands against
+    its drain.
+    """
     monolith = config.monolith
     strays = ""
-    if monolith.drain != "never" and isinstance(monolith.default_action, KeepDefault) and not decision.already_drained:
+    if (
+        monolith.drain != "never"
+        and isinstance(monolith.default_action, KeepDefault)
+        and not decision.already_drained
+    ):
         strays = await stray_requests(config, around.monolith, monolith.quiet_period)
     tell("drain", None, f"{monolith.service} is not drained: {'; '.join(decision.reasons)}{strays}")
 
@@ -110,20 +140,30 @@ async def _bring_back(config: SplitConfig, around: Surroundings, error: BaseExce
     Raises:
         StepFailed: That failed as well; tells both errors.
     """
-    cancelled = "the run was cancelled" if isinstance(error, asyncio.CancelledError) else type(error).__name__
+    cancelled = (
+        "the run was cancelled"
+        if isinstance(error, asyncio.CancelledError)
+        else type(error).__name__
+    )
     why = str(error).partition("\n")[0].rstrip(":") or cancelled
     try:
         await restore_monolith(config, around, why)
-    except (SplitterError, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as failure:
+    except (
+        SplitterError,
+        botocore.exceptions.ClientError,
+        botocore.exceptions.BotoCoreError,
+    ) as failure:
         raise StepFailed(
-            f"{why}; and {config.monolith.service} did not come back ({failure}): the services serve on. "
+            f"{why}; and {config.monolith.service} did not come back ({failure}): the services "
+            "serve on. "
             "Mend that, and run `python -m flows.rollback`, or the same command again"
         ) from error
 
 
 async def _check_owners(config: SplitConfig, target_groups: Mapping[str, str]) -> None:
     """
-    See that every service can answer for its paths, also one that settled in an earlier run and has no checks.
+    See that every service can answer for its paths, also one that settled in an earlier run and has
+    no checks.
 
     Raises:
         DrainRefused: One has no healthy target.
@@ -132,40 +172,56 @@ async def _check_owners(config: SplitConfig, target_groups: Mapping[str, str]) -
         health = await poll(read_target_health, config.aws, group)
         if health.healthy == 0:
             raise DrainRefused(
-                f"{config.monolith.service} is not drained: {name} owns paths and has no healthy target ({health})"
+                f"{config.monolith.service} is not drained: {name} owns paths and has no healthy "
+                f"target ({health})"
             )
 
 
-async def _hand_over(config: SplitConfig, around: Surroundings, target_groups: Mapping[str, str]) -> None:
+async def _hand_over(
+    config: SplitConfig, around: Surroundings, target_groups: Mapping[str, str]
+) -> None:
     """Whatever still names the monolith gets the configured default action."""
     monolith = around.monolith.target_group_arn
     actions = desired_default(config.monolith.default_action, target_groups)
     rules = await poll(read_rules, config.aws, around.listener_arn)
     decision = decide_drain(config, around, rules, complete=True, allowed=True)
     if not decision.will_drain:
-        raise DrainRefused(f"{config.monolith.service} is not drained: {'; '.join(decision.reasons)}")
-    # Without actions the monolith would keep its rules; then it has none, or the decision would have been another.
+        raise DrainRefused(
+            f"{config.monolith.service} is not drained: {'; '.join(decision.reasons)}"
+        )
+    # Without actions the monolith would keep its rules; then it has none, or the decision would
+    # have been another.
     for rule in monolith_rules(rules, monolith):
         await take_over(config.aws, around.listener_arn, rule, actions or [], monolith, config.name)
         tell("drain", None, f"{rule.label} no longer goes to {config.monolith.service}")
     left = await poll(read_receivers, config.aws, monolith)
     if left:
-        raise DrainRefused(f"{config.monolith.service} is not drained: {', '.join(left)} still sends requests to it")
+        raise DrainRefused(
+            f"{config.monolith.service} is not drained: {', '.join(left)} still sends requests "
+            "to it"
+        )
 
 
-@task(name="prove monolith idle", task_run_name="prove {config.monolith.service} idle", persist_result=False)
+@task(
+    name="prove monolith idle",
+    task_run_name="prove {config.monolith.service} idle",
+    persist_result=False,
+)
 async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
     """
     Wait until no request has reached the monolith for the quiet period.
 
     Raises:
-        DrainRefused: Requests still reach it, or a rule sends them again; names the rules and its last log lines.
+        DrainRefused: Requests still reach it, or a rule sends them again; names the rules and its
+            last log lines.
     """
     gates, quiet = config.traffic.gates, config.monolith.quiet_period
     group = TargetGroupRef.of(around.load_balancer_arn, around.monolith.target_group_arn)
     began = time.time()
     patience = began + gates.metrics_lag + 3 * quiet + 2 * gates.metrics_period
-    tell("drain", None, f"waiting until {config.monolith.service} has had no request for {quiet:g} s")
+    tell(
+        "drain", None, f"waiting until {config.monolith.service} has had no request for {quiet:g} s"
+    )
     while True:
         await asyncio.sleep(min(_POLL, quiet))
         until = time.time() - gates.metrics_lag
@@ -180,12 +236,16 @@ async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
             who = f"{', '.join(left)} sends requests to it" if left else "no rule sends it any more"
             strays = await stray_requests(config, around.monolith, quiet)
             raise DrainRefused(
-                f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} s, and {who}; "
+                f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} "
+                f"s, and {who}; "
                 f"give their paths to a service, or end whoever makes them{strays}"
             )
     left = await poll(read_receivers, config.aws, around.monolith.target_group_arn)
     if left:
-        raise DrainRefused(f"{config.monolith.service} is not drained: {', '.join(left)} sends requests to it again")
+        raise DrainRefused(
+            f"{config.monolith.service} is not drained: {', '.join(left)} sends requests to it "
+            "again"
+        )
 
 
 async def _scale_to_zero(config: SplitConfig, around: Surroundings) -> None:
@@ -193,7 +253,8 @@ async def _scale_to_zero(config: SplitConfig, around: Surroundings) -> None:
     aws = config.aws
     monolith, _, _ = await poll(read_monolith, aws, config.cluster, config.monolith.service)
     suspension = await poll(read_suspension, aws, around.cluster_arn, monolith.service)
-    # Autoscaling takes tasks away while requests go elsewhere; one that comes back has to bear all of them again.
+    # Autoscaling takes tasks away while requests go elsewhere; one that comes back has to bear all
+    # of them again.
     size = max(monolith.desired_count, around.monolith.desired_count)
     record = SizeRecord.from_tags(monolith.tags) or SizeRecord(size, suspension)
     await record_size(aws, monolith.service_arn, config.name, record)
@@ -237,7 +298,9 @@ async def restore_monolith(config: SplitConfig, around: Surroundings, why: str) 
         tell("drain", None, f"{monolith.service} is back: {health}")
 
 
-async def verify_public_paths(config: SplitConfig, around: Surroundings, services: Sequence[str] | None = None) -> None:
+async def verify_public_paths(
+    config: SplitConfig, around: Surroundings, services: Sequence[str] | None = None
+) -> None:
     """
     Run every check as a user would.
 
@@ -251,11 +314,15 @@ async def verify_public_paths(config: SplitConfig, around: Surroundings, service
     """
     route = Route(around.alb_url)
     wanted = [
-        (service.name, service.checks) for service in config.services if services is None or service.name in services
+        (service.name, service.checks)
+        for service in config.services
+        if services is None or service.name in services
     ]
     if services is None:
         wanted.append((config.monolith.service, config.monolith.checks))
-    runs = (run_checks(name, "on its public path", route, checks) for name, checks in wanted if checks)
+    runs = (
+        run_checks(name, "on its public path", route, checks) for name, checks in wanted if checks
+    )
     results = await asyncio.gather(*runs, return_exceptions=True)
     failed = [result for result in results if isinstance(result, BaseException)]
     for error in failed:

@@ -1,4 +1,7 @@
-"""Which requests a monolith still gets that no service takes: what stands between it and its drain."""
+"""
+Which requests a monolith still gets that no service takes: what stands between
+it and its drain.
+"""
 
 import time
 from typing import Final
@@ -19,9 +22,11 @@ _LINES: Final = 5
 
 async def stray_requests(config: SplitConfig, monolith: Monolith, seconds: float) -> str:
     """
-    The unowned paths of the last requests in the monolith's log, and its last lines, as further lines of a message.
+    The unowned paths of the last requests in the monolith's log, and its last lines, as further
+    lines of a message.
 
-    Empty when its log is not in CloudWatch Logs, or tells of none. The load balancer's own checks are left out.
+    Empty when its log is not in CloudWatch Logs, or tells of none. The load balancer's own checks
+    are left out.
 
     Args:
         config: The split.
@@ -44,5 +49,10 @@ async def stray_requests(config: SplitConfig, monolith: Monolith, seconds: float
     named = ", ".join(f"{path} ({count} times)" for path, count in list(strays.items())[:_PATHS])
     more = f" and {len(strays) - _PATHS} more" if len(strays) > _PATHS else ""
     shown = [line for line in lines if strays.keys() & requested_paths([line]).keys()][-_LINES:]
-    text = [f"it was asked for {named}{more} in the last {seconds:g} s; the last lines of its log about them:"]
+    text = [
+        (
+            f"it was asked for {named}{more} in the last {seconds:g} s; the last lines of its log "
+            "about them:"
+        )
+    ]
     return "\n".join(["", *(f"  {line}" for line in text), *(f"    | {line}" for line in shown)])

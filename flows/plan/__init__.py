@@ -1,1 +1,4 @@
-"""Everything that is decided before anything is done: observed state, planned changes, preflight."""
+"""
+Everything that is decided before anything is done: observed state, planned
+changes, preflight.
+"""

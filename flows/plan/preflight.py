@@ -34,7 +34,8 @@ __all__ = ["check_command", "preflight", "survey"]
 
 async def check_command(config: SplitConfig, options: SplitOptions) -> None:
     """
-    Look at what can be told at once: names, files, credentials. Prefect's start takes seconds, and may be in vain.
+    Look at what can be told at once: names, files, credentials. Prefect's start takes seconds, and
+    may be in vain.
 
     Raises:
         PreflightFailed: With every finding.
@@ -64,7 +65,9 @@ async def survey(config: SplitConfig, options: SplitOptions) -> Surroundings:
     return around
 
 
-async def preflight(config: SplitConfig, around: Surroundings, plan: Plan, options: SplitOptions) -> None:
+async def preflight(
+    config: SplitConfig, around: Surroundings, plan: Plan, options: SplitOptions
+) -> None:
     """
     Look for whatever would make the run fail later; what only looks odd is told.
 
@@ -86,11 +89,17 @@ async def preflight(config: SplitConfig, around: Surroundings, plan: Plan, optio
     for text in warnings(findings):
         tell("note", None, text)
     found = errors(findings)
-    _refuse([*found, *plan.conflicts], ResourceConflict if plan.conflicts and not found else PreflightFailed)
+    _refuse(
+        [*found, *plan.conflicts],
+        ResourceConflict if plan.conflicts and not found else PreflightFailed,
+    )
 
 
 def _surroundings(
-    config: SplitConfig, around: Surroundings, working: Sequence[ServicePlan], places: Mapping[str, ServiceConfig]
+    config: SplitConfig,
+    around: Surroundings,
+    working: Sequence[ServicePlan],
+    places: Mapping[str, ServiceConfig],
 ) -> list[Awaitable[list[Finding]]]:
     return [
         _network(config, around, places),
@@ -101,13 +110,20 @@ def _surroundings(
     ]
 
 
-def _refuse(lines: Sequence[str], error: type[PreflightFailed | ResourceConflict] = PreflightFailed) -> None:
+def _refuse(
+    lines: Sequence[str], error: type[PreflightFailed | ResourceConflict] = PreflightFailed
+) -> None:
     if lines:
-        raise error("\n".join(["the run cannot begin:", *(f"  {line}" for line in dict.fromkeys(lines))]))
+        raise error(
+            "\n".join(["the run cannot begin:", *(f"  {line}" for line in dict.fromkeys(lines))])
+        )
 
 
 async def _all_of(questions: Iterable[Awaitable[list[Finding]]]) -> list[Finding]:
-    """The findings of all questions, asked side by side; what may not be asked is a finding as well."""
+    """
+    The findings of all questions, asked side by side; what may not be asked is
+    a finding as well.
+    """
     findings: list[Finding] = []
     for answer in await asyncio.gather(*questions, return_exceptions=True):
         if isinstance(answer, BaseException):
@@ -129,7 +145,9 @@ def _explain(error: BaseException) -> list[Finding]:
 def _places(config: SplitConfig, names: Iterable[str]) -> dict[str, ServiceConfig]:
     """Services by their place in the config, e.g. `services[0]`."""
     wanted = set(names)
-    return {f"services[{index}]": one for index, one in enumerate(config.services) if one.name in wanted}
+    return {
+        f"services[{index}]": one for index, one in enumerate(config.services) if one.name in wanted
+    }
 
 
 async def _account(config: SplitConfig) -> list[Finding]:
@@ -140,14 +158,20 @@ async def _account(config: SplitConfig) -> list[Finding]:
 async def _names(config: SplitConfig, options: SplitOptions) -> list[Finding]:
     """Names of services that are none, and build folders."""
     known = [service.name for service in config.services]
-    asked = [("--only", name) for name in options.only] + [("--adopt", name) for name in options.adopt]
+    asked = [("--only", name) for name in options.only] + [
+        ("--adopt", name) for name in options.adopt
+    ]
     strangers = [
         Finding(f"{option}: {name} is no service here; choose from {', '.join(sorted(known))}")
         for option, name in asked
         if name not in known
     ]
-    files = await asyncio.gather(*(asyncio.to_thread(check_build_files, service) for service in config.services))
-    folders = [Finding(f"services[{index}].{line}") for index, lines in enumerate(files) for line in lines]
+    files = await asyncio.gather(
+        *(asyncio.to_thread(check_build_files, service) for service in config.services)
+    )
+    folders = [
+        Finding(f"services[{index}].{line}") for index, lines in enumerate(files) for line in lines
+    ]
     return strangers + folders
 
 
@@ -156,7 +180,11 @@ async def _overlaps(config: SplitConfig) -> list[Finding]:
 
 
 async def _images(config: SplitConfig, places: Mapping[str, ServiceConfig]) -> list[Finding]:
-    asked = [poll(check_ready_image, config.aws, where, service) for where, service in places.items() if service.image]
+    asked = [
+        poll(check_ready_image, config.aws, where, service)
+        for where, service in places.items()
+        if service.image
+    ]
     return [finding for found in await asyncio.gather(*asked) for finding in found]
 
 
@@ -192,8 +220,10 @@ async def _drained(
     moving = {item.service for item in plan.services if item.steps}
     return [
         Finding(
-            f"{where}: {service.name} is not carved out yet, and {config.monolith.service} has no tasks, so nothing "
-            "would serve its paths meanwhile; bring the monolith back with `python -m flows.rollback` first"
+            f"{where}: {service.name} is not carved out yet, and {config.monolith.service} has "
+            "no tasks, so nothing "
+            "would serve its paths meanwhile; bring the monolith back with `python -m "
+            "flows.rollback` first"
         )
         for where, service in places.items()
         if service.name in moving
@@ -214,7 +244,9 @@ async def _routes(
     return await asyncio.to_thread(_lint, claims, rules, config, group)
 
 
-def _lint(claims: Sequence[Claim], rules: Sequence[Rule], config: SplitConfig, group: str) -> list[Finding]:
+def _lint(
+    claims: Sequence[Claim], rules: Sequence[Rule], config: SplitConfig, group: str
+) -> list[Finding]:
     findings: list[Finding] = []
     for claim in claims:
         findings += lint_patterns(claim, rules, group)
@@ -230,7 +262,9 @@ async def _engine(config: SplitConfig, working: Sequence[ServicePlan]) -> list[F
     return await asyncio.to_thread(check_engine, config.docker_host, _places(config, to_build))
 
 
-async def _network(config: SplitConfig, around: Surroundings, places: Mapping[str, ServiceConfig]) -> list[Finding]:
+async def _network(
+    config: SplitConfig, around: Surroundings, places: Mapping[str, ServiceConfig]
+) -> list[Finding]:
     network = await poll(read_network, config.aws, around)
     return [*check_network(around, network), *check_ports(places, network)]
 
@@ -240,7 +274,9 @@ async def _execution_role(config: SplitConfig, around: Surroundings) -> list[Fin
     return check_execution_role(around, trust)
 
 
-async def _quotas(config: SplitConfig, around: Surroundings, working: Sequence[ServicePlan]) -> list[Finding]:
+async def _quotas(
+    config: SplitConfig, around: Surroundings, working: Sequence[ServicePlan]
+) -> list[Finding]:
     limits, usage = await asyncio.gather(
         poll(read_limits, config.aws), poll(read_usage, config.aws, around.load_balancer_arn)
     )
@@ -249,14 +285,17 @@ async def _quotas(config: SplitConfig, around: Surroundings, working: Sequence[S
     for item in working:
         made = [change.resource for change in item.changes if isinstance(change.change, Create)]
         service = config.service(item.service)
-        private = desired_preview_rules(service.path_patterns, owner_of(config, service), PREVIEW, ("", ""))
+        private = desired_preview_rules(
+            service.path_patterns, owner_of(config, service), PREVIEW, ("", "")
+        )
         needs.append(
             Need(
                 where=f"services[{numbers[item.service]}] ({item.service})",
                 rules=made.count("listener rule"),
                 private_rules=2 * len(private),
                 target_groups=made.count("target group"),
-                balancer_target_groups=item.state.target_group_arn not in usage.balancer_target_groups,
+                balancer_target_groups=item.state.target_group_arn
+                not in usage.balancer_target_groups,
                 roles=made.count("IAM role"),
             )
         )

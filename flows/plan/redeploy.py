@@ -18,7 +18,10 @@ class RedeployPlan:
     """What a redeploy does."""
 
     changed: tuple[ServicePlan, ...] = ()
-    """Services that get something new, or whose rollout has not ended; without their rules, which stay as they are."""
+    """
+    Services that get something new, or whose rollout has not ended; without their rules, which stay
+    as they are.
+    """
     unchanged: tuple[ServicePlan, ...] = ()
     """Services that run what the config asks for."""
     left_alone: dict[str, str] = field(default_factory=dict)
@@ -34,7 +37,9 @@ class RedeployPlan:
 
     def to_build(self) -> list[str]:
         """Services whose image has never been pushed."""
-        return [plan.service for plan in self.changed if plan.image_tag and plan.state.digest is None]
+        return [
+            plan.service for plan in self.changed if plan.image_tag and plan.state.digest is None
+        ]
 
 
 def plan_redeploy(plans: Sequence[ServicePlan]) -> RedeployPlan:
@@ -52,10 +57,21 @@ def plan_redeploy(plans: Sequence[ServicePlan]) -> RedeployPlan:
         if plan.weight < 100 or plan.state.service is None:
             left_alone[plan.service] = _why_left_alone(plan)
             continue
-        own = replace(plan, steps=(), changes=tuple(item for item in plan.changes if item.resource not in _RULES))
+        own = replace(
+            plan,
+            steps=(),
+            changes=tuple(item for item in plan.changes if item.resource not in _RULES),
+        )
         (unchanged if own.settled and _has_ended(plan) else changed).append(own)
-        if any(not isinstance(item.change, NoChange) for item in plan.changes if item.resource in _RULES):
-            notes.append(f"{plan.service}: its listener rules are not as the config asks for; flows.split changes them")
+        if any(
+            not isinstance(item.change, NoChange)
+            for item in plan.changes
+            if item.resource in _RULES
+        ):
+            notes.append(
+                f"{plan.service}: its listener rules are not as the config asks for; flows.split "
+                "changes them"
+            )
     return RedeployPlan(tuple(changed), tuple(unchanged), left_alone, tuple(notes))
 
 
@@ -64,8 +80,13 @@ def _why_left_alone(plan: ServicePlan) -> str:
     if conflicts:
         return conflicts[0]
     if plan.weight > 0 and plan.state.service is None:
-        return f"its rules give it {plan.weight} % of its requests, but there is no such ECS service; run flows.split"
-    return f"it is not carved out yet: it has {plan.weight} % of its requests; flows.split moves them"
+        return (
+            f"its rules give it {plan.weight} % of its requests, but there is no such ECS "
+            "service; run flows.split"
+        )
+    return (
+        f"it is not carved out yet: it has {plan.weight} % of its requests; flows.split moves them"
+    )
 
 
 def _has_ended(plan: ServicePlan) -> bool:

@@ -71,7 +71,10 @@ class WayBack:
         return not (self.restores or self.returning or self.removing or self.abandoned)
 
     def weight(self, traces: Traces) -> int | None:
-        """Percent of its paths' requests that a service gets; None where somebody else has changed a rule."""
+        """
+        Percent of its paths' requests that a service gets; None where somebody else has changed a
+        rule.
+        """
         group = self.monolith.target_group_arn
         shares = [service_share(rule, group, traces.target_group_arn) for rule in traces.path_rules]
         return None if None in shares else max((share for share in shares if share), default=0)
@@ -80,15 +83,38 @@ class WayBack:
         """As a table: service, resource, name, action, details; in order."""
         rows = [*self._monolith_rows()]
         if self.abandoned:
-            rows.append(_row(self.monolith.service, "listener rule", "lock", "delete", "left by a run that was killed"))
+            rows.append(
+                _row(
+                    self.monolith.service,
+                    "listener rule",
+                    "lock",
+                    "delete",
+                    "left by a run that was killed",
+                )
+            )
         for item in self.returning:
             weight = self.weight(item)
             if weight != 0:
                 known = weight is not None
-                details = f"{weight} % -> 0 %" if known else "a rule forwards elsewhere: somebody changed it"
-                rows.append(_row(item.service, "traffic", "weights", "update" if known else "conflict", details))
+                details = (
+                    f"{weight} % -> 0 %"
+                    if known
+                    else "a rule forwards elsewhere: somebody changed it"
+                )
+                rows.append(
+                    _row(
+                        item.service,
+                        "traffic",
+                        "weights",
+                        "update" if known else "conflict",
+                        details,
+                    )
+                )
             if not self.remove:
-                rows += [_row(item.service, "listener rule", rule.label, "delete") for rule in item.private_rules]
+                rows += [
+                    _row(item.service, "listener rule", rule.label, "delete")
+                    for rule in item.private_rules
+                ]
         return rows + [row for item in self.removing for row in removal_rows(item)]
 
     def _monolith_rows(self) -> Iterable[Row]:
@@ -97,13 +123,31 @@ class WayBack:
             counts = f"desiredCount: {self.monolith.desired_count} -> {record.desired_count}"
             yield _row(name, "ECS service", name, "update", counts)
             if record.suspension:
-                yield _row(name, "scalable target", name, "update", f"suspended again as before: {record.suspension}")
+                yield _row(
+                    name,
+                    "scalable target",
+                    name,
+                    "update",
+                    f"suspended again as before: {record.suspension}",
+                )
         for rule in self.taken_over:
-            yield _row(name, "listener" if rule.is_default else "listener rule", rule.label, "update", "to it again")
+            yield _row(
+                name,
+                "listener" if rule.is_default else "listener rule",
+                rule.label,
+                "update",
+                "to it again",
+            )
 
 
 def _row(service: str, resource: str, name: str, action: str, details: str = "") -> Row:
-    return {"service": service, "resource": resource, "name": name, "action": action, "details": details}
+    return {
+        "service": service,
+        "resource": resource,
+        "name": name,
+        "action": action,
+        "details": details,
+    }
 
 
 async def plan_way_back(
@@ -127,7 +171,10 @@ async def plan_way_back(
     taken = await poll(read_taken_over, aws, around.listener_arn, config.name)
     rules = await poll(read_rules, aws, around.listener_arn)
     traces = await asyncio.gather(
-        *(read_traces(aws, around.cluster_arn, rules, service, owner_of(config, service)) for service in services)
+        *(
+            read_traces(aws, around.cluster_arn, rules, service, owner_of(config, service))
+            for service in services
+        )
     )
     found = WayBack(
         monolith=monolith,
@@ -148,14 +195,18 @@ async def _refusals(config: SplitConfig, found: WayBack) -> list[str]:
     if moving and found.record is None and found.healthy == 0:
         lines.append(
             f"monolith.service: {found.monolith.service} has no healthy target (desired count "
-            f"{found.monolith.desired_count}), and no size of it is recorded, so it cannot take the paths back; "
-            f"`aws ecs update-service --cluster {config.cluster} --service {found.monolith.service} --desired-count N`"
+            f"{found.monolith.desired_count}), and no size of it is recorded, so it cannot take "
+            "the paths back; "
+            f"`aws ecs update-service --cluster {config.cluster} --service "
+            f"{found.monolith.service} --desired-count N`"
         )
     if found.removing:
         balancers = {arn for item in found.removing for arn in item.load_balancers}
         everywhere = await poll(read_balancer_rules, config.aws, balancers)
         taken = {rule.arn for rule in found.taken_over}
-        lines += strangers(found.removing, [(where, rule) for where, rule in everywhere if rule.arn not in taken])
+        lines += strangers(
+            found.removing, [(where, rule) for where, rule in everywhere if rule.arn not in taken]
+        )
     return lines
 
 
@@ -179,7 +230,9 @@ async def outcome_of(
         stages: By service name, where the run has one to tell.
         error: Why it failed.
     """
-    services = await asyncio.gather(*(_service_outcome(config, around, found, item) for item in found.traces))
+    services = await asyncio.gather(
+        *(_service_outcome(config, around, found, item) for item in found.traces)
+    )
     outcomes = dict(zip((item.service for item in found.traces), services, strict=True))
     outcomes |= {name: _at(outcomes.get(name), stage) for name, stage in stages.items()}
     return Outcome(
@@ -199,14 +252,28 @@ def _at(outcome: ServiceOutcome | None, stage: str) -> ServiceOutcome:
     return outcome.model_copy(update={"stage": stage}) if outcome else ServiceOutcome(stage=stage)
 
 
-async def _service_outcome(config: SplitConfig, around: Surroundings, found: WayBack, traces: Traces) -> ServiceOutcome:
+async def _service_outcome(
+    config: SplitConfig, around: Surroundings, found: WayBack, traces: Traces
+) -> ServiceOutcome:
     aws, weight = config.aws, found.weight(traces)
     group, definition = traces.target_group_arn, None
     health = await poll(read_target_health, aws, group) if group else None
-    service = await poll(read_service, aws, around.cluster_arn, traces.service) if traces.ecs_service else None
+    service = (
+        await poll(read_service, aws, around.cluster_arn, traces.service)
+        if traces.ecs_service
+        else None
+    )
     if service:
         definition = await poll(read_task_definition, aws, service["taskDefinition"])
-    stage = "settled" if weight == 100 else "shifting" if weight else "returned" if traces.path_rules else "planned"
+    stage = (
+        "settled"
+        if weight == 100
+        else "shifting"
+        if weight
+        else "returned"
+        if traces.path_rules
+        else "planned"
+    )
     return ServiceOutcome(
         stage=stage,
         weight=weight,

@@ -20,9 +20,15 @@ class Answer(_Path):
     rule: str
     """For example `rule 99 (/api*)` or `the default action`."""
     shares: dict[str, int]
-    """Percent of its requests by who gets them: a service's name, another target group's, or what the rule does."""
+    """
+    Percent of its requests by who gets them: a service's name, another target group's, or what the
+    rule does.
+    """
     only_some: bool
-    """Whether it takes only some of the path's requests: those of a longer path, of one host, with a header, …"""
+    """
+    Whether it takes only some of the path's requests: those of a longer path, of one host, with a
+    header, …
+    """
 
 
 class PathOwners(_Path):
@@ -33,10 +39,14 @@ class PathOwners(_Path):
     wanted: str | None
     """The service of the config that it is meant for; null for other paths."""
     answers: tuple[Answer, ...]
-    """In the order in which the load balancer tries them; the last one takes what the others leave."""
+    """
+    In the order in which the load balancer tries them; the last one takes what the others leave.
+    """
 
 
-def path_owners(wanted: Mapping[str, str], rules: Sequence[Rule], names: Mapping[str, str]) -> list[PathOwners]:
+def path_owners(
+    wanted: Mapping[str, str], rules: Sequence[Rule], names: Mapping[str, str]
+) -> list[PathOwners]:
     """
     Who answers each pattern of the config, each further rule of the listener, and everything else.
 
@@ -47,13 +57,19 @@ def path_owners(wanted: Mapping[str, str], rules: Sequence[Rule], names: Mapping
     """
     public = users_rules(rules)
     found = [
-        PathOwners(path=pattern, wanted=service, answers=_answers(matching_rules(public, pattern), names))
+        PathOwners(
+            path=pattern, wanted=service, answers=_answers(matching_rules(public, pattern), names)
+        )
         for pattern, service in wanted.items()
     ]
     for rule in sorted(public, key=lambda rule: rule.priority):
         if rule.tags.get(ROLE) != PATH:
             path = ", ".join(rule.path_patterns)
-            found.append(PathOwners(path=path, wanted=None, answers=(_answer(rule, names, only_some=_asks(rule)),)))
+            found.append(
+                PathOwners(
+                    path=path, wanted=None, answers=(_answer(rule, names, only_some=_asks(rule)),)
+                )
+            )
     return found
 
 

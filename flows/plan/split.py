@@ -1,4 +1,7 @@
-"""What a run would do: each resource compared with AWS's, the traffic steps, and the drain. Changes nothing."""
+"""
+What a run would do: each resource compared with AWS's, the traffic steps, and the drain. Changes
+nothing.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +29,15 @@ from tasks.elbv2.target_group import compare_target_group, desired_target_group
 from tasks.iam.task_role import compare_task_role, desired_task_role
 from tasks.state.service import ServiceState, read_service_state
 
-__all__ = ["DrainDecision", "Plan", "PlannedChange", "ServicePlan", "decide_drain", "observe", "plan_split"]
+__all__ = [
+    "DrainDecision",
+    "Plan",
+    "PlannedChange",
+    "ServicePlan",
+    "decide_drain",
+    "observe",
+    "plan_split",
+]
 
 
 @dataclass(frozen=True)
@@ -98,8 +109,14 @@ async def observe(
     """Read what AWS holds of each service; with the tag that its sources have now."""
 
     async def look(service: ServiceConfig) -> tuple[str, tuple[str | None, ServiceState]]:
-        tag = await asyncio.to_thread(content_tag, service.build, service.cpu_architecture) if service.build else None
-        state = await read_service_state(config.aws, around.cluster_arn, around.listener_arn, service, tag)
+        tag = (
+            await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
+            if service.build
+            else None
+        )
+        state = await read_service_state(
+            config.aws, around.cluster_arn, around.listener_arn, service, tag
+        )
         return service.name, (tag, state)
 
     return dict(await asyncio.gather(*(look(service) for service in services)))
@@ -124,12 +141,16 @@ def plan_split(
         drain: Whether this run may drain the monolith.
     """
     plans = tuple(
-        _plan_service(config, around, service, owner_of(config, service, adopt), *observed[service.name])
+        _plan_service(
+            config, around, service, owner_of(config, service, adopt), *observed[service.name]
+        )
         for service in config.services
         if service.name in observed
     )
     rules = next(iter(observed.values()))[1].rules
-    decision = decide_drain(config, around, rules, complete=len(plans) == len(config.services), allowed=drain)
+    decision = decide_drain(
+        config, around, rules, complete=len(plans) == len(config.services), allowed=drain
+    )
     return Plan(plans, tuple(_plan_monolith(config, around, rules, decision)), decision)
 
 
@@ -143,8 +164,16 @@ def _plan_service(
 ) -> ServicePlan:
     changes = [*_plan_image(config, service, owner, tag, state)]
     changes += [
-        _planned("log group", service.log_group, compare_log_group(desired_log_group(service, owner), state.log_group)),
-        _planned("IAM role", service.task_role, compare_task_role(desired_task_role(service, owner), state.task_role)),
+        _planned(
+            "log group",
+            service.log_group,
+            compare_log_group(desired_log_group(service, owner), state.log_group),
+        ),
+        _planned(
+            "IAM role",
+            service.task_role,
+            compare_task_role(desired_task_role(service, owner), state.task_role),
+        ),
     ]
     definition = desired_task_definition(
         service,
@@ -154,10 +183,14 @@ def _plan_service(
         execution_role_arn=around.execution_role_arn,
         task_role_arn=state.task_role["Arn"] if state.task_role else UNKNOWN,
     )
-    change = _until_known(compare_task_definition(definition, state.task_definition), definition.request)
+    change = _until_known(
+        compare_task_definition(definition, state.task_definition), definition.request
+    )
     changes.append(_planned("task definition", service.family, change))
     group = desired_target_group(service, owner, around.vpc_id)
-    changes.append(_planned("target group", group.name, compare_target_group(group, state.target_group)))
+    changes.append(
+        _planned("target group", group.name, compare_target_group(group, state.target_group))
+    )
     rule_changes, weight, steps = _plan_rules(config, service, owner, state)
     changes += rule_changes
     same_revision = isinstance(change, NoChange) and state.task_definition is not None
@@ -189,10 +222,15 @@ def _plan_image(
     repository = compare_repository(desired_repository(service, owner), state.repository)
     image = NoChange() if state.digest else Create()
     _ = config
-    return [_planned("ECR repository", service.name, repository), _planned("image", f"{service.name}:{tag}", image)]
+    return [
+        _planned("ECR repository", service.name, repository),
+        _planned("image", f"{service.name}:{tag}", image),
+    ]
 
 
-def _image(config: SplitConfig, service: ServiceConfig, tag: str | None, state: ServiceState) -> str:
+def _image(
+    config: SplitConfig, service: ServiceConfig, tag: str | None, state: ServiceState
+) -> str:
     if tag is None:
         return pin_image(config.aws, str(service.image))
     if state.repository is None or state.digest is None:
@@ -223,16 +261,24 @@ def _plan_rules(
             change = Conflict(str(error))
         changes.append(_planned("listener rule", ", ".join(rule.patterns), change))
     if any(weights):
-        changes += [_planned("listener rule", path, _unproven(service, path)) for path in _new_paths(service, held)]
+        changes += [
+            _planned("listener rule", path, _unproven(service, path))
+            for path in _new_paths(service, held)
+        ]
     weight = min(weights, default=0) if len(weights) == len(changes) else 0
     left_over = state.preview_rules(owner)
     steps = tuple(
-        step.weight for step in config.traffic_of(service).shift.steps() if weight < 100 and step.weight >= weight
+        step.weight
+        for step in config.traffic_of(service).shift.steps()
+        if weight < 100 and step.weight >= weight
     )
     if steps or left_over:
         for role in (PREVIEW, CONTROL):
             wanted = desired_preview_rules(service.path_patterns, owner, role, ("", ""))
-            changes += [_planned(f"{role} rule", ", ".join(rule.patterns), Create(), temporary=True) for rule in wanted]
+            changes += [
+                _planned(f"{role} rule", ", ".join(rule.patterns), Create(), temporary=True)
+                for rule in wanted
+            ]
     return changes, weight, steps
 
 
@@ -243,15 +289,25 @@ def _new_paths(service: ServiceConfig, held: Mapping[int, Rule]) -> list[str]:
 
 
 def _unproven(service: ServiceConfig, path: str) -> Conflict:
-    """A rule's paths share its weights: a new one would go to the service before it is proven for it."""
+    """
+    A rule's paths share its weights: a new one would go to the service before
+    it is proven for it.
+    """
     return Conflict(
-        f"services.{service.name}.path_patterns: {path!r} is new, and {service.name} has users already, so it would "
-        f"move with no proof; take its traffic back first: `python -m flows.rollback CONFIG --only {service.name}`"
+        f"services.{service.name}.path_patterns: {path!r} is new, and {service.name} has users "
+        "already, so it would "
+        "move with no proof; take its traffic back first: `python -m flows.rollback CONFIG "
+        f"--only {service.name}`"
     )
 
 
 def decide_drain(
-    config: SplitConfig, around: Surroundings, rules: Sequence[Rule], *, complete: bool, allowed: bool
+    config: SplitConfig,
+    around: Surroundings,
+    rules: Sequence[Rule],
+    *,
+    complete: bool,
+    allowed: bool,
 ) -> DrainDecision:
     """
     Whether the monolith may be drained once all services have settled.
@@ -265,7 +321,9 @@ def decide_drain(
     """
     monolith = around.monolith
     if monolith.desired_count == 0:
-        return DrainDecision(will_drain=False, already_drained=True, reasons=("it is drained already",))
+        return DrainDecision(
+            will_drain=False, already_drained=True, reasons=("it is drained already",)
+        )
     against = []
     if config.monolith.drain == "never":
         against.append("monolith.drain is never")
@@ -275,16 +333,27 @@ def decide_drain(
         against.append("this run is not about all services (--only)")
     kept = monolith_rules(rules, monolith.target_group_arn)
     if isinstance(config.monolith.default_action, KeepDefault):
-        against += [f"{rule.label} sends requests to it, and monolith.default_action is keep" for rule in kept]
+        against += [
+            f"{rule.label} sends requests to it, and monolith.default_action is keep"
+            for rule in kept
+        ]
     else:
         reasons = [why_not_to_take_over(rule, monolith.target_group_arn) for rule in kept]
-        against += [f"{reason}, which cannot be undone exactly; change it by hand" for reason in reasons if reason]
-    against += [f"{way} leads to it as well, and its idleness there cannot be proven" for way in monolith.other_ways]
+        against += [
+            f"{reason}, which cannot be undone exactly; change it by hand"
+            for reason in reasons
+            if reason
+        ]
+    against += [
+        f"{way} leads to it as well, and its idleness there cannot be proven"
+        for way in monolith.other_ways
+    ]
     if against:
         return DrainDecision(will_drain=False, reasons=tuple(against))
     asked = " after a person has agreed" if config.monolith.drain == "approve" else ""
     reason = (
-        f"drained{asked} when every service has settled, no rule sends anything to it, and no request has reached it "
+        f"drained{asked} when every service has settled, no rule sends anything to it, and no "
+        "request has reached it "
         f"for {config.monolith.quiet_period:g} s"
     )
     return DrainDecision(will_drain=True, reasons=(reason,))
@@ -301,7 +370,14 @@ def _plan_monolith(
         _planned(
             "listener" if rule.is_default else "listener rule",
             rule.label,
-            Update({"DefaultActions" if rule.is_default else "Actions": (f"forward to {monolith.service}", action)}),
+            Update(
+                {
+                    "DefaultActions" if rule.is_default else "Actions": (
+                        f"forward to {monolith.service}",
+                        action,
+                    )
+                }
+            ),
         )
         for rule in monolith_rules(rules, monolith.target_group_arn)
     ]

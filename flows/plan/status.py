@@ -30,7 +30,14 @@ from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.elbv2.target_group import read_target_health
 from tasks.state.service import ServiceState, read_service_state
 
-__all__ = ["LockNow", "MonolithNow", "ServiceNow", "StatusOutcome", "read_service_now", "read_status"]
+__all__ = [
+    "LockNow",
+    "MonolithNow",
+    "ServiceNow",
+    "StatusOutcome",
+    "read_service_now",
+    "read_status",
+]
 
 
 _PRIVATE: Final = frozenset({f"{PREVIEW} rule", f"{CONTROL} rule"})
@@ -65,7 +72,9 @@ class MonolithNow(MonolithOutcome):
     recorded_count: int | None = None
     """Desired count that a rollback restores; null when it was never drained."""
     scaling: str | None = None
-    """Which of its scaling is suspended, `in`, `out` and `scheduled`; null when it is not scaled."""
+    """
+    Which of its scaling is suspended, `in`, `out` and `scheduled`; null when it is not scaled.
+    """
     recorded_scaling: str | None = None
     """What of it was suspended before the drain."""
 
@@ -86,7 +95,10 @@ class LockNow(BaseModel):
 
 
 class StatusOutcome(Outcome):
-    """The common object, whose status is `completed` when the look succeeded, and what else is to be seen."""
+    """
+    The common object, whose status is `completed` when the look succeeded, and what else is to be
+    seen.
+    """
 
     services: dict[str, SerializeAsAny[ServiceOutcome]]
     """By service name; `ServiceNow` each."""
@@ -113,14 +125,18 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
     Look at everything that a split is about; no call changes anything.
 
     Raises:
-        PreflightFailed: The surroundings, or the sources that the images are compared with, cannot be read.
+        PreflightFailed: The surroundings, or the sources that the images are compared with, cannot
+            be read.
 
-    Source: STS GetCallerIdentity; Describe calls of ECR, CloudWatch Logs, IAM, ECS, ELBv2, Application Auto Scaling.
+    Source: STS GetCallerIdentity; Describe calls of ECR, CloudWatch Logs, IAM, ECS, ELBv2,
+        Application Auto Scaling.
     """
     await _check_sources(config)
     with refusals_explained():
         around = await poll(read_surroundings.plain, config)
-        looks = await asyncio.gather(*(_look(config, around, service) for service in config.services))
+        looks = await asyncio.gather(
+            *(_look(config, around, service) for service in config.services)
+        )
         observed = dict(zip((service.name for service in config.services), looks, strict=True))
         plan = await asyncio.to_thread(plan_split, config, around, observed)
         services = await asyncio.gather(*(read_service_now(config, item) for item in plan.services))
@@ -142,15 +158,23 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
 
 
 async def _check_sources(config: SplitConfig) -> None:
-    found = await asyncio.gather(*(asyncio.to_thread(check_build_files, service) for service in config.services))
+    found = await asyncio.gather(
+        *(asyncio.to_thread(check_build_files, service) for service in config.services)
+    )
     lines = [f"services[{index}].{line}" for index, own in enumerate(found) for line in own]
     if lines:
         raise PreflightFailed("\n".join(lines))
 
 
-async def _look(config: SplitConfig, around: Surroundings, service: ServiceConfig) -> tuple[str | None, ServiceState]:
+async def _look(
+    config: SplitConfig, around: Surroundings, service: ServiceConfig
+) -> tuple[str | None, ServiceState]:
     """As `flows.plan.split.observe`, without Prefect: a look should not wait for a server."""
-    tag = await asyncio.to_thread(content_tag, service.build, service.cpu_architecture) if service.build else None
+    tag = (
+        await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
+        if service.build
+        else None
+    )
     cluster, listener = around.cluster_arn, around.listener_arn
     return tag, await poll(read_service_state.plain, config.aws, cluster, listener, service, tag)
 
@@ -222,13 +246,17 @@ async def _read_monolith_now(config: SplitConfig, around: Surroundings) -> Monol
 
 def _patterns(config: SplitConfig) -> dict[str, str]:
     """The service that each pattern is meant for."""
-    return {pattern: service.name for service in config.services for pattern in service.path_patterns}
+    return {
+        pattern: service.name for service in config.services for pattern in service.path_patterns
+    }
 
 
 def _group_names(around: Surroundings, plans: Sequence[ServicePlan]) -> dict[str, str]:
     """Names of services by target group ARN."""
     names = {around.monolith.target_group_arn: around.monolith.service}
-    return names | {plan.state.target_group_arn: plan.service for plan in plans if plan.state.target_group_arn}
+    return names | {
+        plan.state.target_group_arn: plan.service for plan in plans if plan.state.target_group_arn
+    }
 
 
 def _lock(rules: Sequence[Rule]) -> LockNow | None:
@@ -237,10 +265,15 @@ def _lock(rules: Sequence[Rule]) -> LockNow | None:
         return None
     holder = Holder.from_tags(rule.tags)
     started = datetime.fromtimestamp(holder.started).astimezone()
-    return LockNow(run=holder.run, host=holder.host, started=started, gone=holder.is_gone(time.time()))
+    return LockNow(
+        run=holder.run, host=holder.host, started=started, gone=holder.is_gone(time.time())
+    )
 
 
 def _drift(plans: Sequence[ServicePlan]) -> list[dict[str, str]]:
-    """What a split would still do for the services; the rules that it makes for itself are no drift."""
+    """
+    What a split would still do for the services; the rules that it makes for
+    itself are no drift.
+    """
     rows = service_plan_rows(plans)
     return [row for row in rows if row["action"] != "no change" and row["resource"] not in _PRIVATE]

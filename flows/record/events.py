@@ -1,4 +1,7 @@
-"""Tells what happens in a run to all who watch: the log, the journal of a command line, Prefect's events."""
+"""
+Tells what happens in a run to all who watch: the log, the journal of a command line, Prefect's
+events.
+"""
 
 import logging
 from contextvars import ContextVar
@@ -38,7 +41,9 @@ def tell(kind: str, service: str | None, text: str, **details: Any) -> Moment:
         emit_event(
             event=_event_name(moment),
             resource={
-                "prefect.resource.id": f"split.{'service' if service else 'monolith'}.{service or 'monolith'}",
+                "prefect.resource.id": f"split.service.{service}"
+                if service
+                else "split.monolith.monolith",
                 "prefect.resource.name": service or "monolith",
                 "split.flow-run": str(flow_run.id or ""),
             },
@@ -63,7 +68,10 @@ def told_outcome(outcome: Outcome) -> Outcome:
 
 
 def told_start() -> None:
-    """Begin a run's journal, where no command line has, leave it the flow run's id, and let SIGTERM end it well."""
+    """
+    Begin a run's journal, where no command line has, leave it the flow run's id, and let SIGTERM
+    end it well.
+    """
     journal = JOURNAL.get()
     if journal is None:
         journal = Journal()

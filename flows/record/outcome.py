@@ -21,7 +21,10 @@ class ServiceOutcome(_Outcome):
     """One service at the end of a run."""
 
     stage: str
-    """The stage it reached: planned, prepared, placed, proven, shifting, settled, returned, removed, failed."""
+    """
+    The stage it reached: planned, prepared, placed, proven, shifting, settled, returned, removed,
+    failed.
+    """
     weight: int | None = None
     """Percent of its paths' requests that it gets."""
     healthy_targets: int | None = None
@@ -75,7 +78,10 @@ class Outcome(_Outcome):
 
 @dataclass(frozen=True)
 class Moment:
-    """Something that happened in a run, for the live display and for the report's chart and table."""
+    """
+    Something that happened in a run, for the live display and for the report's
+    chart and table.
+    """
 
     time: float
     """Seconds since the epoch."""

@@ -27,7 +27,9 @@ def plan_rows(plan: Plan, monolith: str) -> list[dict[str, str]]:
     """The plan as a table: service, resource, name, action, details."""
     rows = service_plan_rows(plan.services)
     rows += [_row(monolith, change) for change in plan.monolith]
-    drain = "no change" if plan.drain.already_drained else "drain" if plan.drain.will_drain else "keep"
+    drain = (
+        "no change" if plan.drain.already_drained else "drain" if plan.drain.will_drain else "keep"
+    )
     return [*rows, _cells(monolith, "drain", monolith, drain, "; ".join(plan.drain.reasons))]
 
 
@@ -36,13 +38,22 @@ def service_plan_rows(plans: Sequence[ServicePlan]) -> list[dict[str, str]]:
     rows = [_row(item.service, change) for item in plans for change in item.changes]
     for item in plans:
         if item.steps:
-            steps = " -> ".join(f"{weight} %" for weight in (item.weight, *(s for s in item.steps if s != item.weight)))
+            steps = " -> ".join(
+                f"{weight} %"
+                for weight in (item.weight, *(s for s in item.steps if s != item.weight))
+            )
             rows.append(_cells(item.service, "traffic", "weights", "update", steps))
     return rows
 
 
 def _cells(service: str, resource: str, name: str, action: str, details: str) -> dict[str, str]:
-    return {"service": service, "resource": resource, "name": name, "action": action, "details": details}
+    return {
+        "service": service,
+        "resource": resource,
+        "name": name,
+        "action": action,
+        "details": details,
+    }
 
 
 def _row(service: str, item: PlannedChange) -> dict[str, str]:
@@ -50,7 +61,8 @@ def _row(service: str, item: PlannedChange) -> dict[str, str]:
     details = "removed again at the end" if item.temporary else ""
     if isinstance(change, Update):
         details = "; ".join(
-            f"{name}: {_short(before)} -> {_short(after)}" for name, (before, after) in change.fields.items()
+            f"{name}: {_short(before)} -> {_short(after)}"
+            for name, (before, after) in change.fields.items()
         )
     if isinstance(change, Conflict):
         details = change.reason
@@ -72,7 +84,9 @@ async def publish_rows(config: SplitConfig, rows: list[dict[str, str]]) -> None:
     journal = JOURNAL.get()
     if journal:
         journal.plan = rows
-    await acreate_table_artifact(table=rows, key=f"{config.name}-plan", description=f"Plan of split {config.name}")
+    await acreate_table_artifact(
+        table=rows, key=f"{config.name}-plan", description=f"Plan of split {config.name}"
+    )
 
 
 def evidence_markdown(config: SplitConfig) -> str:
@@ -80,7 +94,10 @@ def evidence_markdown(config: SplitConfig) -> str:
     journal = JOURNAL.get()
     if journal is None:
         return f"Every service of {config.name} has settled."
-    return markdown_table(verdict_rows(journal.moments)) or f"Every service of {config.name} has settled."
+    return (
+        markdown_table(verdict_rows(journal.moments))
+        or f"Every service of {config.name} has settled."
+    )
 
 
 def _short_digest(image: str) -> str:
@@ -93,7 +110,9 @@ async def publish_outcome(config: SplitConfig, outcome: Outcome) -> None:
     """Write services and verdicts as artifacts."""
     journal = JOURNAL.get()
     moments = journal.moments if journal else []
-    services = [{**row, "image": _short_digest(row["image"])} for row in service_rows(outcome, moments)]
+    services = [
+        {**row, "image": _short_digest(row["image"])} for row in service_rows(outcome, moments)
+    ]
     words = headline(outcome, moments) + (f"\n\n```\n{outcome.error}\n```" if outcome.error else "")
     parts = [
         f"# Split {config.name}",

@@ -85,7 +85,9 @@ class Tally:
     def outcome(self) -> TrafficOutcome:
         """The totals."""
         return TrafficOutcome(
-            requests=self.requests, failed=self.failed, by_backend=dict(sorted(self.by_backend.items()))
+            requests=self.requests,
+            failed=self.failed,
+            by_backend=dict(sorted(self.by_backend.items())),
         )
 
     def latency(self, backend: str, share: float) -> float | None:
@@ -109,7 +111,10 @@ class AnswerLog:
         self._offset = 0
 
     def poll(self) -> list[Answer]:
-        """The answers written since the last call; a line that is only half there waits for the next one."""
+        """
+        The answers written since the last call; a line that is only half there waits for the next
+        one.
+        """
         answers = [Answer.parse(line) for line in self._new_lines()]
         for answer in answers:
             self.tally.add(answer)
@@ -129,7 +134,9 @@ class AnswerLog:
 
     def shares(self) -> dict[str, float]:
         """Who gave which share (0 to 1) of the recent answers."""
-        counts = Counter(answer.answered_by for answer in self.recent if answer.answered_by is not None)
+        counts = Counter(
+            answer.answered_by for answer in self.recent if answer.answered_by is not None
+        )
         return {backend: count / counts.total() for backend, count in sorted(counts.items())}
 
     def _new_lines(self) -> list[str]:
@@ -163,7 +170,10 @@ def summarize(answers: Iterable[Answer]) -> TrafficOutcome:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least `share` (0 to 1) of the values do not exceed; None of no values."""
+    """
+    The smallest value that at least `share` (0 to 1) of the values do not exceed; None of no
+    values.
+    """
     if not values:
         return None
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

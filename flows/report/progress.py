@@ -13,7 +13,8 @@ async def show_progress(service: str, weight: int) -> None:
     """
     Show the weight that a service has reached.
 
-    A server that does not answer must not hold up a shift: then the picture is old, and the log says so.
+    A server that does not answer must not hold up a shift: then the picture is old, and the log
+    says so.
 
     Args:
         service: Its name.
@@ -23,6 +24,8 @@ async def show_progress(service: str, weight: int) -> None:
         return
     words = f"Percent of its paths' requests that {service} gets"
     try:
-        await acreate_progress_artifact(progress=float(weight), key=f"{service}-traffic", description=words)
+        await acreate_progress_artifact(
+            progress=float(weight), key=f"{service}-traffic", description=words
+        )
     except httpx.HTTPError as error:
         log().warning("the progress artifact of %s was not written: %s", service, error)

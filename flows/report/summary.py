@@ -31,23 +31,33 @@ def headline(outcome: Outcome, moments: Sequence[Moment]) -> str:
 
 def traffic_words(traffic: TrafficOutcome) -> str:
     """For example `14,211 requests, none failed`."""
-    return f"{_count(traffic.requests, 'request')}, {f'{traffic.failed:,}' if traffic.failed else 'none'} failed"
+    return (
+        f"{_count(traffic.requests, 'request')}, "
+        f"{f'{traffic.failed:,}' if traffic.failed else 'none'} failed"
+    )
 
 
 def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     """Where to look next, and what to do, most pressing first."""
     steps = [_after_failure(name, outcome, moments) for name in _failed(outcome)]
     if outcome.status == "failed":
-        steps.append("Run the same command again once that is mended: what has settled is left alone.")
+        steps.append(
+            "Run the same command again once that is mended: what has settled is left alone."
+        )
     if outcome.status == "refused":
-        steps.append("Nothing was changed: mend what the error names, and run the same command again.")
+        steps.append(
+            "Nothing was changed: mend what the error names, and run the same command again."
+        )
     if outcome.status == "planned":
         steps.append("Run the same command without --plan to carry it out.")
     if outcome.traffic and outcome.traffic.failed:
         steps.append("The HTML report lists the failed requests, with time, path and reason.")
     if outcome.traffic:
         steps.append("A rehearsal's AWS ends with it, unless --keep is given.")
-        steps.append("Your own monolith: python -m flows.split CONFIG --plan; README.md says what CONFIG holds.")
+        steps.append(
+            "Your own monolith: python -m flows.split CONFIG --plan; README.md says what CONFIG "
+            "holds."
+        )
     elif outcome.status in ("completed", "failed", "unchanged") and outcome.services:
         if outcome.alb_url:
             steps.append(f"The listener answers at {outcome.alb_url}")
@@ -65,7 +75,9 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     }
     words = []
     if by_stage["settled"]:
-        words.append(_share(len(by_stage["settled"]), len(names), _verb(by_stage["settled"], moments)))
+        words.append(
+            _share(len(by_stage["settled"]), len(names), _verb(by_stage["settled"], moments))
+        )
     if by_stage["returned"]:
         words.append(_share(len(by_stage["returned"]), len(names), "returned to the monolith"))
     if by_stage["removed"]:
@@ -80,7 +92,11 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
 def _verb(settled: Sequence[str], moments: Sequence[Moment]) -> str:
     """What a run did with the services; those that it found as they should be do not count."""
     shifted = weight_steps(moments)
-    rolled_out = {moment.service for moment in moments if moment.kind == "stage" and moment.text == "rolling out"}
+    rolled_out = {
+        moment.service
+        for moment in moments
+        if moment.kind == "stage" and moment.text == "rolling out"
+    }
     redeployed = len(rolled_out & set(settled))
     verb = "moved" if any(name in shifted for name in settled) else "settled"
     return f"{verb} ({redeployed} redeployed)" if redeployed else verb
@@ -103,10 +119,19 @@ def _had_traffic(service: str, moments: Sequence[Moment]) -> bool:
 def _after_failure(service: str, outcome: Outcome, moments: Sequence[Moment]) -> str:
     if outcome.services[service].weight == 100 and not _had_traffic(service, moments):
         running = (outcome.services[service].task_definition or "nothing").rpartition("/")[2]
-        return f"{service}: it runs {running}; its events and its log say what is wrong with the new revision."
+        return (
+            f"{service}: it runs {running}; its events and its log say what is wrong with the new "
+            "revision."
+        )
     if _had_traffic(service, moments):
-        return f"{service}: its gate verdicts say what went wrong under traffic; then its log in CloudWatch Logs."
-    return f"{service}: no user has reached it; look at its ECS service events, then at its log in CloudWatch Logs."
+        return (
+            f"{service}: its gate verdicts say what went wrong under traffic; then its log in "
+            "CloudWatch Logs."
+        )
+    return (
+        f"{service}: no user has reached it; look at its ECS service events, then at its log "
+        "in CloudWatch Logs."
+    )
 
 
 def _names(names: Sequence[str]) -> str:
@@ -117,7 +142,11 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _share(part: int, whole: int, verb: str) -> str:
-    return f"{_count(part, 'service')} {verb}" if part == whole else f"{part} of {_count(whole, 'service')} {verb}"
+    return (
+        f"{_count(part, 'service')} {verb}"
+        if part == whole
+        else f"{part} of {_count(whole, 'service')} {verb}"
+    )
 
 
 def _count(number: int, noun: str) -> str:

@@ -47,13 +47,16 @@ class StageTime(NamedTuple):
     """How long it took; 0 for a final one."""
 
 
-def stage_durations(moments: Sequence[Moment], ended: float | None = None) -> dict[str, list[StageTime]]:
+def stage_durations(
+    moments: Sequence[Moment], ended: float | None = None
+) -> dict[str, list[StageTime]]:
     """
     The stages of each service, in order.
 
     Args:
         moments: The run's moments, oldest first.
-        ended: Where a stage that is still going on ends, in seconds since the epoch; at the last moment if not given.
+        ended: Where a stage that is still going on ends, in seconds since the epoch; at the last
+            moment if not given.
     """
     last = max((moment.time for moment in moments), default=0.0) if ended is None else ended
     stages: dict[str, list[StageTime]] = {}
@@ -61,7 +64,11 @@ def stage_durations(moments: Sequence[Moment], ended: float | None = None) -> di
         own = [moment for moment in moments if moment.service == service and moment.kind == "stage"]
         ends = [*(moment.time for moment in own[1:]), last][: len(own)]
         stages[service] = [
-            StageTime(moment.text, moment.time, 0.0 if moment.text in FINAL_STAGES else max(0.0, end - moment.time))
+            StageTime(
+                moment.text,
+                moment.time,
+                0.0 if moment.text in FINAL_STAGES else max(0.0, end - moment.time),
+            )
             for moment, end in zip(own, ends, strict=True)
         ]
     return stages
@@ -86,7 +93,9 @@ def service_rows(outcome: Outcome, moments: Sequence[Moment]) -> list[Row]:
             "weight": _percent(service.weight),
             "steps": " → ".join(str(weight) for _, weight in steps.get(name, ())) or _NOTHING,
             "healthy targets": _text(service.healthy_targets),
-            "took": duration(sum(stage.seconds for stage in stages[name])) if stages.get(name) else _NOTHING,
+            "took": duration(sum(stage.seconds for stage in stages[name]))
+            if stages.get(name)
+            else _NOTHING,
             "image": _text(service.image),
             "task definition": _text(service.task_definition).rpartition("/")[2],
         }
@@ -103,7 +112,10 @@ def verdict_rows(moments: Sequence[Moment]) -> list[Row]:
             "weight": _percent(moment.weight),
             "verdict": moment.verdict or _NOTHING,
             "what": moment.text,
-            "numbers": ", ".join(f"{name} {_number(value)}" for name, value in moment.numbers.items()) or _NOTHING,
+            "numbers": ", ".join(
+                f"{name} {_number(value)}" for name, value in moment.numbers.items()
+            )
+            or _NOTHING,
         }
         for moment in moments
         if moment.kind in ("check", "verdict")
@@ -114,21 +126,37 @@ def traffic_rows(traffic: TrafficOutcome, tally: Tally | None = None) -> list[Ro
     """One row a backend: how much it answered, and how fast where a tally is given."""
     answered = sum(traffic.by_backend.values()) or 1
     return [
-        {"answered by": backend, "answers": f"{count:,}", "share": f"{100 * count / answered:.1f} %"}
+        {
+            "answered by": backend,
+            "answers": f"{count:,}",
+            "share": f"{100 * count / answered:.1f} %",
+        }
         | (_latencies(tally, backend) if tally else {})
         for backend, count in traffic.by_backend.items()
     ]
 
 
-def problem_rows(outcome: Outcome, moments: Sequence[Moment], tally: Tally | None = None) -> list[Row]:
-    """Everything that went wrong, each once: failed checks and gates, failed services, failed requests, the error."""
+def problem_rows(
+    outcome: Outcome, moments: Sequence[Moment], tally: Tally | None = None
+) -> list[Row]:
+    """
+    Everything that went wrong, each once: failed checks and gates, failed services, failed
+    requests, the error.
+    """
     found = [
-        (clock(moment.time), moment.service or "monolith", str(moment.numbers.get("error") or moment.text))
+        (
+            clock(moment.time),
+            moment.service or "monolith",
+            str(moment.numbers.get("error") or moment.text),
+        )
         for moment in moments
         if moment.verdict == "fail" or (moment.kind == "stage" and moment.text == "failed")
     ]
     if tally:
-        found += [(_NOTHING, "traffic", f"{count:,} failed: {what}") for what, count in tally.errors.most_common(10)]
+        found += [
+            (_NOTHING, "traffic", f"{count:,} failed: {what}")
+            for what, count in tally.errors.most_common(10)
+        ]
     told = {line for _, _, what in found for line in what.splitlines()}
     # The run's error repeats what its services said.
     left = [line for line in (outcome.error or "").splitlines() if line not in told]
@@ -160,7 +188,9 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02} s" if whole < 3600 else f"{timedelta(seconds=whole)} h"
+    return (
+        f"{whole // 60} min {whole % 60:02} s" if whole < 3600 else f"{timedelta(seconds=whole)} h"
+    )
 
 
 def milliseconds(seconds: float | None) -> str:
@@ -171,7 +201,10 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def _latencies(tally: Tally, backend: str) -> Row:
-    return {name: milliseconds(tally.latency(backend, share)) for name, share in (("p50", 0.5), ("p95", 0.95))}
+    return {
+        name: milliseconds(tally.latency(backend, share))
+        for name, share in (("p50", 0.5), ("p95", 0.95))
+    }
 
 
 def _services_in(moments: Sequence[Moment]) -> list[str]:

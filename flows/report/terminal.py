@@ -12,14 +12,36 @@ from rich.text import Text
 from flows.record.outcome import Moment, Outcome
 from flows.report.client_log import Tally
 from flows.report.summary import headline, next_steps
-from flows.report.tables import Row, duration, problem_rows, service_rows, stage_durations, traffic_rows
+from flows.report.tables import (
+    Row,
+    duration,
+    problem_rows,
+    service_rows,
+    stage_durations,
+    traffic_rows,
+)
 
 __all__ = ["STAGE_STYLES", "print_summary"]
 
-STAGE_STYLES: Final = {"settled": "green", "returned": "yellow", "removed": "yellow", "failed": "bold red"}
+STAGE_STYLES: Final = {
+    "settled": "green",
+    "returned": "yellow",
+    "removed": "yellow",
+    "failed": "bold red",
+}
 _HEADLINE_STYLES: Final = {"completed": "bold green", "failed": "bold red", "refused": "bold red"}
-_STAGES: Final = ("preparing", "placing", "proving", "shifting", "settling", "rolling out", "verifying")
-_NUMBERS: Final = frozenset({"weight", "healthy targets", "took", "answers", "share", "p50", "p95", *_STAGES})
+_STAGES: Final = (
+    "preparing",
+    "placing",
+    "proving",
+    "shifting",
+    "settling",
+    "rolling out",
+    "verifying",
+)
+_NUMBERS: Final = frozenset(
+    {"weight", "healthy targets", "took", "answers", "share", "p50", "p95", *_STAGES}
+)
 
 
 def print_summary(
@@ -43,11 +65,20 @@ def print_summary(
         tally: Counts with latencies; without it, the outcome's traffic is shown without them.
     """
     console.print()
-    console.print(Text(headline(outcome, moments), style=_HEADLINE_STYLES.get(outcome.status, "bold")), soft_wrap=True)
+    console.print(
+        Text(headline(outcome, moments), style=_HEADLINE_STYLES.get(outcome.status, "bold")),
+        soft_wrap=True,
+    )
     if engine or outcome.engine:
-        console.print(f"Container engine: {engine or outcome.engine}", highlight=False, markup=False)
+        console.print(
+            f"Container engine: {engine or outcome.engine}", highlight=False, markup=False
+        )
     columns = ("service", "stage", "weight", "steps", "healthy targets", "took")
-    _print_table(console, "Services", [{name: row[name] for name in columns} for row in service_rows(outcome, moments)])
+    _print_table(
+        console,
+        "Services",
+        [{name: row[name] for name in columns} for row in service_rows(outcome, moments)],
+    )
     _print_table(console, "Time in each stage", _stage_rows(moments))
     if outcome.traffic:
         _print_table(console, "Who answered the live client", traffic_rows(outcome.traffic, tally))
@@ -71,7 +102,8 @@ def _stage_rows(moments: Sequence[Moment]) -> list[Row]:
                 own[stage.stage] = own.get(stage.stage, 0.0) + stage.seconds
     seen = [stage for stage in _STAGES if any(stage in own for own in spent.values())]
     return [
-        {"service": service} | {stage: duration(own[stage]) if stage in own else "-" for stage in seen}
+        {"service": service}
+        | {stage: duration(own[stage]) if stage in own else "-" for stage in seen}
         for service, own in spent.items()
     ]
 
@@ -79,10 +111,18 @@ def _stage_rows(moments: Sequence[Moment]) -> list[Row]:
 def _print_table(console: Console, title: str, rows: Sequence[Row]) -> None:
     if not rows:
         return
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False
+    )
     for heading in rows[0]:
-        justify, unbroken = ("right", True) if heading in _NUMBERS else ("left", heading != "what")
-        table.add_column(heading, justify=justify, no_wrap=unbroken, header_style="dim", overflow="fold")  # type: ignore[arg-type]
+        is_number = heading in _NUMBERS
+        table.add_column(
+            heading,
+            justify="right" if is_number else "left",
+            no_wrap=is_number or heading != "what",
+            header_style="dim",
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(Text(value, style=STAGE_STYLES.get(value, "")) for value in row.values()))
     console.print()

@@ -17,9 +17,11 @@ _PATIENCE: Final = 86400.0
 
 async def agree(question: str, rows: Sequence[Row], *, yes: bool, undoable: bool) -> None:
     """
-    Go on only when somebody agrees: at the terminal, or in the Prefect UI where a worker does the run.
+    Go on only when somebody agrees: at the terminal, or in the Prefect UI where a worker does the
+    run.
 
-    What can be undone needs nobody where nobody can be asked: the way back must work from an alarm, too.
+    What can be undone needs nobody where nobody can be asked: the way back must work from an alarm,
+    too.
 
     Args:
         question: For example `Send users back to the monolith?`
@@ -38,7 +40,9 @@ async def agree(question: str, rows: Sequence[Row], *, yes: bool, undoable: bool
     elif undoable:
         return
     elif not deployment.id:
-        raise PreflightFailed(f"--yes: {question} Nobody can be asked here; look at --plan first, then give --yes")
+        raise PreflightFailed(
+            f"--yes: {question} Nobody can be asked here; look at --plan first, then give --yes"
+        )
     else:
         agreed = await ask_person(asked, markdown_table(rows), yes=False)
     if not agreed:

@@ -1,9 +1,9 @@
 """
 Asks a person, in the Prefect UI or on the terminal.
 
-A run on a worker is suspended: its process ends, and the answer, however late, starts it again from the top, also
-after a restart of worker and server. It comes to the same question, which then has its answer. A run of a command line
-has nobody who would start it again, so it waits.
+A run on a worker is suspended: its process ends, and the answer, however late, starts it again from
+the top, also after a restart of worker and server. It comes to the same question, which then has
+its answer. A run of a command line has nobody who would start it again, so it waits.
 """
 
 import asyncio
@@ -60,21 +60,31 @@ async def ask_person(question: Question, evidence: str, *, yes: bool) -> bool:
         yes: Whether the answer was given beforehand.
 
     Raises:
-        Pause: The run is suspended until there is an answer; Prefect's own signal, which ends the process.
+        Pause: The run is suspended until there is an answer; Prefect's own signal, which ends the
+            process.
     """
     if yes:
         tell("note", None, f"{question.text} yes (given beforehand)")
         return True
     if on_private_server():
         return await ask_terminal(question, evidence)
-    form = Approval.with_initial_data(description=f"## {question.text}\n\n{evidence}", decision="refuse")
+    form = Approval.with_initial_data(
+        description=f"## {question.text}\n\n{evidence}", decision="refuse"
+    )
     if not await was_asked(question):
-        tell("note", None, f"{question.text} the answer is given in the Prefect UI, within {question.patience:g} s")
+        tell(
+            "note",
+            None,
+            f"{question.text} the answer is given in the Prefect UI, within "
+            f"{question.patience:g} s",
+        )
     try:
         if deployment.id:
             answer = await asuspend_flow_run(form, timeout=int(question.patience), key=question.key)
         else:
-            answer = await apause_flow_run(form, timeout=int(question.patience), poll_interval=_POLL, key=question.key)
+            answer = await apause_flow_run(
+                form, timeout=int(question.patience), poll_interval=_POLL, key=question.key
+            )
     except FlowPauseTimeout:
         tell("note", None, f"{question.text} nobody answered within {question.patience:g} s")
         return False
@@ -96,11 +106,16 @@ async def ask_terminal(question: Question, evidence: str) -> bool:
     """
     Whether the person at the terminal agrees; without a terminal nobody does.
 
-    The question goes to stderr, as stdout may belong to the one JSON object, and the answer is awaited, so that Ctrl-C
-    ends the run while nobody answers.
+    The question goes to stderr, as stdout may belong to the one JSON object, and the answer is
+    awaited, so that Ctrl-C ends the run while nobody answers.
     """
     if not sys.stdin.isatty():
-        tell("note", None, f"{question.text} nobody can be asked here; give --yes, or run it with a Prefect server")
+        tell(
+            "note",
+            None,
+            f"{question.text} nobody can be asked here; give --yes, or run it with a Prefect "
+            "server",
+        )
         return False
     journal = JOURNAL.get()
     with journal.pause_screen() if journal else nullcontext():

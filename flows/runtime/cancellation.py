@@ -1,9 +1,11 @@
 """
-SIGTERM, with which Prefect cancels a run, ends it at an await, so that everything can bring its traffic back.
+SIGTERM, with which Prefect cancels a run, ends it at an await, so that everything can bring its
+traffic back.
 
-Prefect's own handler raises wherever the main thread happens to be: in a busy event loop that is often a probe or a
-callback, which then swallows the exception, and the run goes on until it is killed half a minute later. Ours takes its
-place, and not another place: Prefect calls a run Cancelled, and not Crashed, only if its own handler is installed.
+Prefect's own handler raises wherever the main thread happens to be: in a busy event loop that is
+often a probe or a callback, which then swallows the exception, and the run goes on until it is
+killed half a minute later. Ours takes its place, and not another place: Prefect calls a run
+Cancelled, and not Crashed, only if its own handler is installed.
 """
 
 import asyncio
@@ -19,7 +21,10 @@ _ROOTS: Final[list["asyncio.Task[Any]"]] = []
 
 
 def heed_sigterm() -> None:
-    """Let SIGTERM cancel the outermost flow of this process; every flow that a worker may start calls it first."""
+    """
+    Let SIGTERM cancel the outermost flow of this process; every flow that a worker may start calls
+    it first.
+    """
     root = asyncio.current_task()
     if root is not None and all(task.done() for task in _ROOTS):
         _ROOTS[:] = [root]

@@ -38,4 +38,8 @@ async def read_source(source: ConfigSource) -> SplitConfig:
     Raises:
         InvalidConfig: The file cannot be read, or a value in it cannot work.
     """
-    return source if isinstance(source, SplitConfig) else await asyncio.to_thread(load_config, source.path)
+    return (
+        source
+        if isinstance(source, SplitConfig)
+        else await asyncio.to_thread(load_config, source.path)
+    )

@@ -1,4 +1,7 @@
-"""Prefect's records of a run: a private server writes them a little later, and would lose what it has not written."""
+"""
+Prefect's records of a run: a private server writes them a little later, and would lose what it has
+not written.
+"""
 
 import asyncio
 import os
@@ -22,7 +25,10 @@ def on_private_server() -> bool:
 
 
 async def start_private_server() -> None:
-    """Start the server of this process ahead of the first flow run, which would otherwise wait for it."""
+    """
+    Start the server of this process ahead of the first flow run, which would
+    otherwise wait for it.
+    """
     if on_private_server():
         # Nobody opens its pages, and unpacking them takes seconds.
         os.environ.setdefault("PREFECT_SERVER_UI_ENABLED", "false")
@@ -37,7 +43,9 @@ async def await_records(flow_run_id: str) -> None:
     chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
     async with get_client() as client:
         while time.monotonic() < deadline:
-            runs = await client.read_task_runs(flow_run_filter=chosen, task_run_filter=TaskRunFilter(), limit=200)
+            runs = await client.read_task_runs(
+                flow_run_filter=chosen, task_run_filter=TaskRunFilter(), limit=200
+            )
             open_runs = sum(1 for run in runs if run.state is None or not run.state.is_final())
             seen = [*seen, (len(runs), open_runs)][-_QUIET:]
             if open_runs == 0 and len(seen) == _QUIET and len(set(seen)) == 1:

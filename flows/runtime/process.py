@@ -26,8 +26,8 @@ class Program:
     """
     A running program; leaving its context ends it.
 
-    It has a session of its own, so that Ctrl-C on the terminal leaves the order in which things end to us, and it gets
-    SIGTERM when we are killed.
+    It has a session of its own, so that Ctrl-C on the terminal leaves the order in which things end
+    to us, and it gets SIGTERM when we are killed.
     """
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
@@ -67,13 +67,18 @@ class Program:
         """
         if self.ended.done():
             lines = self.log.read_text(errors="replace").splitlines()[-20:]
-            raise ProgramEnded("\n".join([f"{self.name} ended by itself; the end of {self.log}:", *lines]))
+            raise ProgramEnded(
+                "\n".join([f"{self.name} ended by itself; the end of {self.log}:", *lines])
+            )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await asyncio.shield(self.end())
 
@@ -94,7 +99,9 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def await_true(condition: Callable[[], Awaitable[bool]], program: Program, patience: float = 180.0) -> None:
+async def await_true(
+    condition: Callable[[], Awaitable[bool]], program: Program, patience: float = 180.0
+) -> None:
     """
     Wait until a condition of a program's holds.
 
@@ -105,5 +112,7 @@ async def await_true(condition: Callable[[], Awaitable[bool]], program: Program,
     while not await condition():
         program.check()
         if time.monotonic() > deadline:
-            raise ProgramEnded(f"{program.name} is not ready after {patience:g} s; look at {program.log}")
+            raise ProgramEnded(
+                f"{program.name} is not ready after {patience:g} s; look at {program.log}"
+            )
         await asyncio.sleep(_POLL)

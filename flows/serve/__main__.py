@@ -1,5 +1,6 @@
 """
-A Prefect server with its UI, a work pool and a worker on this machine, with every deployment registered.
+A Prefect server with its UI, a work pool and a worker on this machine, with every deployment
+registered.
 
     python -m flows.serve [--port N] [--data DIR] [--database auto|postgresql|sqlite]
 
@@ -49,9 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m flows.serve", description="Prefect on this machine, all set up.")
-    parser.add_argument("--port", type=int, default=4200, metavar="N", help="port of the server on 127.0.0.1")
-    parser.add_argument("--data", type=Path, default=_data_folder(), metavar="DIR", help="where records and logs go")
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.serve", description="Prefect on this machine, all set up."
+    )
+    parser.add_argument(
+        "--port", type=int, default=4200, metavar="N", help="port of the server on 127.0.0.1"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=_data_folder(), metavar="DIR", help="where records and logs go"
+    )
     parser.add_argument(
         "--database",
         choices=("auto", "postgresql", "sqlite"),
@@ -98,20 +105,31 @@ async def _run_all(url: str, data: Path, database: str) -> None:
         _running_server(url, data, store) as (server, environment),
         _running_worker(data, environment) as worker,
     ):
-        say(f"Prefect: {url} (on {store.label}); work pool {_POOL}; logs in {data}; Ctrl-C ends it all")
+        say(
+            f"Prefect: {url} (on {store.label}); work pool {_POOL}; logs in {data}; Ctrl-C ends "
+            "it all"
+        )
         programs = [program for program in (store.program, server, worker) if program]
-        await asyncio.wait([program.ended for program in programs], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [program.ended for program in programs], return_when=asyncio.FIRST_COMPLETED
+        )
         for program in programs:
             program.check()
 
 
 @asynccontextmanager
-async def _running_server(url: str, data: Path, store: Database) -> AsyncIterator[tuple[Program, dict[str, str]]]:
+async def _running_server(
+    url: str, data: Path, store: Database
+) -> AsyncIterator[tuple[Program, dict[str, str]]]:
     """The server, with everything registered; and the environment of its clients."""
     port = httpx.URL(url).port
     if await _answers(url):
         raise ProgramEnded(f"port {port} of 127.0.0.1 is taken; give another one with --port")
-    environment = {**os.environ, "PREFECT_HOME": str(data / "prefect"), "PREFECT_API_URL": f"{url}/api"}
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(data / "prefect"),
+        "PREFECT_API_URL": f"{url}/api",
+    }
     server = await Program.start(
         "Prefect server",
         *(*_PYTHON, "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)),
@@ -140,7 +158,9 @@ async def _answers(url: str) -> bool:
 
 async def _register(data: Path, environment: dict[str, str]) -> None:
     command = (*_PYTHON, "flows.register", "--pool", _POOL)
-    registering = await Program.start("flows.register", *command, log=data / "register.log", cwd=_ROOT, env=environment)
+    registering = await Program.start(
+        "flows.register", *command, log=data / "register.log", cwd=_ROOT, env=environment
+    )
     async with registering:
         if await registering.ended:
             registering.check()
@@ -150,7 +170,18 @@ async def _register(data: Path, environment: dict[str, str]) -> None:
 async def _running_worker(data: Path, environment: dict[str, str]) -> AsyncIterator[Program]:
     worker = await Program.start(
         "Prefect worker",
-        *(*_PYTHON, "prefect", "worker", "start", "--pool", _POOL, "--type", "process", "--name", "serve"),
+        *(
+            *_PYTHON,
+            "prefect",
+            "worker",
+            "start",
+            "--pool",
+            _POOL,
+            "--type",
+            "process",
+            "--name",
+            "serve",
+        ),
         log=data / "worker.log",
         cwd=_ROOT,
         env=environment,

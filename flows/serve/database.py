@@ -1,4 +1,7 @@
-"""The database under `python -m flows.serve`: a private PostgreSQL where one can be had, SQLite otherwise."""
+"""
+The database under `python -m flows.serve`: a private PostgreSQL where one can be had, SQLite
+otherwise.
+"""
 
 import asyncio
 import os
@@ -67,7 +70,8 @@ async def running_database(folder: Path, kind: str) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def running_postgres(folder: Path) -> AsyncIterator[Database]:
     """
-    A PostgreSQL of our own: it listens on a socket in its folder, which only its own account and root can enter.
+    A PostgreSQL of our own: it listens on a socket in its folder, which only its own account and
+    root can enter.
 
     Args:
         folder: For its files; made when it is not there.
@@ -80,7 +84,16 @@ async def running_postgres(folder: Path) -> AsyncIterator[Database]:
     if not (folder / "PG_VERSION").exists():
         await _run(
             str(initdb),
-            *("--pgdata", str(folder), "--username", _NAME, "--encoding", "UTF8", "--locale", "C.UTF-8"),
+            *(
+                "--pgdata",
+                str(folder),
+                "--username",
+                _NAME,
+                "--encoding",
+                "UTF8",
+                "--locale",
+                "C.UTF-8",
+            ),
             *("--auth-local", "trust", "--auth-host", "reject", "--no-sync"),
             **as_whom,
         )
@@ -93,15 +106,25 @@ async def running_postgres(folder: Path) -> AsyncIterator[Database]:
     async with program:
         await await_true(lambda: _answers(folder), program)
         await _ensure_database(folder)
-        yield Database(f"postgresql+asyncpg://{_NAME}@/{_NAME}?host={folder}", f"PostgreSQL in {folder}", program)
+        yield Database(
+            f"postgresql+asyncpg://{_NAME}@/{_NAME}?host={folder}",
+            f"PostgreSQL in {folder}",
+            program,
+        )
 
 
 def _find(name: str) -> Path:
     """Debian keeps the servers' programs out of PATH."""
     found = shutil.which(name)
-    candidates = [Path(found)] if found else sorted(_DEBIAN.glob(f"*/bin/{name}"), key=lambda path: path.parts[-3])
+    candidates = (
+        [Path(found)]
+        if found
+        else sorted(_DEBIAN.glob(f"*/bin/{name}"), key=lambda path: path.parts[-3])
+    )
     if not candidates:
-        raise NoPostgres(f"{name} is neither on PATH nor in {_DEBIAN}; install the package postgresql")
+        raise NoPostgres(
+            f"{name} is neither on PATH nor in {_DEBIAN}; install the package postgresql"
+        )
     return candidates[-1]
 
 
@@ -113,7 +136,9 @@ def _prepare_folder(folder: Path) -> dict[str, Any]:
         Keywords that start a program as that account.
     """
     if len(str(folder / ".s.PGSQL.5432")) > _SOCKET_PATH_MAX:
-        raise NoPostgres(f"the path of {folder} is too long for a socket in it; choose a shorter one with --data")
+        raise NoPostgres(
+            f"the path of {folder} is too long for a socket in it; choose a shorter one with --data"
+        )
     folder.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() != 0:
         return {}
@@ -123,14 +148,20 @@ def _prepare_folder(folder: Path) -> dict[str, Any]:
         raise NoPostgres(f"it refuses to run as root, and there is no account {_ACCOUNT}") from None
     closed = next((parent for parent in folder.parents if not parent.stat().st_mode & 0o001), None)
     if closed:
-        raise NoPostgres(f"account {_ACCOUNT} cannot enter {closed}; choose another folder with --data")
+        raise NoPostgres(
+            f"account {_ACCOUNT} cannot enter {closed}; choose another folder with --data"
+        )
     os.chown(folder, account.pw_uid, account.pw_gid)
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 async def _run(*command: str, **keywords: Any) -> None:
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd="/", **keywords
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd="/",
+        **keywords,
     )
     out, _ = await process.communicate()
     if process.returncode:
@@ -147,12 +178,19 @@ async def _answers(folder: Path) -> bool:
 
 
 async def _ensure_database(folder: Path) -> None:
-    """Prefect's tables need the extension pg_trgm, which some distributions of PostgreSQL leave out."""
+    """
+    Prefect's tables need the extension pg_trgm, which some distributions of
+    PostgreSQL leave out.
+    """
     connection = await asyncpg.connect(host=str(folder), user=_NAME, database="template1")
     try:
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", _NAME):
             await connection.execute(f"CREATE DATABASE {_NAME}")
-        if not await connection.fetchval("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"):
-            raise NoPostgres("it lacks the extension pg_trgm; install the package postgresql-contrib")
+        if not await connection.fetchval(
+            "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"
+        ):
+            raise NoPostgres(
+                "it lacks the extension pg_trgm; install the package postgresql-contrib"
+            )
     finally:
         await connection.close()

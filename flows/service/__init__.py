@@ -1,1 +1,4 @@
-"""One service's way out of the monolith: prepare, place, verify, shift, and what redeploys and removals need."""
+"""
+One service's way out of the monolith: prepare, place, verify, shift, and what redeploys and
+removals need.
+"""

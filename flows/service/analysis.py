@@ -1,10 +1,10 @@
 """
 One step's bake: the gates that watch it.
 
-CloudWatch tells of the load balancer's requests by whole periods (60 s in AWS), each of them incomplete for a while.
-So a step is judged over the periods from its change of weight to the newest complete one, once these hold the whole
-bake. A breach need not wait for that: the newest figures are looked at as well, and what they show beyond chance
-ends the step at once.
+CloudWatch tells of the load balancer's requests by whole periods (60 s in AWS), each of them
+incomplete for a while. So a step is judged over the periods from its change of weight to the newest
+complete one, once these hold the whole bake. A breach need not wait for that: the newest figures
+are looked at as well, and what they show beyond chance ends the step at once.
 """
 
 import asyncio
@@ -54,7 +54,10 @@ class Breach(Exception):
 
 @dataclass
 class Targets:
-    """The health of a service's targets, read seldom: ELBv2 answers an account ten describing calls a second."""
+    """
+    The health of a service's targets, read seldom: ELBv2 answers an account ten describing calls a
+    second.
+    """
 
     _due: float = 0.0
     _judgement: Judgement | None = None
@@ -63,7 +66,9 @@ class Targets:
         """The newest verdict."""
         now = time.monotonic()
         if self._judgement is None or now >= self._due:
-            self._judgement = judge_targets(await poll(read_target_health, config.aws, target_group_arn))
+            self._judgement = judge_targets(
+                await poll(read_target_health, config.aws, target_group_arn)
+            )
             self._due = now + _TARGETS_EVERY
         return self._judgement
 
@@ -124,16 +129,21 @@ class Watch:
         if self.gates.source == "probes" or (self.gates.source == "both" and self.lane.probe_paths):
             found += self._judge_probes(early=early)
         targets = await self.targets.judge(self.config, self.lane.target_group_arn)
-        states = await poll(read_alarms, self.config.aws, self.gates.alarms) if self.gates.alarms else {}
+        states = (
+            await poll(read_alarms, self.config.aws, self.gates.alarms) if self.gates.alarms else {}
+        )
         return [*without_open_doubles(found), targets, *judge_alarms(self.gates.alarms, states)]
 
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
         groups = (self.lane.target_group_arn, self.around.monolith.target_group_arn)
         service, monolith = await asyncio.gather(
-            *(read_metrics(self.config, self.around, self.gates, group, self.since, until) for group in groups)
+            *(
+                read_metrics(self.config, self.around, self.gates, group, self.since, until)
+                for group in groups
+            )
         )
-        # Users are who counts: the tool's own requests must not stand in for theirs. Of those, only the ones that
-        # CloudWatch surely knows of can be taken off.
+        # Users are who counts: the tool's own requests must not stand in for theirs. Of those, only
+        # the ones that CloudWatch surely knows of can be taken off.
         users = service.without(self.probes.at_service(min(until, time.time() - self.lag)))
         return [
             judge_errors(self.gates, "cloudwatch", users, early=early),
@@ -141,10 +151,16 @@ class Watch:
         ]
 
     def _judge_probes(self, *, early: bool) -> list[Judgement]:
-        service, monolith = window_of_answers(self.probes.preview), window_of_answers(self.probes.control)
-        # A short bake sees fewer probes than users' requests are wanted; on a slow machine not even all of these.
+        service, monolith = (
+            window_of_answers(self.probes.preview),
+            window_of_answers(self.probes.control),
+        )
+        # A short bake sees fewer probes than users' requests are wanted; on a slow machine not even
+        # all of these.
         expected = max(1, int(self.step.bake * probe_rate(self.gates, self.step) / 2))
-        gates = self.gates.model_copy(update={"min_requests": min(self.gates.min_requests, expected)})
+        gates = self.gates.model_copy(
+            update={"min_requests": min(self.gates.min_requests, expected)}
+        )
         return [
             judge_errors(gates, "probes", service, early=early),
             *judge_latency(gates, "probes", service, monolith, early=early),
@@ -160,10 +176,15 @@ async def read_metrics(
 
 
 async def read_before(config: SplitConfig, around: Surroundings, gates: Gates) -> Window:
-    """What the monolith answered lately: with what to compare a service that has taken all of its requests."""
+    """
+    What the monolith answered lately: with what to compare a service that has taken all of its
+    requests.
+    """
     if gates.source == "probes":
         return Window()
-    end = math.floor((time.time() - gates.metrics_lag) / gates.metrics_period) * gates.metrics_period
+    end = (
+        math.floor((time.time() - gates.metrics_lag) / gates.metrics_period) * gates.metrics_period
+    )
     start = end - _PERIODS_BEFORE * gates.metrics_period
     return await read_metrics(config, around, gates, around.monolith.target_group_arn, start, end)
 
@@ -201,8 +222,8 @@ async def bake(watch: Watch) -> list[Judgement]:
     Wait until the step has baked and its gates can be judged.
 
     Returns:
-        The verdicts: inconclusive ones only where `too_little_traffic` accepts them, in a dry run, or when
-        `wait_limit` is over.
+        The verdicts: inconclusive ones only where `too_little_traffic` accepts them, in a dry run,
+        or when `wait_limit` is over.
     """
     gates, ends = watch.gates, time.time() + watch.step.bake
     accepts = gates.dry_run or gates.too_little_traffic == "accept"

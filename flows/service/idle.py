@@ -37,4 +37,8 @@ async def see_it_idle(
         if await poll(count_requests, config.aws, group, start, until, gates.metrics_period) == 0:
             tell("note", service.name, "no request reaches it any more")
             return
-    tell("note", service.name, "requests still reach it: connections or the tool's probes; the weights are 100/0")
+    tell(
+        "note",
+        service.name,
+        "requests still reach it: connections or the tool's probes; the weights are 100/0",
+    )

@@ -1,4 +1,7 @@
-"""What a service needs before it can run: repository, image, log group, task role, task definition."""
+"""
+What a service needs before it can run: repository, image, log group, task role,
+task definition.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -27,7 +30,9 @@ class Prepared:
     """ARN of the revision."""
 
 
-async def prepare(config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner) -> Prepared:
+async def prepare(
+    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner
+) -> Prepared:
     """
     Make everything that a service needs, and register what it runs; no user sees any of it.
 
@@ -38,7 +43,9 @@ async def prepare(config: SplitConfig, around: Surroundings, service: ServiceCon
     try:
         async with asyncio.TaskGroup() as group:
             image = group.create_task(_ensure_image(config, service, owner))
-            role = group.create_task(ensure_task_role(config.aws, desired_task_role(service, owner)))
+            role = group.create_task(
+                ensure_task_role(config.aws, desired_task_role(service, owner))
+            )
             group.create_task(ensure_log_group(config.aws, desired_log_group(service, owner)))
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
@@ -54,7 +61,10 @@ async def prepare(config: SplitConfig, around: Surroundings, service: ServiceCon
 
 
 async def _ensure_image(config: SplitConfig, service: ServiceConfig, owner: Owner) -> str:
-    """The image's reference with its digest; built and pushed only when this content was never pushed."""
+    """
+    The image's reference with its digest; built and pushed only when this
+    content was never pushed.
+    """
     if service.build is None:
         return await asyncio.to_thread(pin_image, config.aws, str(service.image))
     uri = await ensure_repository(config.aws, desired_repository(service, owner))

@@ -1,4 +1,7 @@
-"""The tool's own requests during a step: side by side to service and monolith, or in place of missing users."""
+"""
+The tool's own requests during a step: side by side to service and monolith, or in place of missing
+users.
+"""
 
 import asyncio
 import itertools
@@ -36,7 +39,9 @@ class Probes:
 
     def at_service(self, until: float) -> Window:
         """Those that the load balancer counts among the service's requests, up to a moment."""
-        return window_of_answers([answer for answer in (*self.preview, *self.public) if answer.at < until])
+        return window_of_answers(
+            [answer for answer in (*self.preview, *self.public) if answer.at < until]
+        )
 
 
 @asynccontextmanager
@@ -44,7 +49,9 @@ async def probing(lane: Lane, gates: Gates, step: Step, probes: Probes) -> Async
     """Ask service and monolith the same things side by side, gently, while the block runs."""
 
     async def ask_both(session: aiohttp.ClientSession, path: str) -> None:
-        service, monolith = await asyncio.gather(fetch(session, lane.preview, path), fetch(session, lane.control, path))
+        service, monolith = await asyncio.gather(
+            fetch(session, lane.preview, path), fetch(session, lane.control, path)
+        )
         probes.preview.append(service)
         probes.control.append(monolith)
 
@@ -54,7 +61,10 @@ async def probing(lane: Lane, gates: Gates, step: Step, probes: Probes) -> Async
 
 @asynccontextmanager
 async def synthesizing(lane: Lane, gates: Gates, step: Step) -> AsyncIterator[None]:
-    """Make the traffic that users do not, with safe GETs on the public paths, while the block runs."""
+    """
+    Make the traffic that users do not, with safe GETs on the public paths,
+    while the block runs.
+    """
     async with _every(
         1 / _synthetic_rate(gates, step),
         lane.probe_paths,
@@ -64,13 +74,18 @@ async def synthesizing(lane: Lane, gates: Gates, step: Step) -> AsyncIterator[No
 
 
 def probe_rate(gates: Gates, step: Step) -> float:
-    """Probes a second: twice as many in a bake as make a verdict, and no more than a service hardly notices."""
+    """
+    Probes a second: twice as many in a bake as make a verdict, and no more than a service hardly
+    notices.
+    """
     return _rate(gates.min_requests * _PROBES_MARGIN, step, _PROBES_PER_SECOND)
 
 
 def _synthetic_rate(gates: Gates, step: Step) -> float:
     """Requests a second that give the service a little more than `min_requests` during the bake."""
-    return _rate(gates.min_requests * 100 / step.weight * _SYNTHETIC_MARGIN, step, _SYNTHETIC_PER_SECOND)
+    return _rate(
+        gates.min_requests * 100 / step.weight * _SYNTHETIC_MARGIN, step, _SYNTHETIC_PER_SECOND
+    )
 
 
 def _rate(needed: float, step: Step, most: float) -> float:
@@ -79,7 +94,9 @@ def _rate(needed: float, step: Step, most: float) -> float:
 
 @asynccontextmanager
 async def _every(
-    interval: float, paths: Sequence[str], ask: Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, object]]
+    interval: float,
+    paths: Sequence[str],
+    ask: Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, object]],
 ) -> AsyncIterator[None]:
     """Ask for one path after the other at a steady rate, however long the answers take."""
 
@@ -103,7 +120,11 @@ def window_of_answers(answers: Sequence[Answer]) -> Window:
     """The tool's own requests as CloudWatch would count them."""
     latencies = sorted(answer.latency for answer in answers if not answer.failed)
     percentiles = {
-        f"p{percent}": latencies[math.ceil(len(latencies) * percent / 100) - 1] if latencies else None
+        f"p{percent}": latencies[math.ceil(len(latencies) * percent / 100) - 1]
+        if latencies
+        else None
         for percent in (50, 95, 99)
     }
-    return Window(requests=len(answers), failed=sum(answer.failed for answer in answers), **percentiles)
+    return Window(
+        requests=len(answers), failed=sum(answer.failed for answer in answers), **percentiles
+    )

@@ -57,7 +57,8 @@ def strangers(traces: Iterable[Traces], rules: Sequence[tuple[str, Rule]]) -> li
     for item in traces:
         own = {rule.arn for rule in (*item.path_rules, *item.private_rules)}
         found += [
-            f"{rule.label} on {where} names target group {item.target_group}, and was not made for {item.service}: "
+            f"{rule.label} on {where} names target group {item.target_group}, and was not made "
+            f"for {item.service}: "
             "forward it elsewhere, then run again"
             for where, rule in rules
             if item.target_group_arn in weights_of(rule) and rule.arn not in own
@@ -71,7 +72,8 @@ async def remove_service(
     """
     Remove everything that the split has made for a service.
 
-    The target group goes last: as long as it is there, a run after a killed one finds what is left of the service.
+    The target group goes last: as long as it is there, a run after a killed one finds what is left
+    of the service.
 
     Args:
         config: The split.
@@ -83,11 +85,20 @@ async def remove_service(
         TrafficConflict: A path rule sends requests to it.
         ServiceUnhealthy: Its tasks do not end.
     """
-    aws, cluster, name, owner = config.aws, around.cluster_arn, service.name, owner_of(config, service)
+    aws, cluster, name, owner = (
+        config.aws,
+        around.cluster_arn,
+        service.name,
+        owner_of(config, service),
+    )
     tell("stage", name, "removing")
     await _remove_rules(config, around, service)
     if adopted:
-        tell("note", name, "its ECS service was there before the split, and stays with what it runs on")
+        tell(
+            "note",
+            name,
+            "its ECS service was there before the split, and stays with what it runs on",
+        )
         return ServiceOutcome(stage="removed")
     await delete_service(aws, cluster, name, owner)
     await wait_until_gone(aws, cluster, name, service.deregistration_delay + _STOP_PATIENCE)
@@ -103,7 +114,10 @@ async def remove_service(
 
 
 async def _remove_rules(config: SplitConfig, around: Surroundings, service: ServiceConfig) -> None:
-    rules, owner = await poll(read_rules, config.aws, around.listener_arn), owner_of(config, service)
+    rules, owner = (
+        await poll(read_rules, config.aws, around.listener_arn),
+        owner_of(config, service),
+    )
     paths = own_rules(rules, owner, PATH).values()
     for rule in paths:
         if not is_returned(rule, around.monolith.target_group_arn):
@@ -111,5 +125,9 @@ async def _remove_rules(config: SplitConfig, around: Surroundings, service: Serv
                 f"{rule.label} sends requests to {service.name} again, so it stays; "
                 "give them back with `python -m flows.rollback`, then run again"
             )
-    for rule in (*own_rules(rules, owner, PREVIEW).values(), *own_rules(rules, owner, CONTROL).values(), *paths):
+    for rule in (
+        *own_rules(rules, owner, PREVIEW).values(),
+        *own_rules(rules, owner, CONTROL).values(),
+        *paths,
+    ):
         await delete_rule(config.aws, rule.arn)

@@ -1,4 +1,7 @@
-"""Brings a service that has all its traffic into line: a rolling deployment that goes back when it is not right."""
+"""
+Brings a service that has all its traffic into line: a rolling deployment that goes back when it is
+not right.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,10 +25,15 @@ __all__ = ["good_revision", "roll_out"]
 
 
 async def roll_out(
-    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner, prepared: Prepared
+    config: SplitConfig,
+    around: Surroundings,
+    service: ServiceConfig,
+    owner: Owner,
+    prepared: Prepared,
 ) -> ServiceOutcome:
     """
-    Replace a service's tasks while users call it: ECS stops an old task only when a new one is healthy.
+    Replace a service's tasks while users call it: ECS stops an old task only when a new one is
+    healthy.
 
     Args:
         config: The split.
@@ -35,7 +43,8 @@ async def roll_out(
         prepared: What it is to run.
 
     Raises:
-        ServiceUnhealthy: The circuit breaker has rolled it back, or it took too long; the old revision serves.
+        ServiceUnhealthy: The circuit breaker has rolled it back, or it took too long; the old
+            revision serves.
         CheckFailed: It answers wrong; the old revision serves.
     """
     aws, name = config.aws, service.name
@@ -58,7 +67,9 @@ async def roll_out(
         if before in (None, prepared.task_definition):
             raise
         await ensure_service(aws, running(str(before)))
-        raise type(error)(f"{error}\n{await _back_on(config, around, name, str(before), group)}") from None
+        raise type(error)(
+            f"{error}\n{await _back_on(config, around, name, str(before), group)}"
+        ) from None
     tell("check", name, f"{len(service.checks)} checks hold on its public path", verdict="pass")
     tell("stage", name, "settled", numbers={"healthy_targets": health.healthy})
     return ServiceOutcome(
@@ -72,21 +83,32 @@ async def roll_out(
 
 def good_revision(service: Mapping[str, Any]) -> str | None:
     """
-    ARN of the revision that a service ran last without fault: where the circuit breaker goes back to.
+    ARN of the revision that a service ran last without fault: where the circuit breaker goes back
+    to.
 
     Args:
         service: ECS's description.
     """
     deployments = service.get("deployments", [])
-    good = [item["taskDefinition"] for item in deployments if item.get("rolloutState", "COMPLETED") == "COMPLETED"]
+    good = [
+        item["taskDefinition"]
+        for item in deployments
+        if item.get("rolloutState", "COMPLETED") == "COMPLETED"
+    ]
     return good[0] if good else None
 
 
-async def _wait(config: SplitConfig, around: Surroundings, name: str, revision: str, group: str) -> TargetHealth:
-    return await wait_until_healthy(config.aws, around.cluster_arn, name, revision, group, config.stable_timeout)
+async def _wait(
+    config: SplitConfig, around: Surroundings, name: str, revision: str, group: str
+) -> TargetHealth:
+    return await wait_until_healthy(
+        config.aws, around.cluster_arn, name, revision, group, config.stable_timeout
+    )
 
 
-async def _back_on(config: SplitConfig, around: Surroundings, name: str, revision: str, group: str) -> str:
+async def _back_on(
+    config: SplitConfig, around: Surroundings, name: str, revision: str, group: str
+) -> str:
     """See the old revision serve again; in words."""
     label = revision.rpartition("/")[2]
     try:

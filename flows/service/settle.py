@@ -42,7 +42,12 @@ __all__ = ["settle_service"]
 
 @flow(name="settle service", flow_run_name="settle {name}", retries=0, persist_result=False)
 async def settle_service(
-    config: SplitConfig, name: str, around: Surroundings, adopt: list[str] | None = None, *, approved: bool = True
+    config: SplitConfig,
+    name: str,
+    around: Surroundings,
+    adopt: list[str] | None = None,
+    *,
+    approved: bool = True,
 ) -> ServiceOutcome:
     """
     Carve one service out of the monolith.
@@ -55,7 +60,8 @@ async def settle_service(
         approved: Whether it may get its first user; without that it stops once it is proven.
 
     Raises:
-        StepFailed: A step failed; the service's paths are the monolith's, unless the message says otherwise.
+        StepFailed: A step failed; the service's paths are the monolith's, unless the message says
+            otherwise.
     """
     service = config.service(name)
     owner = owner_of(config, service, adopt or ())
@@ -71,7 +77,10 @@ async def settle_service(
         if weight == 0 and not approved:
             tell("stage", name, "proven")
             return ServiceOutcome(
-                stage="proven", weight=0, image=prepared.image, task_definition=prepared.task_definition
+                stage="proven",
+                weight=0,
+                image=prepared.image,
+                task_definition=prepared.task_definition,
             )
         tell("stage", name, "shifting")
         await shift_traffic(config, around, lane, weight)
@@ -85,7 +94,9 @@ async def _verify(config: SplitConfig, around: Surroundings, lane: Lane) -> None
     try:
         await run_checks(lane.service.name, "on its public path", lane.user, lane.service.checks)
     except StepFailed:
-        await return_to_monolith(config, around, lane, "it does not answer right on its public path")
+        await return_to_monolith(
+            config, around, lane, "it does not answer right on its public path"
+        )
         raise
 
 
@@ -105,12 +116,18 @@ async def _settled(
 
 @asynccontextmanager
 async def _placed(
-    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner, prepared: Prepared
+    config: SplitConfig,
+    around: Surroundings,
+    service: ServiceConfig,
+    owner: Owner,
+    prepared: Prepared,
 ) -> AsyncIterator[tuple[Lane, int]]:
     """
-    Target group, dark rule, preview and control rules, ECS service; the private rules go in the end, whatever happens.
+    Target group, dark rule, preview and control rules, ECS service; the private rules go in the
+    end, whatever happens.
 
-    ECS refuses a target group that no listener uses, so the rule comes first, and sends nothing to the empty group.
+    ECS refuses a target group that no listener uses, so the rule comes first, and sends nothing to
+    the empty group.
     """
     aws, monolith = config.aws, around.monolith.target_group_arn
     group = await ensure_target_group(aws, desired_target_group(service, owner, around.vpc_id))
@@ -120,7 +137,10 @@ async def _placed(
         for rule in desired_path_rules(service.path_patterns, owner)
     ]
     secret = secrets.token_urlsafe(24)
-    routes = {role: Route(around.alb_url, {PREVIEW_HEADER: f"{secret}.{role}"}) for role in (PREVIEW, CONTROL)}
+    routes = {
+        role: Route(around.alb_url, {PREVIEW_HEADER: f"{secret}.{role}"})
+        for role in (PREVIEW, CONTROL)
+    }
     lane = Lane(
         service=service,
         rule_arns=tuple(rules),
@@ -135,7 +155,9 @@ async def _placed(
             header = (PREVIEW_HEADER, routes[role].headers[PREVIEW_HEADER])
             for rule in desired_preview_rules(service.path_patterns, owner, role, header):
                 await ensure_rule(aws, around.listener_arn, rule, {target: 1}, monolith)
-        desired = desired_service(service, owner, around, task_definition=prepared.task_definition, target_group=group)
+        desired = desired_service(
+            service, owner, around, task_definition=prepared.task_definition, target_group=group
+        )
         await ensure_service(aws, desired)
         yield lane, await _current_weight(config, around, lane)
     finally:
@@ -155,7 +177,9 @@ async def _current_weight(config: SplitConfig, around: Surroundings, lane: Lane)
         TrafficConflict: Somebody else changed a rule.
     """
     rules = await poll(read_rules, config.aws, around.listener_arn)
-    return min(check_unchanged(rule, lane.target_group_arn) for rule in rules if rule.arn in lane.rule_arns)
+    return min(
+        check_unchanged(rule, lane.target_group_arn) for rule in rules if rule.arn in lane.rule_arns
+    )
 
 
 async def _remove_private_rules(config: SplitConfig, around: Surroundings, owner: Owner) -> None:
@@ -165,7 +189,9 @@ async def _remove_private_rules(config: SplitConfig, around: Surroundings, owner
             await delete_rule(config.aws, rule.arn)
 
 
-async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared: Prepared, weight: int) -> None:
+async def _prove(
+    config: SplitConfig, around: Surroundings, lane: Lane, prepared: Prepared, weight: int
+) -> None:
     """Before any user's request: stable, healthy, right, and alike."""
     service = lane.service
     try:
@@ -179,9 +205,16 @@ async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared
         )
         tell("note", service.name, f"stable: {health}", numbers={"healthy_targets": health.healthy})
         await run_checks(service.name, "on its preview route", lane.preview, service.checks)
-        tell("check", service.name, f"{len(service.checks)} checks hold on its preview route", verdict="pass")
+        tell(
+            "check",
+            service.name,
+            f"{len(service.checks)} checks hold on its preview route",
+            verdict="pass",
+        )
         paths = parity_paths(service)
-        differences = await compare_with_monolith(service, lane.control, lane.preview, paths) if paths else []
+        differences = (
+            await compare_with_monolith(service, lane.control, lane.preview, paths) if paths else []
+        )
     except StepFailed as error:
         tell("check", service.name, str(error), verdict="fail")
         if weight > 0:
@@ -189,4 +222,10 @@ async def _prove(config: SplitConfig, around: Surroundings, lane: Lane, prepared
             await return_to_monolith(config, around, lane, "it is not right")
         raise
     alike = f"{len(paths) - len(differences)} of {len(paths)} answers are the monolith's"
-    tell("check", service.name, alike, verdict="pass", numbers={"differences": [str(item) for item in differences]})
+    tell(
+        "check",
+        service.name,
+        alike,
+        verdict="pass",
+        numbers={"differences": [str(item) for item in differences]},
+    )

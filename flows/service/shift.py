@@ -1,4 +1,7 @@
-"""Moves one service's traffic in weighted steps, and returns it to the monolith when a gate fails."""
+"""
+Moves one service's traffic in weighted steps, and returns it to the monolith
+when a gate fails.
+"""
 
 import asyncio
 import contextlib
@@ -53,17 +56,24 @@ async def shift_traffic(config: SplitConfig, around: Surroundings, lane: Lane, w
     except asyncio.CancelledError:
         if was_lost(around.listener_arn):
             raise  # the weights are the other run's now
-        await asyncio.shield(return_to_monolith(config, around, lane, "the run was cancelled", observe=False))
+        await asyncio.shield(
+            return_to_monolith(config, around, lane, "the run was cancelled", observe=False)
+        )
         raise
     except BaseException as error:
         # Whatever went wrong, a half-shifted service that nobody watches is worse than none.
-        why = "a gate failed" if isinstance(error, GateFailed) else f"{type(error).__name__}: {error}"
+        why = (
+            "a gate failed" if isinstance(error, GateFailed) else f"{type(error).__name__}: {error}"
+        )
         await asyncio.shield(return_to_monolith(config, around, lane, why))
         raise
 
 
 async def _next_period(gates: Gates) -> None:
-    """Let the first step begin with a period of the metrics, which then knows nothing of the checks before."""
+    """
+    Let the first step begin with a period of the metrics, which then knows nothing of the checks
+    before.
+    """
     if gates.source != "probes":
         await asyncio.sleep(-time.time() % gates.metrics_period)
 
@@ -84,7 +94,8 @@ async def return_to_monolith(
     groups = (around.monolith.target_group_arn, lane.target_group_arn)
     with urgently():
         for arn in lane.rule_arns:
-            # Not as a Prefect task: its server may be slow or away, and users' requests are failing.
+            # Not as a Prefect task: its server may be slow or away, and users' requests are
+            # failing.
             await poll(shift_weight.plain, config.aws, arn, *groups, 0)
     tell("weight", lane.service.name, f"weight 0 %: {why}", weight=0)
     if observe:
@@ -100,7 +111,8 @@ async def _set_weight(config: SplitConfig, around: Surroundings, lane: Lane, wei
 
 async def _take_step(watch: Watch, previous: Observed | None) -> Observed | None:
     """
-    Set the weight, see it take hold, and let it bake under the gates, which watch from the first moment.
+    Set the weight, see it take hold, and let it bake under the gates, which watch from the first
+    moment.
 
     Raises:
         GateFailed: A gate failed, or stayed open.
@@ -116,7 +128,9 @@ async def _take_step(watch: Watch, previous: Observed | None) -> Observed | None
             observed = await unless_breached(watch, converge(watch, previous))
             await unless_breached(watch, show_progress(name, weight))
             if gates.source != "cloudwatch":
-                await stack.enter_async_context(probing(watch.lane, gates, watch.step, watch.probes))
+                await stack.enter_async_context(
+                    probing(watch.lane, gates, watch.step, watch.probes)
+                )
             judgements = await unless_breached(watch, bake(watch))
     except Breach as breach:
         judgements = breach.judgements
@@ -130,11 +144,28 @@ def _act_on(watch: Watch, judgements: Sequence[Judgement]) -> None:
     verdict = worst(judgements)
     prefix = "dry run: " if gates.dry_run else ""
     for item in judgements:
-        tell("verdict", name, prefix + item.text, verdict=item.verdict, numbers=dict(item.numbers), weight=weight)
-    if gates.dry_run or verdict == "pass" or (verdict == "inconclusive" and gates.too_little_traffic == "accept"):
+        tell(
+            "verdict",
+            name,
+            prefix + item.text,
+            verdict=item.verdict,
+            numbers=dict(item.numbers),
+            weight=weight,
+        )
+    if (
+        gates.dry_run
+        or verdict == "pass"
+        or (verdict == "inconclusive" and gates.too_little_traffic == "accept")
+    ):
         return
-    reasons = "\n".join(f"  {item.gate}: {item.text}" for item in judgements if item.verdict == verdict)
-    remedy = (
-        "look at its log" if verdict == "fail" else "raise wait_limit, lower min_requests, or set too_little_traffic"
+    reasons = "\n".join(
+        f"  {item.gate}: {item.text}" for item in judgements if item.verdict == verdict
     )
-    raise GateFailed(f"{name} at {weight} %: {verdict}; its traffic is back on the monolith; {remedy}\n{reasons}")
+    remedy = (
+        "look at its log"
+        if verdict == "fail"
+        else "raise wait_limit, lower min_requests, or set too_little_traffic"
+    )
+    raise GateFailed(
+        f"{name} at {weight} %: {verdict}; its traffic is back on the monolith; {remedy}\n{reasons}"
+    )

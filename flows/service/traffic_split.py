@@ -41,16 +41,17 @@ async def converge(watch: Watch, previous: Observed | None) -> Observed | None:
     """
     Wait until the observed split follows the weights: before that, no bake means anything.
 
-    Where every backend names itself in a header, the tool's own requests on the public path are counted by who
-    answered. Elsewhere the service's target group has to see as much more traffic as the weights say: the monolith's
-    group does not tell the share, since other paths reach it too.
+    Where every backend names itself in a header, the tool's own requests on the public path are
+    counted by who answered. Elsewhere the service's target group has to see as much more traffic as
+    the weights say: the monolith's group does not tell the share, since other paths reach it too.
 
     Args:
         watch: The step that was just taken.
         previous: What was observed at the step before.
 
     Returns:
-        What was observed; None where it was counted by header, or could not be told and need not be.
+        What was observed; None where it was counted by header, or could not be told and need not
+        be.
 
     Raises:
         GateFailed: It did not become so within `wait_limit`; not in a dry run.
@@ -68,17 +69,23 @@ async def _backend_names(watch: Watch, header: str) -> tuple[str, str] | None:
     lane = watch.lane
     async with open_session() as session:
         service, monolith = [
-            await _first_name(session, route, lane.probe_paths, header) for route in (lane.preview, lane.control)
+            await _first_name(session, route, lane.probe_paths, header)
+            for route in (lane.preview, lane.control)
         ]
     if service and monolith and service != monolith:
         return service, monolith
     if lane.probe_paths:
-        text = f"header {header} does not tell who answers ({service!r}, the monolith {monolith!r}): counting instead"
+        text = (
+            f"header {header} does not tell who answers ({service!r}, the monolith {monolith!r}): "
+            "counting instead"
+        )
         tell("note", lane.service.name, text)
     return None
 
 
-async def _first_name(session: aiohttp.ClientSession, route: Route, paths: Sequence[str], header: str) -> str:
+async def _first_name(
+    session: aiohttp.ClientSession, route: Route, paths: Sequence[str], header: str
+) -> str:
     for path in paths:
         answer = await fetch(session, route, path)
         if answer.headers.get(header):
@@ -97,13 +104,19 @@ async def _converge_by_header(watch: Watch, header: str, names: tuple[str, str])
             watch.probes.public += reached
             share, asked = 100 * len(reached) / max(len(counted), 1), len(counted)
             numbers = {"observed": round(share, 1), "wanted": step.weight, "requests": asked}
-            if reached and abs(share - step.weight) <= gates.tolerance + _chance(step.weight, asked):
-                text = f"observed split: {share:.0f} % of {asked} requests reach it, {step.weight} % wanted"
+            if reached and abs(share - step.weight) <= gates.tolerance + _chance(
+                step.weight, asked
+            ):
+                text = (
+                    f"observed split: {share:.0f} % of {asked} requests reach it, {step.weight} % "
+                    "wanted"
+                )
                 tell("check", name, text, verdict="pass", numbers=numbers, weight=step.weight)
                 return
             if time.monotonic() > deadline:
                 text = (
-                    f"{share:.0f} % of {asked} requests reach it {gates.wait_limit:g} s after weight {step.weight} % "
+                    f"{share:.0f} % of {asked} requests reach it {gates.wait_limit:g} s after "
+                    f"weight {step.weight} % "
                     "was set; look which other rule answers its paths"
                 )
                 _miss(watch, text, numbers)
@@ -118,7 +131,9 @@ async def _sample(session: aiohttp.ClientSession, watch: Watch) -> list[Answer]:
     paths = list(islice(cycle(lane.probe_paths), size))
     answers: list[Answer] = []
     for start in range(0, size, _AT_ONCE):
-        answers += await asyncio.gather(*(fetch(session, lane.user, path) for path in paths[start : start + _AT_ONCE]))
+        answers += await asyncio.gather(
+            *(fetch(session, lane.user, path) for path in paths[start : start + _AT_ONCE])
+        )
     return answers
 
 
@@ -132,7 +147,8 @@ async def _converge_by_count(watch: Watch, previous: Observed | None) -> Observe
     group = TargetGroupRef.of(watch.around.load_balancer_arn, watch.lane.target_group_arn)
     began = time.time() + gates.metrics_period
     deadline = began + gates.metrics_lag + gates.wait_limit
-    # Halfway between the old rate and what the new weight makes of it: weights that did not take hold stay below.
+    # Halfway between the old rate and what the new weight makes of it: weights that did not take
+    # hold stay below.
     needed = previous.rate * (1 + step.weight / previous.weight) / 2 if previous else 0.0
     while True:
         await asyncio.sleep(min(gates.metrics_period, _LONGEST_PAUSE))
@@ -140,11 +156,16 @@ async def _converge_by_count(watch: Watch, previous: Observed | None) -> Observe
         span = now - gates.metrics_lag - began
         if span < gates.metrics_period:
             continue
-        count = await poll(count_requests, watch.config.aws, group, began, began + span, gates.metrics_period)
+        count = await poll(
+            count_requests, watch.config.aws, group, began, began + span, gates.metrics_period
+        )
         rate = count / span
         numbers = {"requests": count, "rate": round(rate, 2), "needed": round(needed, 2)}
         if count and rate >= needed:
-            text = f"observed: {rate:.1f} requests a second reach it, at least {needed:.1f} were expected"
+            text = (
+                f"observed: {rate:.1f} requests a second reach it, at least {needed:.1f} were "
+                "expected"
+            )
             tell("check", name, text, verdict="pass", numbers=numbers, weight=step.weight)
             return Observed(step.weight, rate)
         if gates.too_little_traffic == "accept" and span >= step.bake:
@@ -153,8 +174,10 @@ async def _converge_by_count(watch: Watch, previous: Observed | None) -> Observe
             return None
         if now > deadline:
             text = (
-                f"{rate:.1f} requests a second reach it {gates.wait_limit:g} s after weight {step.weight} % was set, "
-                f"at least {needed:.1f} were expected; look which other rule answers its paths, or set "
+                f"{rate:.1f} requests a second reach it {gates.wait_limit:g} s after weight "
+                f"{step.weight} % was set, "
+                f"at least {needed:.1f} were expected; look which other rule answers its paths, "
+                "or set "
                 "too_little_traffic to accept"
             )
             _miss(watch, text, numbers)

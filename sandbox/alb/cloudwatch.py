@@ -1,7 +1,8 @@
 """
 CloudWatch's answers for namespace AWS/ApplicationELB; every other namespace stays moto's.
 
-moto's own metrics cannot serve: it knows no percentiles, and looks through every value ever put for each query.
+moto's own metrics cannot serve: it knows no percentiles, and looks through every value ever put for
+each query.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,10 @@ Datapoint = tuple[datetime, list[float]]
 
 
 def serve_metrics(metrics: Metrics, patches: ExitStack) -> None:
-    """Answer GetMetricData, GetMetricStatistics and ListMetrics from `metrics` until `patches` is closed."""
+    """
+    Answer GetMetricData, GetMetricStatistics and ListMetrics from `metrics` until `patches` is
+    closed.
+    """
     backend = cloudwatch_backends[ACCOUNT][REGION]
     _patch_metric_data(backend, metrics, patches)
     _patch_metric_statistics(metrics, patches)
@@ -36,12 +40,18 @@ def serve_metrics(metrics: Metrics, patches: ExitStack) -> None:
 
 
 def datapoints(
-    metrics: Metrics, metric: str, dimensions: Sequence[dict[str, str]], start: datetime, end: datetime, period: int
+    metrics: Metrics,
+    metric: str,
+    dimensions: Sequence[dict[str, str]],
+    start: datetime,
+    end: datetime,
+    period: int,
 ) -> list[Datapoint]:
     """
     The periods that have values, the earliest first.
 
-    The start is rounded down as CloudWatch does: to the minute, or to the period when that is shorter.
+    The start is rounded down as CloudWatch does: to the minute, or to the period when that is
+    shorter.
 
     Source: CloudWatch GetMetricStatistics, parameter StartTime.
     """
@@ -59,10 +69,15 @@ def _patch_metric_data(backend: Any, metrics: Metrics, patches: ExitStack) -> No
     of_moto = backend.get_metric_data
 
     def get_metric_data(
-        queries: list[dict[str, Any]], start_time: datetime, end_time: datetime, scan_by: str = "TimestampDescending"
+        queries: list[dict[str, Any]],
+        start_time: datetime,
+        end_time: datetime,
+        scan_by: str = "TimestampDescending",
     ) -> list[dict[str, Any]]:
         others = [query for query in queries if not _is_ours(query)]
-        answers = {answer["id"]: answer for answer in of_moto(others, start_time, end_time, scan_by)}
+        answers = {
+            answer["id"]: answer for answer in of_moto(others, start_time, end_time, scan_by)
+        }
         for query in filter(_is_ours, queries):
             answers[query["Id"]] = _answer_query(metrics, query, start_time, end_time, scan_by)
         shown = [query["Id"] for query in queries if query.get("ReturnData", True)]
@@ -81,7 +96,14 @@ def _answer_query(
     asked = query["MetricStat"]
     metric, name = asked["Metric"], asked["Stat"]
     _check(name)
-    points = datapoints(metrics, metric["MetricName"], metric.get("Dimensions") or (), start, end, int(asked["Period"]))
+    points = datapoints(
+        metrics,
+        metric["MetricName"],
+        metric.get("Dimensions") or (),
+        start,
+        end,
+        int(asked["Period"]),
+    )
     if scan_by == "TimestampDescending":
         points.reverse()
     return {
@@ -129,7 +151,9 @@ def _datapoint(
 def _patch_list_metrics(backend: Any, metrics: Metrics, patches: ExitStack) -> None:
     of_moto = backend.get_filtered_metrics
 
-    def get_filtered_metrics(metric_name: str, namespace: str, dimensions: list[dict[str, str]]) -> list[Any]:
+    def get_filtered_metrics(
+        metric_name: str, namespace: str, dimensions: list[dict[str, str]]
+    ) -> list[Any]:
         ours = [_listed(name, source) for name, source in sorted(metrics.series())]
         wanted = [datum for datum in ours if datum.filter(namespace, metric_name, dimensions or [])]
         return [*of_moto(metric_name, namespace, dimensions), *wanted]

@@ -15,14 +15,19 @@ __all__ = ["serve_dns_names", "serve_target_health"]
 
 
 def serve_dns_names(address: Callable[[], str], patches: ExitStack) -> None:
-    """Give every new load balancer a loopback address as its DNS name, until `patches` is closed."""
+    """
+    Give every new load balancer a loopback address as its DNS name, until
+    `patches` is closed.
+    """
     elbv2 = backend()
     of_moto = elbv2.create_load_balancer
 
     def create_load_balancer(*arguments: Any, **named: Any) -> Any:
         known = set(elbv2.load_balancers)
         load_balancer = of_moto(*arguments, **named)
-        if load_balancer.arn not in known:  # creating one again is answered with the one that is there
+        if (
+            load_balancer.arn not in known
+        ):  # creating one again is answered with the one that is there
             load_balancer.dns_name = address()
         return load_balancer
 
@@ -34,10 +39,14 @@ def serve_target_health(targets: Targets, patches: ExitStack) -> None:
     elbv2 = backend()
     of_moto = elbv2.describe_target_health
 
-    def describe_target_health(target_group_arn: str, targets_asked: list[dict[str, Any]] | None) -> list[Any]:
+    def describe_target_health(
+        target_group_arn: str, targets_asked: list[dict[str, Any]] | None
+    ) -> list[Any]:
         of_moto(target_group_arn, [])  # refuses unknown groups
         group = elbv2.target_groups[target_group_arn]
-        asked = [Target(item["Id"], int(item.get("Port") or group.port)) for item in targets_asked or ()]
+        asked = [
+            Target(item["Id"], int(item.get("Port") or group.port)) for item in targets_asked or ()
+        ]
         described = targets.describe(target_group_arn, asked or None)
         return [_status(target, health, group.health_check_port) for target, health in described]
 
@@ -46,4 +55,6 @@ def serve_target_health(targets: Targets, patches: ExitStack) -> None:
 
 def _status(target: Target, health: Health, check_port: str | None) -> Any:
     port = str(target.port) if check_port in (None, "traffic-port") else check_port
-    return FakeHealthStatus(target.address, str(target.port), port, health.state, health.reason, health.description)
+    return FakeHealthStatus(
+        target.address, str(target.port), port, health.state, health.reason, health.description
+    )

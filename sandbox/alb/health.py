@@ -51,12 +51,22 @@ class Health:
         return Health(known.state, known.reason, known.description, self.streak + 1)
 
 
-REGISTERING: Final = Health("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
-CHECKING: Final = Health("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
-DRAINING: Final = Health("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
-NOT_REGISTERED: Final = Health("unused", "Target.NotRegistered", "Target is not registered to the target group")
+REGISTERING: Final = Health(
+    "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
+)
+CHECKING: Final = Health(
+    "initial", "Elb.InitialHealthChecking", "Initial health checks in progress"
+)
+DRAINING: Final = Health(
+    "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
+)
+NOT_REGISTERED: Final = Health(
+    "unused", "Target.NotRegistered", "Target is not registered to the target group"
+)
 UNUSED: Final = Health(
-    "unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"
+    "unused",
+    "Target.NotInUse",
+    "Target group is not configured to receive traffic from the load balancer",
 )
 
 

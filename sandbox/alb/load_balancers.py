@@ -1,4 +1,7 @@
-"""The account's load balancers at work: listeners that answer, targets that are checked, metrics that are counted."""
+"""
+The account's load balancers at work: listeners that answer, targets that are checked, metrics that
+are counted.
+"""
 
 import asyncio
 import shutil
@@ -41,12 +44,16 @@ class LoadBalancers:
         faults: Which target groups' checks fail.
     """
 
-    def __init__(self, endpoint_url: str, addresses: Addresses, run_dir: Path, faults: Faults) -> None:
+    def __init__(
+        self, endpoint_url: str, addresses: Addresses, run_dir: Path, faults: Faults
+    ) -> None:
         del endpoint_url  # the state is read from moto itself: see state.py
         self._addresses, self._directory, self._faults = addresses, run_dir / "alb", faults
         self._targets, self._metrics, self._patches = Targets(), Metrics(), ExitStack()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="load-balancers", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="load-balancers", daemon=True
+        )
         self._prober = Prober(self._report, lambda group: group in self._faults.plan.unhealthy)
         self._proxies: dict[_Place, tuple[Proxy, asyncio.Task[None]]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -64,12 +71,18 @@ class LoadBalancers:
         self._take_over()
 
     def after(self, call: Call) -> None:
-        """Take over what a successful call has changed; the control plane holds its lock meanwhile."""
+        """
+        Take over what a successful call has changed; the control plane holds
+        its lock meanwhile.
+        """
         if call.service == "elbv2":
             self._take_over()
 
     def close(self) -> None:
-        """End HAProxy and every check, remove the files, and give moto its own answers back. Safe to repeat."""
+        """
+        End HAProxy and every check, remove the files, and give moto its own answers back. Safe to
+        repeat.
+        """
         self._patches.close()
         if not self._thread.is_alive():
             return
@@ -81,14 +94,17 @@ class LoadBalancers:
 
     def _take_over(self) -> None:
         state = read_state()
-        # Before the call is answered, so that DescribeTargetHealth never lags behind RegisterTargets.
+        # Before the call is answered, so that DescribeTargetHealth never lags behind
+        # RegisterTargets.
         self._targets.follow(state)
         self._loop.call_soon_threadsafe(self._follow, state)
 
     def _follow(self, state: State) -> None:
         self._state = state
         self._prober.follow(self._targets.checks())
-        wanted = {_place(listener): listener for listener in state.listeners if self._can_serve(listener)}
+        wanted = {
+            _place(listener): listener for listener in state.listeners if self._can_serve(listener)
+        }
         for place in self._proxies.keys() - wanted.keys():
             proxy, serving = self._proxies.pop(place)
             self._leaving.add(serving)
@@ -104,7 +120,8 @@ class LoadBalancers:
         if listener.arn not in self._refused:
             self._refused.add(listener.arn)
             print(
-                f"listener {listener.arn}: {listener.protocol} is not served by the sandbox; use {_SERVED}",
+                f"listener {listener.arn}: {listener.protocol} is not served by the sandbox; use "
+                f"{_SERVED}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -20,10 +20,17 @@ KEPT: Final = 3 * 3600
 
 _RESPONSE_TIME: Final = "TargetResponseTime"
 _HOST_COUNTS: Final = ("HealthyHostCount", "UnHealthyHostCount")
-_OF_LOAD_BALANCER_ALONE: Final = ("HTTPCode_ELB_", "HTTP_Fixed_Response_Count", "HTTP_Redirect_Count")
+_OF_LOAD_BALANCER_ALONE: Final = (
+    "HTTPCode_ELB_",
+    "HTTP_Fixed_Response_Count",
+    "HTTP_Redirect_Count",
+)
 
 Source = tuple[str, str]
-"""Load balancer (`app/name/id`) and target group (`targetgroup/name/id`, or empty where none was chosen)."""
+"""
+Load balancer (`app/name/id`) and target group (`targetgroup/name/id`, or empty where none was
+chosen).
+"""
 
 
 @dataclass
@@ -86,13 +93,17 @@ class Metrics:
                 while len(known.since) > 1 and known.since[1] < second - KEPT:
                     del known.since[0], known.counts[0]
 
-    def read(self, metric: str, dimensions: Mapping[str, str], start: int, end: int) -> list[tuple[int, list[float]]]:
+    def read(
+        self, metric: str, dimensions: Mapping[str, str], start: int, end: int
+    ) -> list[tuple[int, list[float]]]:
         """
-        Every value from `start` (inclusive) to `end` (exclusive), by the second; a second without one is left out.
+        Every value from `start` (inclusive) to `end` (exclusive), by the second; a second without
+        one is left out.
 
         Args:
             metric: Its name.
-            dimensions: `LoadBalancer`, or `LoadBalancer` and `TargetGroup`; with others there are no data, as in AWS.
+            dimensions: `LoadBalancer`, or `LoadBalancer` and `TargetGroup`; with others there are
+                no data, as in AWS.
             start: Seconds since the epoch.
             end: Seconds since the epoch.
         """
@@ -107,7 +118,10 @@ class Metrics:
             return list(self._read_requests(metric, load_balancer, group, start, end))
 
     def series(self) -> set[tuple[str, Source]]:
-        """Every metric that there is, with its load balancer and group (empty: of the load balancer as a whole)."""
+        """
+        Every metric that there is, with its load balancer and group (empty: of the load balancer as
+        a whole).
+        """
         with self._lock:
             found = {(metric, source) for metric in _HOST_COUNTS for source in self._hosts}
             for sources in self._seconds.values():
@@ -125,11 +139,15 @@ class Metrics:
             values: list[float] = []
             for (source, chosen), tally in self._seconds[second].items():
                 if source == load_balancer and group in (None, chosen):
-                    values += tally.times if metric == _RESPONSE_TIME else [1.0] * tally.counts[metric]
+                    values += (
+                        tally.times if metric == _RESPONSE_TIME else [1.0] * tally.counts[metric]
+                    )
             if values:
                 yield second, values
 
-    def _read_hosts(self, metric: str, source: Source, start: int, end: int) -> Iterator[tuple[int, list[float]]]:
+    def _read_hosts(
+        self, metric: str, source: Source, start: int, end: int
+    ) -> Iterator[tuple[int, list[float]]]:
         known = self._hosts.get(source, _Hosts())
         ends = [*known.since[1:], end]
         for since, until, counts in zip(known.since, ends, known.counts, strict=True):

@@ -8,7 +8,10 @@ __all__ = ["patch"]
 
 
 def patch(patches: ExitStack, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
-    """Replace `owner.name` until `patches` is closed; the owner is a class, or one of moto's backends."""
+    """
+    Replace `owner.name` until `patches` is closed; the owner is a class, or one
+    of moto's backends.
+    """
     had_its_own = name in vars(owner)
     before = vars(owner).get(name)
     setattr(owner, name, replacement)

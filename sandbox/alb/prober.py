@@ -27,20 +27,27 @@ class Prober:
         broken: Whether the checks of a target group of this name fail whatever its targets answer.
     """
 
-    def __init__(self, report: Callable[[Registration, Failure | None], None], broken: Callable[[str], bool]) -> None:
+    def __init__(
+        self, report: Callable[[Registration, Failure | None], None], broken: Callable[[str], bool]
+    ) -> None:
         self._report, self._broken = report, broken
         self._running: dict[Registration, tuple[HealthCheck, asyncio.Task[None]]] = {}
         self._session: aiohttp.ClientSession | None = None
 
     def follow(self, checks: Mapping[Registration, HealthCheck]) -> None:
-        """Check exactly these from now on; what is new, or checked differently than before, at once."""
+        """
+        Check exactly these from now on; what is new, or checked differently
+        than before, at once.
+        """
         for registration, (check, task) in list(self._running.items()):
             if checks.get(registration) != check:
                 task.cancel()
                 del self._running[registration]
         for registration, check in checks.items():
             if registration not in self._running:
-                task = asyncio.get_running_loop().create_task(self._keep_checking(registration, check))
+                task = asyncio.get_running_loop().create_task(
+                    self._keep_checking(registration, check)
+                )
                 self._running[registration] = check, task
 
     async def close(self) -> None:
@@ -67,7 +74,10 @@ class Prober:
         port = target.port if check.port == "traffic-port" else int(check.port)
         url = URL(f"{check.protocol.lower()}://{target.address}:{port}{check.path}", encoded=True)
         try:
-            async with asyncio.timeout(check.timeout), self._client().get(url, allow_redirects=False) as response:
+            async with (
+                asyncio.timeout(check.timeout),
+                self._client().get(url, allow_redirects=False) as response,
+            ):
                 await response.read()
         except TimeoutError:
             return _TIMED_OUT
@@ -75,18 +85,22 @@ class Prober:
             return _FAILED
         if matches(check.matcher, response.status):
             return None
-        return Failure("Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{response.status}]")
+        return Failure(
+            "Target.ResponseCodeMismatch",
+            f"Health checks failed with these codes: [{response.status}]",
+        )
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # A connection of its own for each check, as ELBv2 does; and as many as there are targets.
+            # A connection of its own for each check, as ELBv2 does; and as many as there are
+            # targets.
             connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=False)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 headers=_HEADERS,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # asyncio's own timeout is around each check: with aiohttp's, a cancellation that comes at the same
-                # moment gets lost.
+                # asyncio's own timeout is around each check: with aiohttp's, a cancellation that
+                # comes at the same moment gets lost.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
         return self._session

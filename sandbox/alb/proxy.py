@@ -34,8 +34,8 @@ class Proxy:
     """
     Serves one listener until `leave`; a process that ends by itself is started again.
 
-    Nothing but the address and the port is in HAProxy's configuration. All that changes is in the routing table, so
-    there are no reloads, and an old process never answers by old rules.
+    Nothing but the address and the port is in HAProxy's configuration. All that changes is in the
+    routing table, so there are no reloads, and an old process never answers by old rules.
 
     Args:
         listener: Where to listen.
@@ -45,9 +45,18 @@ class Proxy:
     """
 
     def __init__(
-        self, listener: Listener, directory: Path, render: Callable[[], str], on_line: Callable[[str], None]
+        self,
+        listener: Listener,
+        directory: Path,
+        render: Callable[[], str],
+        on_line: Callable[[str], None],
     ) -> None:
-        self._listener, self._directory, self._render, self._on_line = listener, directory, render, on_line
+        self._listener, self._directory, self._render, self._on_line = (
+            listener,
+            directory,
+            render,
+            on_line,
+        )
         self._table, self._errors = directory / "table.lua", directory / "errors"
         self._process: asyncio.subprocess.Process | None = None
         self._stale, self._ready = asyncio.Event(), asyncio.Event()
@@ -91,7 +100,9 @@ class Proxy:
 
     async def _run_process(self) -> int:
         reading, writing = os.pipe()
-        with contextlib.suppress(PermissionError):  # beyond 64 MiB of pipes a user without root gets small ones
+        with contextlib.suppress(
+            PermissionError
+        ):  # beyond 64 MiB of pipes a user without root gets small ones
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         with self._errors.open("wb") as stderr, os.fdopen(reading, "rb") as log:
             try:
@@ -141,13 +152,17 @@ class Proxy:
             except OSError:
                 continue  # HAProxy has just ended; the next one reads the table when it starts
             if answer and answer != "ok":
-                raise RuntimeError(f"HAProxy does not take the routing table {self._table}: {answer}")
+                raise RuntimeError(
+                    f"HAProxy does not take the routing table {self._table}: {answer}"
+                )
 
     async def _tell(self, command: str) -> str:
         # By way of the directory's descriptor: a socket's path has room for 107 bytes only.
         directory = os.open(self._directory, os.O_PATH)
         try:
-            reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{directory}/admin.sock")
+            reader, writer = await asyncio.open_unix_connection(
+                f"/proc/self/fd/{directory}/admin.sock"
+            )
         finally:
             os.close(directory)
         try:
@@ -168,9 +183,14 @@ class Proxy:
             return
         self._complaint = complaint
         listener = self._listener
-        remedy = " Without root, listener ports begin at 1024." if listener.port < 1024 and os.getuid() else ""
+        remedy = (
+            " Without root, listener ports begin at 1024."
+            if listener.port < 1024 and os.getuid()
+            else ""
+        )
         print(
-            f"load balancer {listener.load_balancer}: HAProxy on {listener.address}:{listener.port} ended by itself "
+            f"load balancer {listener.load_balancer}: HAProxy on "
+            f"{listener.address}:{listener.port} ended by itself "
             f"and is started again: {complaint}.{remedy}",
             file=sys.stderr,
             flush=True,
@@ -191,10 +211,14 @@ def _write_config(listener: Listener, directory: Path) -> None:
 def _error_page(status: int) -> str:
     shown = HTTPStatus(502 if status == 503 else status)
     title = f"{shown.value} {shown.phrase}"
-    page = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
-    return f'http-error status {status} content-type text/html string "{page}" hdr server awselb/2.0'
+    body = f"<body><center><h1>{title}</h1></center></body>"
+    page = f"<html><head><title>{title}</title></head>{body}</html>"
+    return (
+        f'http-error status {status} content-type text/html string "{page}" hdr server awselb/2.0'
+    )
 
 
 def _die_with_the_sandbox() -> None:
-    # Runs in the child: it gets SIGTERM when the thread that started it ends, however the sandbox is killed.
+    # Runs in the child: it gets SIGTERM when the thread that started it ends, however the sandbox
+    # is killed.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

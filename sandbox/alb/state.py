@@ -1,8 +1,9 @@
 """
 What the account's load balancers are told to do, read from moto in one piece.
 
-Read from moto's own objects and not through the API: the control plane calls us under its lock, where the picture is
-whole. Over HTTP it would take a dozen calls, and change between them. The tests hold it against boto3.
+Read from moto's own objects and not through the API: the control plane calls us under its lock,
+where the picture is whole. Over HTTP it would take a dozen calls, and change between them. The
+tests hold it against boto3.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,17 @@ from moto.elbv2.models import elbv2_backends
 
 from sandbox.control.internal import ACCOUNT, REGION
 
-__all__ = ["Group", "HealthCheck", "Listener", "Rule", "State", "Target", "backend", "forward_weights", "read_state"]
+__all__ = [
+    "Group",
+    "HealthCheck",
+    "Listener",
+    "Rule",
+    "State",
+    "Target",
+    "backend",
+    "forward_weights",
+    "read_state",
+]
 
 _LAST: Final = 1_000_000
 """Sorts the default rule behind every other; priorities end at 50,000."""
@@ -89,7 +100,10 @@ class State:
     groups: Mapping[str, Group] = field(default_factory=dict)
     """By ARN."""
     used_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Target group ARN to the load balancers (`app/name/id`) that forward to it; unused groups are missing."""
+    """
+    Target group ARN to the load balancers (`app/name/id`) that forward to it; unused groups are
+    missing.
+    """
 
 
 def backend() -> Any:
@@ -98,7 +112,10 @@ def backend() -> Any:
 
 
 def read_state() -> State:
-    """The state as of now; call it where nothing changes meanwhile, under the control plane's lock."""
+    """
+    The state as of now; call it where nothing changes meanwhile, under the
+    control plane's lock.
+    """
     listeners = tuple(_listeners())
     used_by: dict[str, frozenset[str]] = {}
     for listener in listeners:
@@ -139,7 +156,9 @@ def _priority(rule: Any) -> int:
 
 def _rule(rule: Any) -> Rule:
     # Only the last action ends a rule; those before it authenticate, which an HTTP listener cannot.
-    actions = sorted((action.data for action in rule.actions), key=lambda action: int(action.get("Order") or 0))
+    actions = sorted(
+        (action.data for action in rule.actions), key=lambda action: int(action.get("Order") or 0)
+    )
     return Rule(tuple(rule.conditions), actions[-1])
 
 
@@ -159,6 +178,7 @@ def _group(group: Any) -> Group:
         ),
         deregistration_delay=float(group.attributes["deregistration_delay.timeout_seconds"]),
         targets=tuple(
-            Target(str(target["Id"]), int(target.get("Port") or group.port)) for target in group.targets.values()
+            Target(str(target["Id"]), int(target.get("Port") or group.port))
+            for target in group.targets.values()
         ),
     )

@@ -26,10 +26,13 @@ def check_statistic(name: str) -> None:
     Let pass what `statistic` can compute.
 
     Raises:
-        UnknownStatistic: CloudWatch may know it (trimmed means, for one), but this sandbox does not.
+        UnknownStatistic: CloudWatch may know it (trimmed means, for one), but this sandbox does
+            not.
     """
     if name not in _PLAIN and not _PERCENTILE.fullmatch(name):
-        raise UnknownStatistic(f"statistic {name!r} is not known; use {', '.join(_PLAIN)} or pNN.NN")
+        raise UnknownStatistic(
+            f"statistic {name!r} is not known; use {', '.join(_PLAIN)} or pNN.NN"
+        )
 
 
 def statistic(name: str, values: Sequence[float]) -> float:
@@ -37,7 +40,8 @@ def statistic(name: str, values: Sequence[float]) -> float:
     One statistic of at least one value.
 
     Args:
-        name: `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95` or `p99.9`.
+        name: `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p95`
+            or `p99.9`.
         values: Each of them counts once.
 
     Raises:

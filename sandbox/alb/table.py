@@ -18,7 +18,9 @@ _SETTINGS: Final = {
 }
 
 
-def render_table(listener: Listener, groups: Mapping[str, Group], routable: Mapping[str, Sequence[Target]]) -> str:
+def render_table(
+    listener: Listener, groups: Mapping[str, Group], routable: Mapping[str, Sequence[Target]]
+) -> str:
     """
     The table in which the router looks every request up.
 
@@ -45,7 +47,10 @@ def render_table(listener: Listener, groups: Mapping[str, Group], routable: Mapp
 
 
 def _rule(rule: Rule, groups: Mapping[str, Group]) -> dict[str, Any]:
-    return {"conditions": [_condition(item) for item in rule.conditions], **_action(rule.action, groups)}
+    return {
+        "conditions": [_condition(item) for item in rule.conditions],
+        **_action(rule.action, groups),
+    }
 
 
 def _condition(condition: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +71,10 @@ def _condition(condition: Mapping[str, Any]) -> dict[str, Any]:
             pairs = [{key.lower(): text.lower() for key, text in pair.items()} for pair in values]
             return {"field": "query", "values": pairs}
         case _:
-            return {"field": "source", "values": [_block(value) for value in values if ":" not in value]}
+            return {
+                "field": "source",
+                "values": [_block(value) for value in values if ":" not in value],
+            }
 
 
 def _block(cidr: str) -> dict[str, int]:
@@ -77,7 +85,11 @@ def _block(cidr: str) -> dict[str, int]:
 def _action(action: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str, Any]:
     match action["Type"]:
         case "forward":
-            weights = {groups[arn].label: weight for arn, weight in forward_weights(action).items() if arn in groups}
+            weights = {
+                groups[arn].label: weight
+                for arn, weight in forward_weights(action).items()
+                if arn in groups
+            }
             shares = [{"group": label, "weight": weight} for label, weight in weights.items()]
             return {"action": "forward", "total": sum(weights.values()), "shares": shares}
         case "fixed-response":
@@ -100,8 +112,14 @@ def _action(action: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str,
                 "query": "#{query}" if settings.get("Query") is None else settings["Query"],
             }
         case other:
-            # The control plane takes what moto takes; an HTTP listener of AWS's takes no other action than these.
-            return {"action": "fixed-response", "status": 500, "body": f"no {other} in a sandbox", "type": "text/plain"}
+            # The control plane takes what moto takes; an HTTP listener of AWS's takes no other
+            # action than these.
+            return {
+                "action": "fixed-response",
+                "status": 500,
+                "body": f"no {other} in a sandbox",
+                "type": "text/plain",
+            }
 
 
 def _is_ipv4(address: str) -> bool:
@@ -119,7 +137,8 @@ def _lua(value: Any) -> str:
         return (
             '"'
             + "".join(
-                f"\\{byte:03d}" if byte < 32 or byte in b'"\\' or byte > 126 else chr(byte) for byte in value.encode()
+                f"\\{byte:03d}" if byte < 32 or byte in b'"\\' or byte > 126 else chr(byte)
+                for byte in value.encode()
             )
             + '"'
         )

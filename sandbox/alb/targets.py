@@ -15,7 +15,10 @@ __all__ = ["Registration", "Targets"]
 
 @dataclass(frozen=True)
 class Registration:
-    """One stay of a target in a group; coming back after a deregistration is another one, and starts over."""
+    """
+    One stay of a target in a group; coming back after a deregistration is another one, and starts
+    over.
+    """
 
     group: str
     """ARN."""
@@ -53,7 +56,10 @@ class Targets:
                 self._follow_group(group, used=group.arn in state.used_by)
 
     def checks(self) -> dict[Registration, HealthCheck]:
-        """What is to be checked, and how; AWS checks no target of a group that no load balancer uses."""
+        """
+        What is to be checked, and how; AWS checks no target of a group that no
+        load balancer uses.
+        """
         with self._lock:
             return {
                 entry.registration: self._state.groups[arn].check
@@ -75,15 +81,19 @@ class Targets:
                 return False
             check = self._state.groups[registration.group].check
             before = entry.health.state
-            entry.health = entry.health.after_failure(check, failure) if failure else entry.health.after_pass(check)
+            entry.health = (
+                entry.health.after_failure(check, failure)
+                if failure
+                else entry.health.after_pass(check)
+            )
             return entry.health.state != before
 
     def routable(self) -> Mapping[str, tuple[Target, ...]]:
         """
         By target group ARN, the targets that get new requests.
 
-        Those are the healthy ones; when there are none, all that are unhealthy: ELBv2 fails open. A target that has
-        not passed its first check gets nothing.
+        Those are the healthy ones; when there are none, all that are unhealthy: ELBv2 fails open. A
+        target that has not passed its first check gets nothing.
         """
         with self._lock:
             return {arn: _routable(entries) for arn, entries in self._registered.items()}
@@ -97,13 +107,18 @@ class Targets:
                 if arn in self._state.groups
             }
 
-    def describe(self, group: str, asked: list[Target] | None = None) -> list[tuple[Target, Health]]:
+    def describe(
+        self, group: str, asked: list[Target] | None = None
+    ) -> list[tuple[Target, Health]]:
         """The health of the targets asked for, or of all that are registered or draining."""
         with self._lock:
             known = {**self._draining_now(group), **self._registered.get(group, {})}
             if asked is None:
                 return [(target, entry.health) for target, entry in known.items()]
-            return [(target, known[target].health if target in known else NOT_REGISTERED) for target in asked]
+            return [
+                (target, known[target].health if target in known else NOT_REGISTERED)
+                for target in asked
+            ]
 
     def _follow_group(self, group: Group, *, used: bool) -> None:
         entries = self._registered.setdefault(group.arn, {})
@@ -127,7 +142,9 @@ class Targets:
 
     def _draining_now(self, group: str) -> dict[Target, _Entry]:
         entries = self._draining.setdefault(group, {})
-        for target in [target for target, entry in entries.items() if (entry.gone_at or 0) <= time.monotonic()]:
+        for target in [
+            target for target, entry in entries.items() if (entry.gone_at or 0) <= time.monotonic()
+        ]:
             del entries[target]
         return entries
 

@@ -26,7 +26,11 @@ _READING: Final = (
     "Simulate",
     "Validate",
 )
-_NAMES: Final = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "servicequotas": "service-quotas"}
+_NAMES: Final = {
+    "elasticloadbalancing": "elbv2",
+    "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
+}
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ def parse_faults(spec: str) -> Plan:
         try:
             _read_entry(plan, kind if equals and value else "", value)
         except ValueError:
-            raise InvalidFaults(f"--faults: {entry!r} is not understood; known are {_HELP}") from None
+            raise InvalidFaults(
+                f"--faults: {entry!r} is not understood; known are {_HELP}"
+            ) from None
     return plan
 
 
@@ -107,7 +109,9 @@ class Faults:
             if call.action in self.plan.deny:
                 return "deny"
             for kind in ("throttle", "error"):
-                if self._take(kind, call.action) or self._random.random() < self.plan.shares.get(kind, 0):
+                if self._take(kind, call.action) or self._random.random() < self.plan.shares.get(
+                    kind, 0
+                ):
                     return kind
         return None
 

@@ -47,7 +47,8 @@ class _Connection(WSGIRequestHandler):
     """Keeps connections alive, and does not log every request."""
 
     protocol_version = "HTTP/1.1"
-    # Headers and body leave as two segments, and Nagle's algorithm would hold the second back for 40 ms.
+    # Headers and body leave as two segments, and Nagle's algorithm would hold the second back for
+    # 40 ms.
     disable_nagle_algorithm = True
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
@@ -60,8 +61,8 @@ class ControlPlane:
 
     Args:
         port: 0 for any free one.
-        handlers: By service, asked in turn: each answers a call itself, refuses it with `AwsError`, or returns None to
-            leave it to the next one, in the end to moto.
+        handlers: By service, asked in turn: each answers a call itself, refuses it with `AwsError`,
+            or returns None to leave it to the next one, in the end to moto.
         after: Called after each successful mutating call, before it is answered.
         faults: What goes wrong.
         record: Where users' calls are written down.
@@ -80,12 +81,18 @@ class ControlPlane:
     ) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._handlers, self._after, self._faults, self._record = handlers, after, faults, record
-        # moto checks and then acts without a lock; a handler may therefore make reading calls, but no changing ones.
+        # moto checks and then acts without a lock; a handler may therefore make reading calls, but
+        # no changing ones.
         self._changing = threading.RLock()
         # A socket of ours: werkzeug's own way of dealing with a taken port is to end the program.
         with listen(port) as listening:
             self._server: BaseWSGIServer = make_server(
-                "127.0.0.1", port, self._answer, threaded=True, request_handler=_Connection, fd=listening.fileno()
+                "127.0.0.1",
+                port,
+                self._answer,
+                threaded=True,
+                request_handler=_Connection,
+                fd=listening.fileno(),
             )
         self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(
@@ -120,7 +127,9 @@ class ControlPlane:
         start_response(f"{status} -", headers)
         return [body]
 
-    def _answer_user(self, call: Call, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _answer_user(
+        self, call: Call, environ: dict[str, Any]
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
         if self._faults.plan.slow:
             time.sleep(self._faults.plan.slow)
         injected = self._faults.before(call)
@@ -137,14 +146,20 @@ class ControlPlane:
             return 0, [], b""
         return status, headers, body
 
-    def _carry_out(self, call: Call, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _carry_out(
+        self, call: Call, environ: dict[str, Any]
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
         with self._changing if call.mutating else contextlib.nullcontext():
             try:
                 own = self._ask_handlers(call)
             except AwsError as error:
                 return _error(environ, error)
             if own is not None:
-                answer = 200, [("Content-Type", _JSON_TYPE)], json.dumps(own, default=_timestamp).encode()
+                answer = (
+                    200,
+                    [("Content-Type", _JSON_TYPE)],
+                    json.dumps(own, default=_timestamp).encode(),
+                )
             else:
                 answer = self._ask_moto(call, environ)
             if call.mutating and answer[0] < 300:
@@ -156,7 +171,9 @@ class ControlPlane:
         answers = (handler(call) for handler in self._handlers.get(call.service, ()))
         return next((answer for answer in answers if answer is not None), None)
 
-    def _ask_moto(self, call: Call, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _ask_moto(
+        self, call: Call, environ: dict[str, Any]
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
         seen: dict[str, Any] = {}
 
         def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
@@ -165,10 +182,15 @@ class ControlPlane:
         body = b"".join(self._moto(environ, start))
         if seen["status"] == 500 and body.lstrip()[:5].lower() in (b"<!doc", b"<html"):
             # moto does not have the action: AWS has no such page, and boto3 cannot read it.
-            return _error(environ, AwsError("NotImplemented", f"{call.action} is not part of this sandbox", 501))
+            return _error(
+                environ,
+                AwsError("NotImplemented", f"{call.action} is not part of this sandbox", 501),
+            )
         return seen["status"], seen["headers"], body
 
-    def _answer_faults(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def _answer_faults(
+        self, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
         status = "200 OK"
         if environ["REQUEST_METHOD"] == "PUT":
             spec = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode()
@@ -178,7 +200,9 @@ class ControlPlane:
                 start_response("400 Bad Request", [("Content-Type", "text/plain")])
                 return [str(error).encode()]
         start_response(status, [("Content-Type", "application/json")])
-        return [json.dumps({"faults": self._faults.plan.spec, "holding": self._faults.holding}).encode()]
+        return [
+            json.dumps({"faults": self._faults.plan.spec, "holding": self._faults.holding}).encode()
+        ]
 
 
 def _timestamp(value: Any) -> float:

@@ -21,7 +21,9 @@ _TICK: Final = 0.25
 _STEADY_POLL: Final = 1.0
 """Seconds between two looks at the targets of a service where nothing is going on."""
 _SETTLED: Final = 2.0
-"""Seconds a task without a load balancer has to run before it counts as healthy; AWS waits for 40."""
+"""
+Seconds a task without a load balancer has to run before it counts as healthy; AWS waits for 40.
+"""
 _FREE_RETRIES: Final = 3
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
@@ -30,7 +32,10 @@ _TRIPPED: Final = "ECS deployment circuit breaker: tasks failed to start."
 
 
 class Controller:
-    """One thread that looks at every service after each change, and at least four times a second."""
+    """
+    One thread that looks at every service after each change, and at least four
+    times a second.
+    """
 
     def __init__(self, endpoint_url: str, store: Store, runner: Runner) -> None:
         self._store, self._runner = store, runner
@@ -69,7 +74,10 @@ class Controller:
             self._store.forget_old_tasks()
 
     def _groups_to_read(self) -> list[str]:
-        """Target groups of running tasks: at once where a task is not healthy, else once a second."""
+        """
+        Target groups of running tasks: at once where a task is not healthy,
+        else once a second.
+        """
         with self._store.lock:
             urgent: dict[str, bool] = {}
             for task in self._store.tasks.values():
@@ -77,7 +85,11 @@ class Controller:
                     for group, _, _ in task.targets():
                         urgent[group] = urgent.get(group, False) or task.standing != "healthy"
         at = time.monotonic()
-        due = [group for group, now_ in urgent.items() if now_ or at - self._looked.get(group, 0.0) >= _STEADY_POLL]
+        due = [
+            group
+            for group, now_ in urgent.items()
+            if now_ or at - self._looked.get(group, 0.0) >= _STEADY_POLL
+        ]
         self._looked |= dict.fromkeys(due, at)
         return due
 
@@ -93,15 +105,24 @@ class Controller:
         _settle(service, self._store.tasks_of(service))
 
     def _break_circuit(self, service: Service, tasks: list[Task]) -> None:
-        """Fail the deployment when too many of its tasks have failed, and go back to the last good one."""
-        breaker, primary = service.deployment_configuration.get("deploymentCircuitBreaker") or {}, service.primary
+        """
+        Fail the deployment when too many of its tasks have failed, and go back to the last good
+        one.
+        """
+        breaker, primary = (
+            service.deployment_configuration.get("deploymentCircuitBreaker") or {},
+            service.primary,
+        )
         if not breaker.get("enable") or primary.rollout_state != "IN_PROGRESS":
             return
         if primary.failed_tasks < breaker_threshold(breaker, service.desired):
             return
         primary.settle("FAILED", _TRIPPED)
         service.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.")
-        _stop([one for one in tasks if one.deployment == primary.id and one.standing != "healthy"], primary)
+        _stop(
+            [one for one in tasks if one.deployment == primary.id and one.standing != "healthy"],
+            primary,
+        )
         good = service.completed
         if breaker.get("rollback") and good and primary.rolls_back is None:
             service.say(f"rolling back to deployment {good.id}.")
@@ -111,7 +132,9 @@ class Controller:
                 definition=good.definition,
                 network=good.network,
                 load_balancers=good.load_balancers,
-                rollout_reason=f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}.",
+                rollout_reason=(
+                    f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}."
+                ),
                 rolls_back=primary,
             )
             primary.rolled_back_by = rollback
@@ -152,9 +175,14 @@ def _judge(service: Service, task: Task, health: dict[Target, Health]) -> None:
         (group, _, port), state = bad[0]
         task.standing = "unhealthy"
         where = f"(target-group {group})"
-        service.say(f"(task {task.id}) (port {port}) is unhealthy in {where} due to (reason {state.reason}).")
+        service.say(
+            f"(task {task.id}) (port {port}) is unhealthy in {where} due to (reason "
+            f"{state.reason})."
+        )
         _account(service, task)
-    elif len(known) == len(task.load_balancers) and all(state.state == "healthy" for _, state in known):
+    elif len(known) == len(task.load_balancers) and all(
+        state.state == "healthy" for _, state in known
+    ):
         _find_healthy(service, task)
 
 
@@ -165,12 +193,16 @@ def _find_healthy(service: Service, task: Task) -> None:
     service.failures, service.start_after = 0, 0.0
     breaker = service.deployment_configuration.get("deploymentCircuitBreaker") or {}
     if task.deployment == service.primary.id and breaker.get("resetOnHealthyTask", True):
-        # "Once a service deployment has one or more successfully running tasks, the failed task count resets to zero."
+        # "Once a service deployment has one or more successfully running tasks, the failed task
+        # count resets to zero."
         service.primary.failed_tasks = 0
 
 
 def _account(service: Service, task: Task) -> None:
-    """Count a failure: against the deployment while it is being rolled out, and for the pause before the next start."""
+    """
+    Count a failure: against the deployment while it is being rolled out, and for the pause before
+    the next start.
+    """
     task.accounted = True
     service.failures += 1
     service.steady = False
@@ -181,7 +213,8 @@ def _account(service: Service, task: Task) -> None:
         service.start_after = time.monotonic() + min(_FIRST_PAUSE * 2**over, _LONGEST_PAUSE)
     if over == 0:
         service.say(
-            "is unable to consistently start tasks successfully. For more information, see the Troubleshooting "
+            "is unable to consistently start tasks successfully. For more information, see the "
+            "Troubleshooting "
             "section of the Amazon ECS Developer Guide."
         )
 
@@ -190,9 +223,15 @@ def _stop(tasks: tuple[Task, ...] | list[Task], cause: Deployment) -> None:
     for task in tasks:
         if task.standing == "unhealthy" and task.load_balancers:
             group = task.load_balancers[0]["targetGroupArn"]
-            task.request_stop(f"Task failed ELB health checks in (target-group {group})", "ServiceSchedulerInitiated")
+            task.request_stop(
+                f"Task failed ELB health checks in (target-group {group})",
+                "ServiceSchedulerInitiated",
+            )
         else:
-            task.request_stop(f"Scaling activity initiated by (deployment {cause.id})", "ServiceSchedulerInitiated")
+            task.request_stop(
+                f"Scaling activity initiated by (deployment {cause.id})",
+                "ServiceSchedulerInitiated",
+            )
 
 
 def _make_task(service: Service) -> Task:
@@ -224,7 +263,10 @@ def _make_task(service: Service) -> Task:
 
 
 def _settle(service: Service, tasks: list[Task]) -> None:
-    """Notice what has been reached: old deployments without tasks, a steady state, a service that is gone."""
+    """
+    Notice what has been reached: old deployments without tasks, a steady state, a service that is
+    gone.
+    """
     left = [task for task in tasks if task.status != "STOPPED"]
     primary = service.primary
     if service.status == "DRAINING":
@@ -241,7 +283,8 @@ def _settle(service: Service, tasks: list[Task]) -> None:
     if reached and not service.steady and primary.rollout_state == "COMPLETED":
         service.say("has reached a steady state.")
     service.steady = reached
-    # AWS shows a failed deployment until its rollback has ended, and any other one until its last task has.
+    # AWS shows a failed deployment until its rollback has ended, and any other one until its last
+    # task has.
     shown = {primary.id, *(task.deployment for task in left)}
     if primary.rolls_back and primary.rollout_state == "IN_PROGRESS":
         shown.add(primary.rolls_back.id)

@@ -17,7 +17,10 @@ _BREAKER_PERCENT: Final = 50
 
 @dataclass
 class Deployment:
-    """What a service runs, from one CreateService or UpdateService to the next. Guarded by the store's lock."""
+    """
+    What a service runs, from one CreateService or UpdateService to the next. Guarded by the store's
+    lock.
+    """
 
     cluster: str
     service: str
@@ -87,19 +90,27 @@ class Deployment:
             "rolloutState": self.rollout_state,
             "rolloutStateReason": self.rollout_reason,
         }
-        return {**answer, "networkConfiguration": self.network.configuration} if self.network else answer
+        return (
+            {**answer, "networkConfiguration": self.network.configuration}
+            if self.network
+            else answer
+        )
 
 
 def breaker_threshold(configuration: dict[str, Any], desired: int) -> int:
     """
     How many failed tasks trip the circuit breaker.
 
-    Source: ECS developer guide, "deployment circuit breaker": half the desired count, at least 3, at most 200; ECS API
-    ThresholdConfiguration.
+    Source: ECS developer guide, "deployment circuit breaker": half the desired count, at least 3,
+    at most 200; ECS API ThresholdConfiguration.
     """
     custom = configuration.get("thresholdConfiguration") or {}
     kind, value = custom.get("type", "BOUNDED_PERCENT"), custom.get("value", _BREAKER_PERCENT)
     if kind == "COUNT":
         return int(value)
     threshold = math.ceil(desired * int(value) / 100)
-    return threshold if kind == "UNBOUNDED_PERCENT" else min(max(threshold, _LEAST_FAILURES), _MOST_FAILURES)
+    return (
+        threshold
+        if kind == "UNBOUNDED_PERCENT"
+        else min(max(threshold, _LEAST_FAILURES), _MOST_FAILURES)
+    )

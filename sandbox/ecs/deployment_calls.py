@@ -29,7 +29,11 @@ class DeploymentCalls:
             if service is None:
                 raise AwsError("ServiceNotFoundException", "Service not found.")
             briefs = [_brief(service, one) for one in _listed(service)]
-        return {"serviceDeployments": [one for one in briefs if not statuses or one["status"] in statuses]}
+        return {
+            "serviceDeployments": [
+                one for one in briefs if not statuses or one["status"] in statuses
+            ]
+        }
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Source: ECS DescribeServiceDeployments."""
@@ -37,7 +41,11 @@ class DeploymentCalls:
         if not wanted or len(wanted) > 20:
             raise invalid("serviceDeploymentArns must have between 1 and 20 items.")
         with self._store.lock:
-            known = {one.arn: (service, one) for service in self._store.services.values() for one in _listed(service)}
+            known = {
+                one.arn: (service, one)
+                for service in self._store.services.values()
+                for one in _listed(service)
+            }
             found = [self._full(*known[one]) for one in wanted if one in known]
         failures = [{"arn": one, "reason": "MISSING"} for one in wanted if one not in known]
         return {"serviceDeployments": found, "failures": failures}
@@ -45,7 +53,9 @@ class DeploymentCalls:
     def _full(self, service: Service, deployment: Deployment) -> dict[str, Any]:
         breaker = service.deployment_configuration.get("deploymentCircuitBreaker") or {}
         older = list(service.history)[list(service.history).index(deployment) + 1 :]
-        monitored = "MONITORING" if deployment.rollout_state == "IN_PROGRESS" else "MONITORING_COMPLETE"
+        monitored = (
+            "MONITORING" if deployment.rollout_state == "IN_PROGRESS" else "MONITORING_COMPLETE"
+        )
         tripped = "TRIGGERED" if deployment.rollout_state == "FAILED" else monitored
         answer = {
             **_brief(service, deployment),
@@ -63,7 +73,8 @@ class DeploymentCalls:
         undo = deployment.rolled_back_by
         if undo:
             answer["rollback"] = {
-                "reason": "Service deployment rolled back because the circuit breaker threshold was exceeded.",
+                "reason": "Service deployment rolled back because the circuit breaker threshold "
+                "was exceeded.",
                 "startedAt": undo.created,
                 "serviceRevisionArn": undo.revision_arn,
             }

@@ -36,9 +36,13 @@ class Ecs:
         faults: `crash` is met here.
     """
 
-    def __init__(self, endpoint_url: str, addresses: Addresses, engine: Engine, faults: Faults) -> None:
+    def __init__(
+        self, endpoint_url: str, addresses: Addresses, engine: Engine, faults: Faults
+    ) -> None:
         self._endpoint_url, self.addresses = endpoint_url, addresses
-        for service in _CLIENTS:  # boto3's session is not made for threads that make clients at the same time
+        for (
+            service
+        ) in _CLIENTS:  # boto3's session is not made for threads that make clients at the same time
             internal_client(endpoint_url, service)
         self._store = Store()
         self._runner = Runner(endpoint_url, engine, faults, self._store)

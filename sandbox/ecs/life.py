@@ -35,15 +35,17 @@ class Life:
     def runs(self) -> bool:
         """Whether every essential container runs, and at least one container."""
         ended = [running.exit_code() is not None for running in self.running]
-        essential = [end for end, one in zip(ended, self.task.containers, strict=False) if one.essential]
+        essential = [
+            end for end, one in zip(ended, self.task.containers, strict=False) if one.essential
+        ]
         return not (all(ended) or any(essential))
 
     def wait_until_it_listens(self) -> None:
         """
         Give the program a moment to open its ports.
 
-        The target's first health check comes with its registration here; on AWS it comes later. Without this, nearly
-        every task would fail it and be unused for one more interval.
+        The target's first health check comes with its registration here; on AWS it comes later.
+        Without this, nearly every task would fail it and be unused for one more interval.
         """
         until = time.monotonic() + _LISTENS_WITHIN
         for _, address, port in self.task.targets():
@@ -69,11 +71,17 @@ def override_of(task: Task, container: str) -> dict[str, Any]:
     return next((one for one in overrides if one.get("name") == container), {})
 
 
-def container_spec(task: Task, container: RunningContainer, environment: dict[str, str]) -> ContainerSpec:
+def container_spec(
+    task: Task, container: RunningContainer, environment: dict[str, str]
+) -> ContainerSpec:
     """What the engine has to run for one container of the task."""
     definition, override = container.definition, override_of(task, container.name)
     family, _, revision = task.definition["taskDefinitionArn"].rpartition("/")[2].partition(":")
-    memory = definition.get("memory") or definition.get("memoryReservation") or task.definition.get("memory")
+    memory = (
+        definition.get("memory")
+        or definition.get("memoryReservation")
+        or task.definition.get("memory")
+    )
     return ContainerSpec(
         name=f"ecs-{family}-{revision}-{container.name}-{task.id[:12]}",
         image=definition["image"],

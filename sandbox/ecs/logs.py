@@ -94,8 +94,10 @@ class LogShipper:
         except ClientError as error:
             told = error.response["Error"]
             raise StartFailed(
-                "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
-                f"failed to create Cloudwatch log stream: {told['Code']}: {told['Message']} : exit status 1"
+                "ResourceInitializationError: failed to validate logger args: create stream has "
+                "been retried 1 times: "
+                f"failed to create Cloudwatch log stream: {told['Code']}: {told['Message']} : "
+                "exit status 1"
             ) from error
         return Stream(group, name, self)
 
@@ -110,7 +112,9 @@ class LogShipper:
     def flush(self, stream: Stream) -> None:
         """Wait until every line of the stream has been delivered."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closing.is_set() or not (stream.waiting or stream.busy))
+            self._changed.wait_for(
+                lambda: self._closing.is_set() or not (stream.waiting or stream.busy)
+            )
 
     def _create_group(self, group: str) -> None:
         try:
@@ -122,7 +126,8 @@ class LogShipper:
         while not self._closing.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._streams or self._closing.is_set())
-            # Lines come in bursts, and every call costs milliseconds: a short wait makes one call of many.
+            # Lines come in bursts, and every call costs milliseconds: a short wait makes one call
+            # of many.
             self._closing.wait(_BATCH_SECONDS)
             with self._changed:
                 taken = [(stream, stream.take_batch()) for stream in self._streams]
@@ -134,10 +139,16 @@ class LogShipper:
 
     def _deliver(self, stream: Stream, batch: list[dict[str, Any]]) -> None:
         try:
-            self._logs.put_log_events(logGroupName=stream.group, logStreamName=stream.name, logEvents=batch)
+            self._logs.put_log_events(
+                logGroupName=stream.group, logStreamName=stream.name, logEvents=batch
+            )
         except ClientError as error:
-            # As the awslogs driver does: a log group that was deleted must not end the task that writes to it.
-            print(f"sandbox: {len(batch)} lines of {stream.group} {stream.name} are lost: {error}", file=sys.stderr)
+            # As the awslogs driver does: a log group that was deleted must not end the task that
+            # writes to it.
+            print(
+                f"sandbox: {len(batch)} lines of {stream.group} {stream.name} are lost: {error}",
+                file=sys.stderr,
+            )
         finally:
             with self._changed:
                 stream.busy = False

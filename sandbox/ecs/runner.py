@@ -31,7 +31,12 @@ class Runner:
     """Runs tasks; everything that takes long happens outside the store's lock."""
 
     def __init__(self, endpoint_url: str, engine: Engine, faults: Faults, store: Store) -> None:
-        self._endpoint_url, self._engine, self._faults, self._store = endpoint_url, engine, faults, store
+        self._endpoint_url, self._engine, self._faults, self._store = (
+            endpoint_url,
+            engine,
+            faults,
+            store,
+        )
         self._targets = Targets(endpoint_url)
         self._logs = LogShipper(endpoint_url)
         self._starting = threading.BoundedSemaphore(_AT_ONCE)
@@ -52,13 +57,16 @@ class Runner:
         self._logs.close()
         until = time.monotonic() + _CLOSE
         for thread in threads:
-            # A thread may wait for a container's stop timeout; the engine, which is closed next, cuts that short.
+            # A thread may wait for a container's stop timeout; the engine, which is closed next,
+            # cuts that short.
             thread.join(max(0.0, until - time.monotonic()))
 
     def launch(self, task: Task) -> None:
         """Run the task in a thread; call it with the store's lock held."""
         self._store.tasks[task.id] = task
-        thread = threading.Thread(target=self._run, args=(task,), name=f"ecs-task-{task.id[:8]}", daemon=True)
+        thread = threading.Thread(
+            target=self._run, args=(task,), name=f"ecs-task-{task.id[:8]}", daemon=True
+        )
         self._threads.add(thread)
         thread.start()
 
@@ -89,7 +97,8 @@ class Runner:
     def _bring_up(self, life: Life) -> None:
         task = life.task
         environments = [
-            read_environment(self._endpoint_url, one.definition, override_of(task, one.name)) for one in task.containers
+            read_environment(self._endpoint_url, one.definition, override_of(task, one.name))
+            for one in task.containers
         ]
         life.streams = [self._logs.open(one.definition, task.id) for one in task.containers]
         self._set_status(task, "PENDING")
@@ -119,17 +128,25 @@ class Runner:
             except ImageUnavailable as error:
                 reason = str(error)
                 known = reason.startswith("CannotPullContainerError")
-                raise StartFailed(reason if known else f"CannotPullContainerError: {reason}") from error
+                raise StartFailed(
+                    reason if known else f"CannotPullContainerError: {reason}"
+                ) from error
         with self._store.lock:
             task.times["pullStoppedAt"] = now()
 
-    def _start_container(self, life: Life, index: int, container: RunningContainer, env: dict[str, str]) -> None:
+    def _start_container(
+        self, life: Life, index: int, container: RunningContainer, env: dict[str, str]
+    ) -> None:
         task, stream = life.task, life.streams[index]
-        running = self._engine.start(container_spec(task, container, env), stream.write if stream else _ignore)
+        running = self._engine.start(
+            container_spec(task, container, env), stream.write if stream else _ignore
+        )
         life.running.append(running)
         with self._store.lock:
             container.status = "RUNNING"
-            if task.address is None or container.name in {one.get("containerName") for one in task.load_balancers}:
+            if task.address is None or container.name in {
+                one.get("containerName") for one in task.load_balancers
+            }:
                 task.address = running.address
 
     def _register(self, life: Life) -> None:
@@ -139,7 +156,10 @@ class Runner:
                 self._targets.register(target)
             except ClientError as error:
                 told = error.response["Error"]["Message"]
-                self._say(task, f"failed to register targets in (target-group {target[0]}) with (error {told})")
+                self._say(
+                    task,
+                    f"failed to register targets in (target-group {target[0]}) with (error {told})",
+                )
             else:
                 life.registered.append(target)
                 self._say(task, f"registered 1 targets in (target-group {target[0]})")
@@ -152,10 +172,17 @@ class Runner:
                 life.crash()
             if not life.runs():
                 with self._store.lock:
-                    task.request_stop("Essential container in task exited", "EssentialContainerExited", failed=True)
+                    task.request_stop(
+                        "Essential container in task exited",
+                        "EssentialContainerExited",
+                        failed=True,
+                    )
 
     def _wind_up(self, life: Life) -> None:
-        """Take the task out of traffic first, so that no request meets a container that is on its way out."""
+        """
+        Take the task out of traffic first, so that no request meets a container that is on its way
+        out.
+        """
         task = life.task
         if "startedAt" in task.times:
             self._set_status(task, "DEACTIVATING")

@@ -20,7 +20,12 @@ class Step:
 
 
 def plan_step(
-    desired: int, configuration: dict[str, Any], primary: Sequence[Task], former: Sequence[Task], *, may_start: bool
+    desired: int,
+    configuration: dict[str, Any],
+    primary: Sequence[Task],
+    former: Sequence[Task],
+    *,
+    may_start: bool,
 ) -> Step:
     """
     Plan one step of a rolling deployment, of scaling, or of replacing unhealthy tasks.
@@ -30,10 +35,11 @@ def plan_step(
         configuration: `minimumHealthyPercent` and `maximumPercent`.
         primary: Tasks of the PRIMARY deployment that are meant to run, oldest first.
         former: Those of the deployments before.
-        may_start: Whether a task may be started now: not after a failed deployment, not while failures are waited out.
+        may_start: Whether a task may be started now: not after a failed deployment, not while
+            failures are waited out.
 
-    Source: ECS developer guide, "Rolling update" and "How Amazon ECS replaces unhealthy tasks": a replacement comes
-    first as long as the maximum allows.
+    Source: ECS developer guide, "Rolling update" and "How Amazon ECS replaces unhealthy tasks": a
+    replacement comes first as long as the maximum allows.
     """
     if desired == 0:
         return Step(0, (*primary, *former))
@@ -66,7 +72,9 @@ def _retire_former(desired: int, healthy: int, former: Sequence[Task]) -> list[T
 def _scale_in(desired: int, sound: Sequence[Task]) -> list[Task]:
     """New tasks above the desired count: the pending ones first, then the newest."""
     surplus = max(0, len(sound) - desired)
-    by_worth = sorted(sound, key=lambda task: (task.standing == "healthy", -task.times["createdAt"].timestamp()))
+    by_worth = sorted(
+        sound, key=lambda task: (task.standing == "healthy", -task.times["createdAt"].timestamp())
+    )
     return by_worth[:surplus]
 
 
@@ -80,7 +88,10 @@ def _drop_unhealthy(desired: int, sound: Sequence[Task], primary: Sequence[Task]
 
 
 def _make_room(count: int, least: int, left: Sequence[Task], sound: set[int]) -> list[Task]:
-    """At the maximum: unhealthy tasks make room, then old healthy ones as far as the minimum allows."""
+    """
+    At the maximum: unhealthy tasks make room, then old healthy ones as far as
+    the minimum allows.
+    """
     unhealthy = [task for task in left if task.standing == "unhealthy"][:count]
     spare = max(0, sum(task.standing == "healthy" for task in left) - least)
     old = [task for task in left if task.standing == "healthy" and id(task) not in sound]

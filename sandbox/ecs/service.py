@@ -16,7 +16,9 @@ __all__ = ["Service"]
 _EVENTS: Final = 100
 """AWS shows the latest hundred."""
 _HISTORY: Final = 50
-_SERVICE_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
+_SERVICE_ROLE: Final = (
+    f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
+)
 _DEPLOYMENT_DEFAULTS: Final = {
     "deploymentCircuitBreaker": {"enable": False, "rollback": False},
     "maximumPercent": 200,
@@ -73,7 +75,11 @@ class Service:
 
     def say(self, message: str) -> None:
         """Add an event; `message` goes on after the service's name, in AWS's own words."""
-        event = {"id": str(uuid.uuid4()), "createdAt": now(), "message": f"(service {self.name}) {message}"}
+        event = {
+            "id": str(uuid.uuid4()),
+            "createdAt": now(),
+            "message": f"(service {self.name}) {message}",
+        }
         self.events.appendleft(event)
 
     def deploy(self, deployment: Deployment) -> None:
@@ -108,7 +114,9 @@ class Service:
             "taskDefinition": self.primary.definition["taskDefinitionArn"],
             "loadBalancers": self.primary.load_balancers,
             "serviceRegistries": [],
-            "deployments": [one.to_json(self.desired, of.get(one.id, []), launch_type) for one in shown],
+            "deployments": [
+                one.to_json(self.desired, of.get(one.id, []), launch_type) for one in shown
+            ],
             "events": list(self.events),
             "createdAt": self.created,
             "createdBy": f"arn:aws:iam::{ACCOUNT}:root",
@@ -143,7 +151,9 @@ class Service:
             {
                 "arn": one.revision_arn,
                 "requestedTaskCount": self.desired if one is self.primary else 0,
-                "runningTaskCount": sum(task.status in COUNTED_AS_RUNNING for task in of.get(one.id, [])),
+                "runningTaskCount": sum(
+                    task.status in COUNTED_AS_RUNNING for task in of.get(one.id, [])
+                ),
                 "pendingTaskCount": sum(task.pending for task in of.get(one.id, [])),
             }
             for one in self.deployments

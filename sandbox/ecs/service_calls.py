@@ -49,7 +49,9 @@ class ServiceCalls:
         cluster = cluster_name(request)
         service = self._active(cluster, request["service"])
         self._validate.parameters(request)
-        changed = {name: value for name, value in request.items() if name not in ("cluster", "service")}
+        changed = {
+            name: value for name, value in request.items() if name not in ("cluster", "service")
+        }
         if "deploymentConfiguration" in changed:
             held = service.request.get("deploymentConfiguration") or {}
             changed["deploymentConfiguration"] = {**held, **changed["deploymentConfiguration"]}
@@ -88,7 +90,9 @@ class ServiceCalls:
             for name in names:
                 service = self._store.service(cluster, name)
                 if service:
-                    answer["services"].append(service.to_json(self._store.tasks_of(service), tags=tags))
+                    answer["services"].append(
+                        service.to_json(self._store.tasks_of(service), tags=tags)
+                    )
                 else:
                     missing = arn("service", cluster, last_part(name))
                     answer["failures"].append({"arn": missing, "reason": "MISSING"})
@@ -118,12 +122,22 @@ class ServiceCalls:
         """
         cluster = cluster_name(request)
         with self._store.lock:
-            if any(one.cluster == cluster and one.status != "INACTIVE" for one in self._store.services.values()):
+            if any(
+                one.cluster == cluster and one.status != "INACTIVE"
+                for one in self._store.services.values()
+            ):
                 raise AwsError(
-                    "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."
+                    "ClusterContainsServicesException",
+                    "The Cluster cannot be deleted while Services are active.",
                 )
-            if any(task.cluster == cluster and task.status != "STOPPED" for task in self._store.tasks.values()):
-                raise AwsError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
+            if any(
+                task.cluster == cluster and task.status != "STOPPED"
+                for task in self._store.tasks.values()
+            ):
+                raise AwsError(
+                    "ClusterContainsTasksException",
+                    "The Cluster cannot be deleted while Tasks are active.",
+                )
 
     def _existing(self, cluster: str, name: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """The answer to a repeated CreateService: the same client token, the same request."""
@@ -150,12 +164,18 @@ class ServiceCalls:
 
     def _read_deployment(self, cluster: str, name: str, request: dict[str, Any]) -> Deployment:
         """The deployment that a request asks for, checked."""
-        definition = self._validate.task_definition(request.get("taskDefinition"), request.get("launchType", "FARGATE"))
+        definition = self._validate.task_definition(
+            request.get("taskDefinition"), request.get("launchType", "FARGATE")
+        )
         network = self._validate.network(definition, request.get("networkConfiguration"))
         load_balancers = request.get("loadBalancers") or []
         self._validate.load_balancers(definition, load_balancers)
         return Deployment(
-            cluster=cluster, service=name, definition=definition, network=network, load_balancers=load_balancers
+            cluster=cluster,
+            service=name,
+            definition=definition,
+            network=network,
+            load_balancers=load_balancers,
         )
 
     def _answer(self, service: Service) -> dict[str, Any]:

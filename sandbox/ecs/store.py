@@ -47,7 +47,11 @@ class Store:
 
     def tasks_of(self, service: Service) -> list[Task]:
         """The service's tasks, oldest first."""
-        return [task for task in self.tasks.values() if (task.cluster, task.service) == (service.cluster, service.name)]
+        return [
+            task
+            for task in self.tasks.values()
+            if (task.cluster, task.service) == (service.cluster, service.name)
+        ]
 
     def owner_of(self, task: Task) -> Service | None:
         """The service a task belongs to."""
@@ -55,7 +59,9 @@ class Store:
 
     def knows(self, cluster: str) -> bool:
         """Whether there is anything in the cluster, which therefore exists."""
-        return any(one.cluster == cluster and one.status != "INACTIVE" for one in self.services.values())
+        return any(
+            one.cluster == cluster and one.status != "INACTIVE" for one in self.services.values()
+        )
 
     def counts(self, cluster: str) -> dict[str, int]:
         """A cluster's counts, as DescribeClusters names them."""
@@ -76,7 +82,10 @@ class Store:
         return task if task and task.arn == resource_arn else None
 
     def forget_old_tasks(self) -> None:
-        """Drop tasks that stopped more than an hour ago, and the oldest when there are very many."""
+        """
+        Drop tasks that stopped more than an hour ago, and the oldest when there
+        are very many.
+        """
         stopped = [task for task in self.tasks.values() if task.status == "STOPPED"]
         horizon: Any = now() - _KEPT
         for index, task in enumerate(stopped):

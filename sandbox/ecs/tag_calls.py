@@ -10,7 +10,10 @@ __all__ = ["TagCalls"]
 
 
 class TagCalls:
-    """Each method takes a request and returns its answer, or None when the ARN is not of a service or task."""
+    """
+    Each method takes a request and returns its answer, or None when the ARN is not of a service or
+    task.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

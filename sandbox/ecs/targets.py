@@ -44,12 +44,17 @@ class Targets:
         """Deregister a target; a group that is gone has none."""
         group, address, port = target
         try:
-            self._elbv2.deregister_targets(TargetGroupArn=group, Targets=[{"Id": address, "Port": port}])
+            self._elbv2.deregister_targets(
+                TargetGroupArn=group, Targets=[{"Id": address, "Port": port}]
+            )
         except ClientError as error:
             _unless_gone(error)
 
     def wait_until_drained(self, target: Target, closing: threading.Event) -> None:
-        """Wait until the target is no longer draining, at most the group's deregistration delay and a little."""
+        """
+        Wait until the target is no longer draining, at most the group's deregistration delay and a
+        little.
+        """
         group, address, port = target
         try:
             left = self._delay(group) + _MARGIN
@@ -65,24 +70,36 @@ class Targets:
         found: dict[Target, Health] = {}
         for group in groups:
             try:
-                described = self._elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+                described = self._elbv2.describe_target_health(TargetGroupArn=group)[
+                    "TargetHealthDescriptions"
+                ]
             except ClientError as error:
                 _unless_gone(error)
                 continue
             for one in described:
                 health = one["TargetHealth"]
                 reason = health.get("Description") or health.get("Reason", "")
-                found[group, one["Target"]["Id"], one["Target"]["Port"]] = Health(health["State"], reason)
+                found[group, one["Target"]["Id"], one["Target"]["Port"]] = Health(
+                    health["State"], reason
+                )
         return found
 
     def _delay(self, group: str) -> float:
-        attributes = self._elbv2.describe_target_group_attributes(TargetGroupArn=group)["Attributes"]
-        delays = [one["Value"] for one in attributes if one["Key"] == "deregistration_delay.timeout_seconds"]
+        attributes = self._elbv2.describe_target_group_attributes(TargetGroupArn=group)[
+            "Attributes"
+        ]
+        delays = [
+            one["Value"]
+            for one in attributes
+            if one["Key"] == "deregistration_delay.timeout_seconds"
+        ]
         return float(delays[0]) if delays else 300.0
 
     def _is_draining(self, group: str, target: dict[str, Any]) -> bool:
         answer = self._elbv2.describe_target_health(TargetGroupArn=group, Targets=[target])
-        return any(one["TargetHealth"]["State"] == "draining" for one in answer["TargetHealthDescriptions"])
+        return any(
+            one["TargetHealth"]["State"] == "draining" for one in answer["TargetHealthDescriptions"]
+        )
 
 
 def _unless_gone(error: ClientError) -> None:

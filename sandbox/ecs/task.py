@@ -11,7 +11,10 @@ from sandbox.ecs.names import arn, now, task_id
 __all__ = ["COUNTED_AS_RUNNING", "Network", "RunningContainer", "Task"]
 
 COUNTED_AS_RUNNING: Final = ("RUNNING", "DEACTIVATING")
-"""A task that drains still counts: AWS calls a deployment complete only when the old tasks have stopped."""
+"""
+A task that drains still counts: AWS calls a deployment complete only when the old tasks have
+stopped.
+"""
 
 Standing = Literal["pending", "healthy", "unhealthy"]
 
@@ -24,7 +27,10 @@ class Network:
     zones: dict[str, str]
 
     def subnet(self, turn: int) -> tuple[str, str]:
-        """Subnet and availability zone of the task whose turn it is: tasks are spread over the zones."""
+        """
+        Subnet and availability zone of the task whose turn it is: tasks
+        are spread over the zones.
+        """
         subnets = list(self.zones.items())
         return subnets[turn % len(subnets)] if subnets else ("", f"{REGION}a")
 
@@ -55,7 +61,8 @@ class Task:
     """
     One task. Guarded by the store's lock; `stopping` may be waited for without it.
 
-    `standing` is the scheduler's view: pending until it is healthy (with a load balancer: until the target is).
+    `standing` is the scheduler's view: pending until it is healthy (with a load balancer: until the
+    target is).
     """
 
     cluster: str
@@ -116,10 +123,16 @@ class Task:
         self.stopping.set()
 
     def targets(self) -> list[tuple[str, str, int]]:
-        """Target group, address and port of each target that it is; none before it has an address."""
+        """
+        Target group, address and port of each target that it is; none
+        before it has an address.
+        """
         if self.address is None:
             return []
-        return [(one["targetGroupArn"], self.address, one["containerPort"]) for one in self.load_balancers]
+        return [
+            (one["targetGroupArn"], self.address, one["containerPort"])
+            for one in self.load_balancers
+        ]
 
     def to_json(self, *, tags: bool) -> dict[str, Any]:
         """The task as DescribeTasks answers it."""
@@ -141,7 +154,11 @@ class Task:
             "lastStatus": self.status,
             "healthStatus": "UNKNOWN",
             "enableExecuteCommand": False,
-            "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": [], **self.overrides},
+            "overrides": {
+                "containerOverrides": [],
+                "inferenceAcceleratorOverrides": [],
+                **self.overrides,
+            },
             "platformFamily": "Linux",
             "platformVersion": "1.4.0",
             "startedBy": self.started_by,
@@ -154,18 +171,26 @@ class Task:
         return {name: value for name, value in answer.items() if value is not None}
 
     def _attachment(self, subnet: str) -> dict[str, Any]:
-        attached = "DELETED" if self.status == "STOPPED" else "ATTACHED" if self.address else "PRECREATED"
+        attached = (
+            "DELETED" if self.status == "STOPPED" else "ATTACHED" if self.address else "PRECREATED"
+        )
         details = [
             {"name": "subnetId", "value": subnet},
             {"name": "networkInterfaceId", "value": f"eni-{self.id[:17]}"},
         ]
         if self.address:
             details.append({"name": "privateIPv4Address", "value": self.address})
-        return {"id": self.id, "type": "ElasticNetworkInterface", "status": attached, "details": details}
+        return {
+            "id": self.id,
+            "type": "ElasticNetworkInterface",
+            "status": attached,
+            "details": details,
+        }
 
     def _container(self, container: RunningContainer) -> dict[str, Any]:
+        path = f"{self.cluster}/{self.id}/{container.name}"
         answer = {
-            "containerArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:container/{self.cluster}/{self.id}/{container.name}",
+            "containerArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:container/{path}",
             "taskArn": self.arn,
             "name": container.name,
             "image": container.definition["image"],

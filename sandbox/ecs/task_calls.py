@@ -111,4 +111,7 @@ def _check_overrides(definition: dict[str, Any], overrides: dict[str, Any]) -> N
     known = {one["name"] for one in definition["containerDefinitions"]}
     for one in overrides.get("containerOverrides", []):
         if one.get("name") not in known:
-            raise invalid(f"Override for container named {one.get('name')} is not a container in the TaskDefinition.")
+            raise invalid(
+                f"Override for container named {one.get('name')} is not a container in the "
+                "TaskDefinition."
+            )

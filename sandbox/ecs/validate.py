@@ -58,8 +58,8 @@ class Validator:
         The task definition, with its tags.
 
         Raises:
-            AwsError: ClientException when it does not exist or is inactive; InvalidParameterException when it is not
-                for the launch type.
+            AwsError: ClientException when it does not exist or is inactive;
+                InvalidParameterException when it is not for the launch type.
         """
         if not name:
             raise invalid("Task definition can not be blank.")
@@ -70,12 +70,16 @@ class Validator:
         definition: dict[str, Any] = {**found["taskDefinition"], "tags": found.get("tags", [])}
         if definition.get("status") != "ACTIVE":
             raise AwsError("ClientException", "TaskDefinition is inactive")
-        compatible = definition.get("requiresCompatibilities") or definition.get("compatibilities") or []
+        compatible = (
+            definition.get("requiresCompatibilities") or definition.get("compatibilities") or []
+        )
         if launch_type == "FARGATE" and compatible and "FARGATE" not in compatible:
             raise invalid("Task definition does not support launch_type FARGATE.")
         return definition
 
-    def network(self, definition: dict[str, Any], configuration: dict[str, Any] | None) -> Network | None:
+    def network(
+        self, definition: dict[str, Any], configuration: dict[str, Any] | None
+    ) -> Network | None:
         """
         The network of tasks, with the zones of its subnets; None for other modes than awsvpc.
 
@@ -85,10 +89,15 @@ class Validator:
         awsvpc = (configuration or {}).get("awsvpcConfiguration")
         if definition.get("networkMode") != "awsvpc":
             if awsvpc:
-                raise invalid("Network Configuration is not valid for the given networkMode of this task definition.")
+                raise invalid(
+                    "Network Configuration is not valid for the given networkMode of this task "
+                    "definition."
+                )
             return None
         if not awsvpc:
-            raise invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+            raise invalid(
+                "Network Configuration must be provided when networkMode 'awsvpc' is specified."
+            )
         subnets, groups = awsvpc.get("subnets") or [], awsvpc.get("securityGroups") or []
         if not subnets:
             raise invalid("subnets can not be empty.")
@@ -98,10 +107,17 @@ class Validator:
             raise invalid(f"securityGroups can have at most {_MOST_GROUPS} items.")
         zones = self._read_zones(subnets)
         self._read_groups(groups)
-        shown = {"assignPublicIp": "DISABLED", **awsvpc, "subnets": subnets, "securityGroups": groups}
+        shown = {
+            "assignPublicIp": "DISABLED",
+            **awsvpc,
+            "subnets": subnets,
+            "securityGroups": groups,
+        }
         return Network({"awsvpcConfiguration": shown}, zones)
 
-    def load_balancers(self, definition: dict[str, Any], load_balancers: list[dict[str, Any]]) -> None:
+    def load_balancers(
+        self, definition: dict[str, Any], load_balancers: list[dict[str, Any]]
+    ) -> None:
         """
         Refuse what cannot be registered, and groups that no load balancer uses.
 
@@ -124,13 +140,20 @@ class Validator:
         if request.get("desiredCount", 0) < 0:
             raise invalid("desiredCount cannot be negative.")
         if request.get("healthCheckGracePeriodSeconds") and request.get("loadBalancers") == []:
-            raise invalid("Health check grace period is only valid for services configured to use load balancers")
+            raise invalid(
+                "Health check grace period is only valid for services configured to use load "
+                "balancers"
+            )
         for name in _NOT_HERE:
             if request.get(name):
                 raise _not_here(name)
         for name, only, value in (
             ("schedulingStrategy", "REPLICA", request.get("schedulingStrategy")),
-            ("deploymentController.type", "ECS", (request.get("deploymentController") or {}).get("type")),
+            (
+                "deploymentController.type",
+                "ECS",
+                (request.get("deploymentController") or {}).get("type"),
+            ),
             (
                 "deploymentConfiguration.strategy",
                 "ROLLING",
@@ -143,23 +166,35 @@ class Validator:
 
     def _check_target_group(self, definition: dict[str, Any], group: str | None) -> None:
         if not group:
-            raise invalid("targetGroupArn must be specified: Classic Load Balancers are not part of this sandbox.")
+            raise invalid(
+                "targetGroupArn must be specified: Classic Load Balancers are not part of this "
+                "sandbox."
+            )
         try:
             elbv2 = internal_client(self._endpoint_url, "elbv2")
             found = elbv2.describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]
         except ClientError as error:
             raise invalid(f"The specified target group does not exist: {group}") from error
-        if definition.get("networkMode") == "awsvpc" and found.get("TargetType", "instance") != "ip":
+        if (
+            definition.get("networkMode") == "awsvpc"
+            and found.get("TargetType", "instance") != "ip"
+        ):
             raise invalid(
-                f"The provided target group {group} has target type {found.get('TargetType', 'instance')}, which is "
+                f"The provided target group {group} has target type "
+                f"{found.get('TargetType', 'instance')}, which is "
                 "incompatible with the awsvpc network mode specified in the task definition."
             )
         if not found.get("LoadBalancerArns"):
-            raise invalid(f"The target group with targetGroupArn {group} does not have an associated load balancer.")
+            raise invalid(
+                f"The target group with targetGroupArn {group} does not have an associated load "
+                "balancer."
+            )
 
     def _read_zones(self, subnets: list[str]) -> dict[str, str]:
         try:
-            found = internal_client(self._endpoint_url, "ec2").describe_subnets(SubnetIds=subnets)["Subnets"]
+            found = internal_client(self._endpoint_url, "ec2").describe_subnets(SubnetIds=subnets)[
+                "Subnets"
+            ]
         except ClientError as error:
             raise _unknown("subnet", subnets, error) from error
         zones = {one["SubnetId"]: one["AvailabilityZone"] for one in found}
@@ -181,24 +216,38 @@ def _check_container(definition: dict[str, Any], load_balancer: dict[str, Any]) 
         raise invalid("containerName and containerPort must be specified for a load balancer.")
     if name not in containers:
         raise invalid(f"The container {name} does not exist in the task definition.")
-    if port not in [mapping.get("containerPort") for mapping in containers[name].get("portMappings", [])]:
+    if port not in [
+        mapping.get("containerPort") for mapping in containers[name].get("portMappings", [])
+    ]:
         raise invalid(f"The container {name} did not have a container port {port} defined.")
 
 
 def _check_percents(configuration: dict[str, Any]) -> None:
-    least, most = configuration.get("minimumHealthyPercent", 100), configuration.get("maximumPercent", 200)
+    least, most = (
+        configuration.get("minimumHealthyPercent", 100),
+        configuration.get("maximumPercent", 200),
+    )
     if least < 0 or most < 0 or most < least:
-        raise invalid("maximumPercent must be greater than or equal to minimumHealthyPercent, and neither negative.")
+        raise invalid(
+            "maximumPercent must be greater than or equal to minimumHealthyPercent, and neither "
+            "negative."
+        )
     if least == most == 100:
-        raise invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
+        raise invalid(
+            "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block "
+            "deployments."
+        )
 
 
 def _not_here(what: str) -> AwsError:
-    return AwsError("UnsupportedFeatureException", f"{what} is not part of this sandbox; leave it out")
+    return AwsError(
+        "UnsupportedFeatureException", f"{what} is not part of this sandbox; leave it out"
+    )
 
 
 def _unknown(kind: str, ids: list[str], error: ClientError) -> AwsError:
     told = error.response["Error"]
     return invalid(
-        f"Error retrieving {kind} information for [{', '.join(ids)}]: {told['Message']} (ErrorCode: {told['Code']})"
+        f"Error retrieving {kind} information for [{', '.join(ids)}]: {told['Message']} "
+        f"(ErrorCode: {told['Code']})"
     )

@@ -1,1 +1,4 @@
-"""What builds images and runs containers: a real Docker engine where one answers, else an embedded one."""
+"""
+What builds images and runs containers: a real Docker engine where one answers, else an embedded
+one.
+"""

@@ -1,5 +1,6 @@
 """
-The Docker Engine API, as far as clients need it to build, tag and push images and to see the containers.
+The Docker Engine API, as far as clients need it to build, tag and push images and to see the
+containers.
 
 Source: Docker Engine API 1.41.
 """
@@ -28,7 +29,9 @@ from sandbox.engine.transfer import RegistryRefused, Transfer
 __all__ = ["EngineApi"]
 
 _API: Final = "1.41"
-_WHAT: Final = "this is the embedded engine of the sandbox, which builds, tags and pushes images; it has no"
+_WHAT: Final = (
+    "this is the embedded engine of the sandbox, which builds, tags and pushes images; it has no"
+)
 _PROBLEMS: Final = (BuildRefused, InvalidContext, RegistryRefused)
 
 
@@ -48,10 +51,19 @@ class EngineApi(LoopbackServer):
     """
 
     def __init__(
-        self, store: Store, images: Images, transfer: Transfer, containers: Callable[[], list[ProcessContainer]]
+        self,
+        store: Store,
+        images: Images,
+        transfer: Transfer,
+        containers: Callable[[], list[ProcessContainer]],
     ) -> None:
         super().__init__(_Connection)
-        self.store, self.images, self.transfer, self.containers = store, images, transfer, containers
+        self.store, self.images, self.transfer, self.containers = (
+            store,
+            images,
+            transfer,
+            containers,
+        )
 
 
 class _Connection(Connection):
@@ -60,7 +72,8 @@ class _Connection(Connection):
     def serve(self) -> None:
         url = urlsplit(self.path)
         path = re.sub(r"^/v\d+\.\d+(?=/)", "", unquote(url.path))
-        # docker-py sends the name of a Dockerfile from elsewhere and then its content under one name: the first counts.
+        # docker-py sends the name of a Dockerfile from elsewhere and then its content under one
+        # name: the first counts.
         self._query = dict(reversed(parse_qsl(url.query)))
         for method, pattern, answer in _ROUTES:
             found = re.fullmatch(pattern, path)
@@ -70,11 +83,18 @@ class _Connection(Connection):
                 except NotFound as error:
                     self._json({"message": str(error)}, 404)
                 return
-        self._json({"message": f"{_WHAT} {self.command} {path}; use a Docker engine: --engine docker"}, 501)
+        self._json(
+            {"message": f"{_WHAT} {self.command} {path}; use a Docker engine: --engine docker"}, 501
+        )
 
     def ping(self) -> None:
         # Builder 1 keeps the docker command line from BuildKit, which needs more than an HTTP API.
-        headers = {"API-Version": _API, "Builder-Version": "1", "OSType": "linux", "Content-Type": "text/plain"}
+        headers = {
+            "API-Version": _API,
+            "Builder-Version": "1",
+            "OSType": "linux",
+            "Content-Type": "text/plain",
+        }
         self.answer(200, headers, b"OK")
 
     def version(self) -> None:
@@ -93,7 +113,11 @@ class _Connection(Connection):
     def info(self) -> None:
         running = len(self.server.containers())
         images = len(self.server.images.listed())
-        told = {"Name": "process", "OperatingSystem": "embedded engine of the sandbox", "OSType": "linux"}
+        told = {
+            "Name": "process",
+            "OperatingSystem": "embedded engine of the sandbox",
+            "OSType": "linux",
+        }
         self._json(told | {"ContainersRunning": running, "Containers": running, "Images": images})
 
     def build(self) -> None:
@@ -151,7 +175,9 @@ class _Connection(Connection):
         self._json(self.server.images.described(self._find(name)))
 
     def tag_image(self, name: str) -> None:
-        reference = read_reference(f"{self._query.get('repo', '')}:{self._query.get('tag') or 'latest'}")
+        reference = read_reference(
+            f"{self._query.get('repo', '')}:{self._query.get('tag') or 'latest'}"
+        )
         if reference is None:
             self._json({"message": "invalid reference format"}, 400)
             return
@@ -180,7 +206,9 @@ class _Connection(Connection):
     def list_containers(self) -> None:
         wanted = json.loads(self._query.get("filters") or "{}").get("label", [])
         labels = list(wanted)  # a list, or the keys of the older form
-        self._json([_listed(found) for found in self.server.containers() if _has_labels(found, labels)])
+        self._json(
+            [_listed(found) for found in self.server.containers() if _has_labels(found, labels)]
+        )
 
     def inspect_container(self, name: str) -> None:
         found = self._find_container(name)
@@ -206,7 +234,9 @@ class _Connection(Connection):
 
     def _find_container(self, name: str) -> ProcessContainer:
         for found in self.server.containers():
-            if name.lstrip("/") == found.spec.name or (len(name) >= 4 and found.id.startswith(name)):
+            if name.lstrip("/") == found.spec.name or (
+                len(name) >= 4 and found.id.startswith(name)
+            ):
                 return found
         raise NotFound(f"No such container: {name}")
 
@@ -216,7 +246,10 @@ class _Connection(Connection):
         return (login["username"], login.get("password", "")) if login.get("username") else None
 
     def _stream(self, events: Iterator[dict[str, Any]]) -> None:
-        """Send each event as a line of JSON when it happens; a refusal is the last of them, as Docker has it."""
+        """
+        Send each event as a line of JSON when it happens; a refusal is the last of them, as Docker
+        has it.
+        """
         self.begin_answer(200, {"Content-Type": "application/json"}, None)
         try:
             for event in events:
@@ -273,7 +306,12 @@ def _inspected(container: ProcessContainer) -> dict[str, Any]:
         "Name": f"/{container.spec.name}",
         "Image": container.image.id,
         "Created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(container.started)),
-        "State": {"Status": "running", "Running": True, "Pid": container.pid, "OOMKilled": container.out_of_memory},
+        "State": {
+            "Status": "running",
+            "Running": True,
+            "Pid": container.pid,
+            "OOMKilled": container.out_of_memory,
+        },
         "Config": {
             "Image": container.spec.image,
             "Tty": False,

@@ -8,11 +8,17 @@ __all__ = ["Container", "ContainerSpec", "Engine", "EngineUnavailable", "ImageUn
 
 
 class EngineUnavailable(Exception):
-    """Raised when the engine that was asked for does not answer; the message says where it was looked for."""
+    """
+    Raised when the engine that was asked for does not answer; the message says where it was looked
+    for.
+    """
 
 
 class ImageUnavailable(Exception):
-    """Raised when an image cannot be pulled; the message is what ECS shows as the stopped reason."""
+    """
+    Raised when an image cannot be pulled; the message is what ECS shows as the
+    stopped reason.
+    """
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,9 @@ class Engine(Protocol):
 
         Args:
             spec: What to run.
-            on_line: Called, from a thread of the engine's, with each line that the container writes to stdout or
-                stderr; every line has been delivered when `exit_code()` is no longer None.
+            on_line: Called, from a thread of the engine's, with each line that the container writes
+                to stdout or stderr; every line has been delivered when `exit_code()` is no longer
+                None.
         """
 
     def close(self) -> None:

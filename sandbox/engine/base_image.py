@@ -1,8 +1,9 @@
 """
 A base image for Python programs, made from the Python that runs the sandbox.
 
-Where no registry can be reached no base image can be pulled, so this one needs none: the host's interpreter, its
-standard library and the shared libraries they load, which is enough for a container of a real Docker engine too.
+Where no registry can be reached no base image can be pulled, so this one needs none: the host's
+interpreter, its standard library and the shared libraries they load, which is enough for a
+container of a real Docker engine too.
 """
 
 import json
@@ -19,7 +20,14 @@ from typing import Any, Final
 from sandbox.engine.layer import Entry, Layer, write_layer
 from sandbox.engine.store import Store
 
-__all__ = ["BASE_FOLDERS", "BASE_IMAGE", "BASE_SETTINGS", "base_layer", "host_python", "stands_for_base"]
+__all__ = [
+    "BASE_FOLDERS",
+    "BASE_IMAGE",
+    "BASE_SETTINGS",
+    "base_layer",
+    "host_python",
+    "stands_for_base",
+]
 
 BASE_IMAGE: Final = "split-sandbox/python"
 """What a Dockerfile may name in FROM on either engine."""
@@ -38,19 +46,34 @@ _PYTHON: Final = re.compile(
 )
 _LIBRARY: Final = re.compile(r"(?:=> )?(/\S+) \(0x")
 _LEFT_OUT: Final = frozenset(
-    {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "idle_test", "tkinter", "turtledemo"}
+    {
+        "__pycache__",
+        "site-packages",
+        "dist-packages",
+        "test",
+        "tests",
+        "idlelib",
+        "idle_test",
+        "tkinter",
+        "turtledemo",
+    }
     | {"ensurepip", "lib2to3", "pydoc_data"}
 )
 _LEFT_OUT_PREFIXES: Final = ("config-", "_tkinter.", "_test", "xxlimited")
 _FILES: Final = {
-    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    "etc/passwd": (
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
+    ),
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 
 
 def stands_for_base(reference: str) -> bool:
-    """Whether an image reference is this base image, or one of the public Python images that it stands in for."""
+    """
+    Whether an image reference is this base image, or one of the public Python images that it stands
+    in for.
+    """
     return reference.partition(":")[0] == BASE_IMAGE or bool(_PYTHON.fullmatch(reference))
 
 
@@ -63,7 +86,9 @@ def base_layer(store: Store) -> Layer:
     """The base image's only layer: made on first use, then kept in the store."""
     python = host_python()
     status = python.stat()
-    key = json.dumps(["base", _FORMAT, str(python), status.st_size, status.st_mtime_ns, sys.version])
+    key = json.dumps(
+        ["base", _FORMAT, str(python), status.st_size, status.st_mtime_ns, sys.version]
+    )
     known = store.recall(key)
     if known and store.has(known["digest"]):
         return Layer(**known)
@@ -100,7 +125,9 @@ def _library(root: Path) -> Iterator[tuple[str, Path]]:
     """The standard library's files, under their names relative to it."""
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)
-        left_out = any(part in _LEFT_OUT or part.startswith(_LEFT_OUT_PREFIXES) for part in name.parts)
+        left_out = any(
+            part in _LEFT_OUT or part.startswith(_LEFT_OUT_PREFIXES) for part in name.parts
+        )
         if not left_out and path.is_file():
             yield str(name), path
 
@@ -109,14 +136,19 @@ def _shared_libraries(programs: list[Path]) -> dict[str, Path]:
     """
     What the programs load, by name in the image.
 
-    A library that the host finds through a path of its own lies beside libc there, where the loader always looks.
+    A library that the host finds through a path of its own lies beside libc there, where the loader
+    always looks.
     """
     listed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     found = sorted({Path(path) for path in _LIBRARY.findall(listed)})
-    libc = next((path.parent for path in found if path.name.startswith(("libc.so", "libc.musl"))), Path("/lib"))
+    libc = next(
+        (path.parent for path in found if path.name.startswith(("libc.so", "libc.musl"))),
+        Path("/lib"),
+    )
     system = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/")
     return {
-        str(path if str(path).startswith(system) else libc / path.name).lstrip("/"): path.resolve() for path in found
+        str(path if str(path).startswith(system) else libc / path.name).lstrip("/"): path.resolve()
+        for path in found
     }
 
 

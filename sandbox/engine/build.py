@@ -1,4 +1,7 @@
-"""Builds an image from a Dockerfile that only arranges files and settings, which needs no container."""
+"""
+Builds an image from a Dockerfile that only arranges files and settings, which
+needs no container.
+"""
 
 import posixpath
 import re
@@ -7,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.engine.base_image import BASE_FOLDERS, BASE_IMAGE, BASE_SETTINGS, base_layer, stands_for_base
+from sandbox.engine.base_image import (
+    BASE_FOLDERS,
+    BASE_IMAGE,
+    BASE_SETTINGS,
+    base_layer,
+    stands_for_base,
+)
 from sandbox.engine.context import NotInContext, copied, folders
 from sandbox.engine.dockerfile import BuildRefused, Instruction, read_dockerfile
 from sandbox.engine.image import ARCHITECTURE, Image, save_image
@@ -76,18 +85,24 @@ class Build:
                 raise instruction.refused(str(error), "correct the Dockerfile") from None
         if self._request.labels:
             self._settings.setdefault("Labels", {}).update(self._request.labels)
-        self.image = save_image(self._store, self._settings, self._layers, self._history, self._base)
+        self.image = save_image(
+            self._store, self._settings, self._layers, self._history, self._base
+        )
         yield f"Successfully built {self.image.id.removeprefix('sha256:')[:12]}"
 
     def _read(self) -> list[Instruction]:
-        path = self._request.context / posixpath.normpath("/" + self._request.dockerfile).lstrip("/")
+        path = self._request.context / posixpath.normpath("/" + self._request.dockerfile).lstrip(
+            "/"
+        )
         if not path.is_file():
             raise BuildRefused(
-                f"dockerfile: {self._request.dockerfile} is not in the build context; name the right one"
+                f"dockerfile: {self._request.dockerfile} is not in the build context; name the "
+                "right one"
             )
         content = path.read_bytes()
         if path.name.startswith(".dockerfile."):
-            # From outside of the context, under a name that docker-py made up and that no COPY may see.
+            # From outside of the context, under a name that docker-py made up and that no COPY may
+            # see.
             path.unlink()
         return read_dockerfile(content)
 
@@ -116,7 +131,9 @@ class Build:
                 self._set_environment(key_values(instruction.value, self._variables))
             case "EXPOSE":
                 ports = [self._expand(word) for word in split_words(instruction.value)]
-                exposed: dict[str, Any] = {port if "/" in port else f"{port}/tcp": {} for port in ports}
+                exposed: dict[str, Any] = {
+                    port if "/" in port else f"{port}/tcp": {} for port in ports
+                }
                 self._settings["ExposedPorts"] = self._settings.get("ExposedPorts", {}) | exposed
             case "LABEL":
                 pairs = key_values(instruction.value, self._variables)
@@ -139,7 +156,9 @@ class Build:
         self._history.append(entry | ({"empty_layer": True} if empty else {}))
 
     def _start_from(self, instruction: Instruction) -> str:
-        words = [word for word in split_words(instruction.value) if not word.startswith("--platform")]
+        words = [
+            word for word in split_words(instruction.value) if not word.startswith("--platform")
+        ]
         reference = self._expand(words[0]) if words else ""
         # ARG before FROM is for FROM alone.
         self._arguments = {}
@@ -147,7 +166,8 @@ class Build:
             return "an empty image"
         if not stands_for_base(reference):
             raise instruction.refused(
-                f"{reference!r} cannot be pulled by the embedded engine, which has {BASE_IMAGE} alone (and takes "
+                f"{reference!r} cannot be pulled by the embedded engine, which has {BASE_IMAGE} "
+                "alone (and takes "
                 "python:* for it)"
             )
         self._base = base_layer(self._store)
@@ -156,7 +176,10 @@ class Build:
         self._settings = {key: list(value) for key, value in BASE_SETTINGS.items()}
         if reference.partition(":")[0] == BASE_IMAGE:
             return self._base.digest.removeprefix("sha256:")[:12]
-        return f"{reference} is not pulled: the embedded engine takes the Python of this machine for it"
+        return (
+            f"{reference} is not pulled: the embedded engine takes the Python of this machine for "
+            "it"
+        )
 
     def _declare(self, value: str) -> None:
         for word in split_words(value):
@@ -198,17 +221,26 @@ class Build:
             raise instruction.refused("needs a source and a destination", "correct the Dockerfile")
         *sources, target = paths
         remote = [source for source in sources if "://" in source or source.startswith("git@")]
-        if instruction.name == "ADD" and (remote or any(_ARCHIVE.fullmatch(source) for source in sources)):
-            raise instruction.refused("ADD of an URL or an archive is not supported by the embedded engine")
+        if instruction.name == "ADD" and (
+            remote or any(_ARCHIVE.fullmatch(source) for source in sources)
+        ):
+            raise instruction.refused(
+                "ADD of an URL or an archive is not supported by the embedded engine"
+            )
         absolute = posixpath.join(self._settings.get("WorkingDir") or "/", target)
         if target in (".", "..") or posixpath.normpath(absolute).lstrip("/") in self._folders:
             # What is copied to a folder that is there lands in it.
             absolute += "/"
-        yield from self._add_layer(instruction, copied(self._request.context, sources, absolute, mode))
+        yield from self._add_layer(
+            instruction, copied(self._request.context, sources, absolute, mode)
+        )
 
     def _add_layer(self, instruction: Instruction, entries: list[Entry]) -> Iterator[str]:
-        # A folder that is there keeps its mode: /tmp stays open to everybody when something is copied into it.
-        entries = [entry for entry in entries if not (entry.is_folder and entry.name in self._folders)]
+        # A folder that is there keeps its mode: /tmp stays open to everybody when something is
+        # copied into it.
+        entries = [
+            entry for entry in entries if not (entry.is_folder and entry.name in self._folders)
+        ]
         self._folders |= {entry.name for entry in entries if entry.is_folder}
         self._remember(instruction, empty=not entries)
         if not entries:
@@ -228,7 +260,10 @@ def _read_flags(instruction: Instruction, flags: list[str]) -> tuple[int | None,
         if name == "--chmod" and re.fullmatch(r"0?[0-7]{3,4}", value):
             mode = int(value, 8)
         elif name == "--chown":
-            notes.append(f" ---> {flag} changes nothing: the embedded engine runs tasks as the sandbox's user")
+            notes.append(
+                f" ---> {flag} changes nothing: the embedded engine runs tasks as the sandbox's "
+                "user"
+            )
         elif name != "--link":
             raise instruction.refused(f"{flag} is not supported by the embedded engine")
     return mode, notes

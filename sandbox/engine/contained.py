@@ -17,16 +17,20 @@ class OutsideFolder(tarfile.TarError):
     """Raised when a member would be written, or linked to, outside of the folder."""
 
 
-def contained(tar: tarfile.TarFile, members: Iterable[tarfile.TarInfo], root: Path) -> Iterator[tarfile.TarInfo]:
+def contained(
+    tar: tarfile.TarFile, members: Iterable[tarfile.TarInfo], root: Path
+) -> Iterator[tarfile.TarInfo]:
     """
-    The members as they may be extracted, each checked right before that: those before it may have made links.
+    The members as they may be extracted, each checked right before that: those before it may have
+    made links.
 
     Absolute names become relative, nobody but the owner may write, no program runs as another user.
 
     Raises:
         OutsideFolder: A member leaves the folder.
     """
-    # What is checked here need not be checked by tarfile's own filter, which newer versions would use.
+    # What is checked here need not be checked by tarfile's own filter, which newer versions would
+    # use.
     tar.extraction_filter = lambda member, _: member
     top = os.path.realpath(root)
     for member in members:

@@ -52,7 +52,9 @@ def copied(root: Path, sources: list[str], target: str, mode: int | None) -> lis
     found = [path for source in sources for path in _matches(root, source)]
     into_folder = target.endswith("/") or len(found) > 1
     if len(found) > 1 and not target.endswith("/"):
-        raise NotInContext("when several sources are copied, the destination must be a folder and end with a /")
+        raise NotInContext(
+            "when several sources are copied, the destination must be a folder and end with a /"
+        )
     entries: dict[str, Entry] = {}
     for path in found:
         name = posixpath.normpath(target).lstrip("/")
@@ -61,7 +63,10 @@ def copied(root: Path, sources: list[str], target: str, mode: int | None) -> lis
         else:
             name = posixpath.join(name, path.name) if into_folder else name
             entries[name] = _entry(path, name, mode)
-    return [*(folder for folder in folders(*entries) if folder.name not in entries), *entries.values()]
+    return [
+        *(folder for folder in folders(*entries) if folder.name not in entries),
+        *entries.values(),
+    ]
 
 
 def folders(*names: str) -> list[Entry]:
@@ -76,7 +81,9 @@ def _matches(root: Path, source: str) -> list[Path]:
     for part in pattern:
         found = [path for folder in found for path in _children(folder, part)]
     if not found:
-        raise NotInContext(f"{source}: not in the build context, or left out by .dockerignore; see the path")
+        raise NotInContext(
+            f"{source}: not in the build context, or left out by .dockerignore; see the path"
+        )
     return found
 
 

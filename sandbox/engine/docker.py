@@ -27,7 +27,12 @@ _STARTED_LABEL: Final = "split-sandbox.started"
 _TIMEOUT: Final = 120
 _PIECE: Final = 1 << 16
 # What docker-py lets through when the engine hangs up or is too slow, or the container is gone.
-_BROKEN: Final = (docker.errors.APIError, requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
+_BROKEN: Final = (
+    docker.errors.APIError,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
 
 
 class DockerContainer:
@@ -41,7 +46,10 @@ class DockerContainer:
     """
 
     def __init__(
-        self, container: docker.models.containers.Container, stop_timeout: float, on_line: Callable[[str], None]
+        self,
+        container: docker.models.containers.Container,
+        stop_timeout: float,
+        on_line: Callable[[str], None],
     ) -> None:
         self._container, self._stop_timeout, self._on_line = container, stop_timeout, on_line
         container.reload()
@@ -100,7 +108,8 @@ def _lines(chunks: Any) -> Any:
 
 class DockerEngine:
     """
-    Runs containers on the engine's default bridge network, where this machine reaches them at their own addresses.
+    Runs containers on the engine's default bridge network, where this machine reaches them at their
+    own addresses.
 
     Args:
         docker_host: Where the engine listens.
@@ -138,7 +147,11 @@ class DockerEngine:
             pulled = self._client.images.pull(repository, tag=tag, auth_config=auth)
         except docker.errors.APIError as error:
             missing = "not found" in str(error) or "manifest unknown" in str(error).lower()
-            why = f"failed to resolve ref {image}: {image}: not found" if missing else error.explanation or str(error)
+            why = (
+                f"failed to resolve ref {image}: {image}: not found"
+                if missing
+                else error.explanation or str(error)
+            )
             raise ImageUnavailable(f"CannotPullContainerError: {why}") from None
         except requests.exceptions.RequestException as error:
             raise ImageUnavailable(f"CannotPullContainerError: {error}") from None
@@ -159,7 +172,11 @@ class DockerEngine:
                 list(spec.command) or None,
                 name=spec.name,
                 environment=dict(spec.environment),
-                labels={**spec.labels, LABEL: str(os.getpid()), _STARTED_LABEL: _started(os.getpid())},
+                labels={
+                    **spec.labels,
+                    LABEL: str(os.getpid()),
+                    _STARTED_LABEL: _started(os.getpid()),
+                },
                 mem_limit=f"{spec.memory}m",
                 network_mode="bridge",
                 **options,
@@ -169,11 +186,16 @@ class DockerEngine:
         made.start()
         container = DockerContainer(made, spec.stop_timeout, on_line)
         with self._lock:
-            self._containers = [known for known in self._containers if known.exit_code() is None] + [container]
+            self._containers = [
+                known for known in self._containers if known.exit_code() is None
+            ] + [container]
         return container
 
     def close(self) -> None:
-        """Kill and remove its containers, and take the registry's names from the engine's images. Safe to repeat."""
+        """
+        Kill and remove its containers, and take the registry's names from the engine's images. Safe
+        to repeat.
+        """
         with self._lock:
             containers, self._containers = self._containers, []
         for container in containers:
@@ -194,7 +216,9 @@ class DockerEngine:
 
     def _remove_orphans(self) -> None:
         """Remove the containers of sandboxes that were killed."""
-        for container in self._client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+        for container in self._client.containers.list(
+            all=True, filters={"label": LABEL}, ignore_removed=True
+        ):
             pid, started = container.labels[LABEL], container.labels.get(_STARTED_LABEL)
             if not pid.isdigit() or _started(int(pid)) != started:
                 with contextlib.suppress(docker.errors.NotFound):
@@ -213,7 +237,9 @@ class DockerEngine:
             with store.path(layer.digest).open("rb") as file:
                 # docker-py announces chunks, and only an iterator is sent in chunks.
                 pieces = iter(lambda: file.read(_PIECE), b"")
-                self._client.api.import_image_from_stream(pieces, repository=BASE_IMAGE, tag=tag, changes=changes)
+                self._client.api.import_image_from_stream(
+                    pieces, repository=BASE_IMAGE, tag=tag, changes=changes
+                )
             image = self._client.images.get(f"{BASE_IMAGE}:{tag}")
         image.tag(BASE_IMAGE, "latest")
 
@@ -233,12 +259,18 @@ def _address(attributes: dict[str, Any]) -> str:
     """Its address on the bridge; empty when it has ended already."""
     settings = attributes["NetworkSettings"]
     networks = settings.get("Networks") or {}
-    found = [settings.get("IPAddress"), *(network.get("IPAddress") for network in networks.values())]
+    found = [
+        settings.get("IPAddress"),
+        *(network.get("IPAddress") for network in networks.values()),
+    ]
     return next(filter(None, found), "")
 
 
 def _started(pid: int) -> str:
-    """When a process started, in clock ticks since boot: a process id alone may be another's by now."""
+    """
+    When a process started, in clock ticks since boot: a process id alone may be
+    another's by now.
+    """
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:

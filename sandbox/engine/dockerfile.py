@@ -9,14 +9,29 @@ from dockerfile_parse import DockerfileParser
 __all__ = ["BuildRefused", "Instruction", "read_dockerfile"]
 
 _SUPPORTED: Final = frozenset(
-    {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER"}
+    {
+        "ADD",
+        "ARG",
+        "CMD",
+        "COPY",
+        "ENTRYPOINT",
+        "ENV",
+        "EXPOSE",
+        "FROM",
+        "HEALTHCHECK",
+        "LABEL",
+        "MAINTAINER",
+    }
     | {"STOPSIGNAL", "USER", "WORKDIR"}
 )
 _REMEDY: Final = "use a Docker engine: --engine docker"
 
 
 class BuildRefused(Exception):
-    """Raised when the image cannot be built here; the message names instruction, line and remedy."""
+    """
+    Raised when the image cannot be built here; the message names instruction,
+    line and remedy.
+    """
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,9 @@ class Instruction:
 
     def refused(self, why: str, remedy: str = _REMEDY) -> BuildRefused:
         """An error that says where it stands."""
-        return BuildRefused(f"Dockerfile line {self.line}: {self.name} {self.value}: {why}; {remedy}")
+        return BuildRefused(
+            f"Dockerfile line {self.line}: {self.name} {self.value}: {why}; {remedy}"
+        )
 
 
 def read_dockerfile(content: bytes) -> list[Instruction]:
@@ -40,7 +57,8 @@ def read_dockerfile(content: bytes) -> list[Instruction]:
     The instructions, in their order.
 
     Raises:
-        BuildRefused: One of them is not among those that this engine carries out, or there is no FROM.
+        BuildRefused: One of them is not among those that this engine carries out, or there is no
+            FROM.
     """
     structure = DockerfileParser(fileobj=io.BytesIO(content)).structure
     read = [
@@ -66,6 +84,8 @@ def _check(instruction: Instruction) -> None:
     if name not in _SUPPORTED:
         raise instruction.refused(f"{name} is not supported by the embedded engine")
     if name == "HEALTHCHECK" and value.upper() != "NONE":
-        raise instruction.refused("HEALTHCHECK is not supported by the embedded engine, and ECS ignores it")
+        raise instruction.refused(
+            "HEALTHCHECK is not supported by the embedded engine, and ECS ignores it"
+        )
     if name in ("COPY", "ADD") and "<<" in value:
         raise instruction.refused("a here-document is not supported by the embedded engine")

@@ -27,7 +27,8 @@ def find_engine(kind: str, registry_host: str, addresses: Addresses, run_dir: Pa
     The engine that was asked for.
 
     Args:
-        kind: `docker`, `process`, or `auto`: a real engine if one answers, the embedded one otherwise.
+        kind: `docker`, `process`, or `auto`: a real engine if one answers, the embedded one
+            otherwise.
         registry_host: `host:port` of the registry behind ECR.
         addresses: Where the embedded engine's containers get theirs.
         run_dir: The sandbox's folder.
@@ -47,14 +48,18 @@ def find_engine(kind: str, registry_host: str, addresses: Addresses, run_dir: Pa
         reasons.append(f"{place}: {reason}")
     if kind == "docker":
         raise EngineUnavailable(
-            f"--engine docker: {'; '.join(reasons)}. Start Docker or Podman on this machine as root, set DOCKER_HOST, "
+            f"--engine docker: {'; '.join(reasons)}. Start Docker or Podman on this machine as "
+            "root, set DOCKER_HOST, "
             "or use --engine process"
         )
     return ProcessEngine(addresses, run_dir)
 
 
 def _places() -> list[str]:
-    """Where an engine may listen: `DOCKER_HOST` alone if it is set, or the sockets of Docker and of Podman."""
+    """
+    Where an engine may listen: `DOCKER_HOST` alone if it is set, or the sockets of Docker and of
+    Podman.
+    """
     if os.environ.get("DOCKER_HOST"):
         return [os.environ["DOCKER_HOST"]]
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
@@ -72,9 +77,14 @@ def _why_not(place: str, *, asked_for: bool) -> str | None:
     try:
         with contextlib.closing(docker.DockerClient(base_url=place, timeout=_PATIENCE)) as client:
             client.api.timeout = _PATIENCE_FOR_DETAILS
-            if not asked_for and any("Podman" in part["Name"] for part in client.version()["Components"]):
-                # Docker takes plain HTTP from every registry on 127.0.0.0/8; Podman has to be told to.
-                return "Podman, which needs 127.0.0.1 as an insecure registry in its registries.conf"
+            if not asked_for and any(
+                "Podman" in part["Name"] for part in client.version()["Components"]
+            ):
+                # Docker takes plain HTTP from every registry on 127.0.0.0/8; Podman has to be told
+                # to.
+                return (
+                    "Podman, which needs 127.0.0.1 as an insecure registry in its registries.conf"
+                )
             return _unreachable(client.info())
     except (docker.errors.DockerException, requests.exceptions.RequestException):
         return "no engine answers"
@@ -83,7 +93,12 @@ def _why_not(place: str, *, asked_for: bool) -> str | None:
 def _unreachable(info: dict[str, Any]) -> str | None:
     """Why this machine cannot reach the addresses of the engine's containers; None when it can."""
     if any("rootless" in option for option in info.get("SecurityOptions") or ()):
-        return "runs without root, so that its containers have no address that this machine can reach"
+        return (
+            "runs without root, so that its containers have no address that this machine can reach"
+        )
     if "Docker Desktop" in str(info.get("OperatingSystem")):
-        return "runs in a virtual machine, so that its containers have no address that this machine can reach"
+        return (
+            "runs in a virtual machine, so that its containers have no address that this machine "
+            "can reach"
+        )
     return None

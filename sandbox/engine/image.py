@@ -8,14 +8,24 @@ from typing import Any, Final
 from sandbox.engine.layer import Layer
 from sandbox.engine.store import Store
 
-__all__ = ["ARCHITECTURE", "BASE_ANNOTATION", "LAYER_TYPE", "MANIFEST_TYPE", "Image", "load_image", "save_image"]
+__all__ = [
+    "ARCHITECTURE",
+    "BASE_ANNOTATION",
+    "LAYER_TYPE",
+    "MANIFEST_TYPE",
+    "Image",
+    "load_image",
+    "save_image",
+]
 
 CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 BASE_ANNOTATION: Final = "split-sandbox.base"
 """Marks the layer that holds the host's own Python, which need not be unpacked to run it."""
-ARCHITECTURE: Final = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+ARCHITECTURE: Final = {"x86_64": "amd64", "aarch64": "arm64"}.get(
+    platform.machine(), platform.machine()
+)
 """The host's, in the image specification's words."""
 
 _EPOCH: Final = "1970-01-01T00:00:00Z"
@@ -44,7 +54,10 @@ class Image:
 
     @property
     def blobs(self) -> list[dict[str, Any]]:
-        """Descriptors of the layers and the configuration, which a registry needs before the manifest."""
+        """
+        Descriptors of the layers and the configuration, which a registry needs
+        before the manifest.
+        """
         return [*self.manifest["layers"], self.manifest["config"]]
 
     @property
@@ -54,7 +67,11 @@ class Image:
 
 
 def save_image(
-    store: Store, settings: dict[str, Any], layers: list[Layer], history: list[dict[str, Any]], base: Layer | None
+    store: Store,
+    settings: dict[str, Any],
+    layers: list[Layer],
+    history: list[dict[str, Any]],
+    base: Layer | None,
 ) -> Image:
     """
     Write configuration and manifest, without a time: equal content gives an equal image.

@@ -36,7 +36,9 @@ class Images:
         reference = read_reference(name)
         with self._lock:
             for known in self._all():
-                if name == known.id or (len(name) >= 4 and known.id.removeprefix("sha256:").startswith(name)):
+                if name == known.id or (
+                    len(name) >= 4 and known.id.removeprefix("sha256:").startswith(name)
+                ):
                     return known
             if reference is None:
                 return None
@@ -50,8 +52,14 @@ class Images:
         if image is None:
             return []
         with self._lock:
-            by_name = {f"{reference.name}@{reference.digest}", reference.tagged} if reference else set()
-            names = {known for known, its in [*self._tags.items(), *self._pinned.items()] if its.id == image.id}
+            by_name = (
+                {f"{reference.name}@{reference.digest}", reference.tagged} if reference else set()
+            )
+            names = {
+                known
+                for known, its in [*self._tags.items(), *self._pinned.items()]
+                if its.id == image.id
+            }
             removed = (names & by_name) or names
             for known in removed:
                 self._tags.pop(known, None)

@@ -1,8 +1,8 @@
 """
 Becomes a container's program: `launcher.py PARENT PROGRAM ARGUMENT...`.
 
-The kernel is asked to kill it when the sandbox dies, which a program cannot arrange for itself and a Python parent with
-threads cannot safely do between fork and exec.
+The kernel is asked to kill it when the sandbox dies, which a program cannot arrange for itself and
+a Python parent with threads cannot safely do between fork and exec.
 """
 
 import ctypes

@@ -75,9 +75,13 @@ def write_layer(store: Store, key: str, entries: Sequence[Entry]) -> tuple[Layer
         with file.open("wb") as raw:
             packed = _Hashing(raw)
             # The header of a gzip file names a time and a file; neither is content.
-            with gzip.GzipFile("", "wb", _COMPRESSION, cast("IO[bytes]", packed), mtime=0) as compressed:
+            with gzip.GzipFile(
+                "", "wb", _COMPRESSION, cast("IO[bytes]", packed), mtime=0
+            ) as compressed:
                 plain = _Hashing(compressed)
-                with tarfile.open(fileobj=cast("IO[bytes]", plain), mode="w|", format=tarfile.PAX_FORMAT) as tar:
+                with tarfile.open(
+                    fileobj=cast("IO[bytes]", plain), mode="w|", format=tarfile.PAX_FORMAT
+                ) as tar:
                     for entry in sorted(entries, key=lambda entry: entry.name):
                         _add(tar, entry)
         layer = Layer(packed.digest, plain.digest, packed.size)

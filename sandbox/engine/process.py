@@ -1,12 +1,11 @@
 """
 The embedded engine: builds images without containers, and runs containers as processes.
 
-    process.py            this: the engine as the sandbox sees it
-    ├── api.py            the Docker Engine API, as far as docker-py needs it to build, tag and push
-    ├── build.py          Dockerfile to image: dockerfile.py, words.py, context.py, layer.py, base_image.py
-    ├── transfer.py       push and pull
-    ├── store.py          blobs, kept between runs
-    └── process_container.py  a container: launcher.py, inside/, rootfs.py; warden.py when the sandbox is killed
+    process.py            this: the engine as the sandbox sees it ├── api.py            the Docker
+    Engine API, as far as docker-py needs it to build, tag and push ├── build.py          Dockerfile
+    to image: dockerfile.py, words.py, context.py, layer.py, base_image.py ├── transfer.py
+    push and pull ├── store.py          blobs, kept between runs └── process_container.py  a
+    container: launcher.py, inside/, rootfs.py; warden.py when the sandbox is killed
 """
 
 import contextlib
@@ -65,7 +64,9 @@ class ProcessEngine:
         self._closing = threading.Event()
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
         self._warden = self._spawner.submit(_start_warden).result()
-        self._watch = threading.Thread(target=self._watch_memory, name="container-memory", daemon=True)
+        self._watch = threading.Thread(
+            target=self._watch_memory, name="container-memory", daemon=True
+        )
         self._watch.start()
         self._api = EngineApi(self._store, self._images, self._transfer, self.containers)
         self._api.start()
@@ -126,7 +127,11 @@ class ProcessEngine:
         try:
             image = self._transfer.pull(reference, pull_credentials(reference.host))
         except RegistryRefused as error:
-            missing = f"failed to resolve ref {name}: {name}: not found" if error.status == 404 else str(error)
+            missing = (
+                f"failed to resolve ref {name}: {name}: not found"
+                if error.status == 404
+                else str(error)
+            )
             raise ImageUnavailable(f"CannotPullContainerError: {missing}") from None
         self._images.tag(reference, image)
         return image
@@ -151,5 +156,8 @@ class ProcessEngine:
 
 def _start_warden() -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", _WARDEN], stdin=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-I", "-S", _WARDEN],
+        stdin=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )

@@ -48,8 +48,8 @@ def _paths_inside(root: Path, text: str) -> str:
     """
     The text with the absolute paths that the image has where they are on this machine.
 
-    Those in a command line and in variables are found; those in the program's own code are not, which takes an engine
-    that changes what the program sees as its file system.
+    Those in a command line and in variables are found; those in the program's own code are not,
+    which takes an engine that changes what the program sees as its file system.
     """
 
     def where(found: re.Match[str]) -> str:
@@ -72,7 +72,9 @@ def container_environment(
         address: The container's.
         programs: Folder with `python` and `python3`.
     """
-    pairs = dict(pair.split("=", 1) for pair in image.settings.get("Env") or ()) | dict(spec.environment)
+    pairs = dict(pair.split("=", 1) for pair in image.settings.get("Env") or ()) | dict(
+        spec.environment
+    )
     environment = {name: _paths_inside(root, value) for name, value in pairs.items()}
     packages = environment.get("PYTHONPATH")
     return environment | {
@@ -98,7 +100,12 @@ class ProcessContainer:
     """
 
     def __init__(
-        self, spec: ContainerSpec, image: Image, root: Path, address: str, on_line: Callable[[str], None]
+        self,
+        spec: ContainerSpec,
+        image: Image,
+        root: Path,
+        address: str,
+        on_line: Callable[[str], None],
     ) -> None:
         self.spec, self.image, self.address = spec, image, address
         self.id = hashlib.sha256(f"{spec.name} {address}".encode()).hexdigest()
@@ -115,17 +122,22 @@ class ProcessContainer:
         Start the program.
 
         Args:
-            spawner: Has one thread that lives as long as the engine: the kernel counts that thread as the parent, and
-                kills the program when it ends.
+            spawner: Has one thread that lives as long as the engine: the kernel counts that thread
+                as the parent, and kills the program when it ends.
             programs: Folder with `python` and `python3`.
         """
         folder = inside(self._root, self.image.settings.get("WorkingDir") or "/")
         folder.mkdir(parents=True, exist_ok=True)
-        environment = container_environment(self.image, self.spec, self._root, self.address, programs)
+        environment = container_environment(
+            self.image, self.spec, self._root, self.address, programs
+        )
         self._process = spawner.submit(_spawn, self.command, folder, environment).result()
 
     def watch(self, ended: Callable[["ProcessContainer"], None]) -> None:
-        """Deliver what it writes, and when it has ended call `ended`, before `exit_code` says so."""
+        """
+        Deliver what it writes, and when it has ended call `ended`, before
+        `exit_code` says so.
+        """
         name = f"container {self.spec.name}"
         reader = threading.Thread(target=self._read, name=name, daemon=True)
         reader.start()
@@ -141,7 +153,10 @@ class ProcessContainer:
         return self._code
 
     def stop(self) -> None:
-        """SIGTERM, SIGKILL to all of it after the stop timeout; returns when it is gone. Safe to repeat."""
+        """
+        SIGTERM, SIGKILL to all of it after the stop timeout; returns when it is gone. Safe to
+        repeat.
+        """
         self._process.send_signal(signal.SIGTERM)
         if not self._ended.wait(self.spec.stop_timeout):
             self.kill()
@@ -155,8 +170,8 @@ class ProcessContainer:
         """
         Kill it when it uses more memory than it has, as the kernel does in a container on ECS.
 
-        What counts is resident memory. A limit of the kernel's for plain processes, RLIMIT_AS, would count address
-        space, of which every thread reserves 8 MiB that it does not use.
+        What counts is resident memory. A limit of the kernel's for plain processes, RLIMIT_AS,
+        would count address space, of which every thread reserves 8 MiB that it does not use.
         """
         if _resident(self.pid) > self.spec.memory << 20:
             self.out_of_memory = True
@@ -178,7 +193,8 @@ class ProcessContainer:
 
     def _wait(self, reader: threading.Thread, ended: Callable[["ProcessContainer"], None]) -> None:
         code = self._process.wait()
-        # As in a container, the first program's end is the end of all; it also ends the output that is still read.
+        # As in a container, the first program's end is the end of all; it also ends the output that
+        # is still read.
         self._kill_group()
         reader.join()
         shutil.rmtree(self._root, ignore_errors=True)
@@ -187,7 +203,9 @@ class ProcessContainer:
         self._ended.set()
 
 
-def _spawn(command: list[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _spawn(
+    command: list[str], folder: Path, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), *command],
         cwd=folder,

@@ -1,4 +1,7 @@
-"""The embedded engine's content: blobs by digest, kept between runs, safe when several sandboxes share them."""
+"""
+The embedded engine's content: blobs by digest, kept between runs, safe when several sandboxes share
+them.
+"""
 
 import contextlib
 import hashlib

@@ -34,7 +34,10 @@ _PIECE: Final = 1 << 16
 
 
 class RegistryRefused(Exception):
-    """Raised when a registry does not do what it was asked; the message is its own, in Docker's form."""
+    """
+    Raised when a registry does not do what it was asked; the message is its
+    own, in Docker's form.
+    """
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -54,7 +57,9 @@ class Transfer:
         self._lock = threading.Lock()
         self._pushed: dict[tuple[str, str], str] = {}
 
-    def push(self, image: Image, reference: Reference, login: tuple[str, str] | None) -> Iterator[dict[str, Any]]:
+    def push(
+        self, image: Image, reference: Reference, login: tuple[str, str] | None
+    ) -> Iterator[dict[str, Any]]:
         """
         Push, skipping what the registry has, and say what happens as Docker's push does.
 
@@ -63,7 +68,8 @@ class Transfer:
         """
         yield {"status": f"The push refers to repository [{reference.name}]"}
         with _connected(reference, login) as registry:
-            # Whether the login is good is asked here, where a refusal has words; those to HEAD have none.
+            # Whether the login is good is asked here, where a refusal has words; those to HEAD have
+            # none.
             registry.ask("GET", "/v2/", expect=(200,))
             for blob in image.blobs:
                 status = self._push_blob(registry, reference, blob["digest"])
@@ -77,14 +83,18 @@ class Transfer:
                 expect=(201,),
             )
         yield {"status": f"{reference.tag}: digest: {image.digest} size: {len(body)}"}
-        yield {"progressDetail": {}, "aux": {"Tag": reference.tag, "Digest": image.digest, "Size": len(body)}}
+        yield {
+            "progressDetail": {},
+            "aux": {"Tag": reference.tag, "Digest": image.digest, "Size": len(body)},
+        }
 
     def pull(self, reference: Reference, login: tuple[str, str] | None) -> Image:
         """
         Pull what the store does not have; the registry is always asked, as ECS does.
 
         Raises:
-            RegistryRefused: The registry does not have it, does not answer, or sends something else.
+            RegistryRefused: The registry does not have it, does not answer, or sends something
+                else.
         """
         with _connected(reference, login) as registry:
             digest = self._pull_manifest(registry, reference.path, reference.pinned_or_tag)
@@ -110,15 +120,22 @@ class Transfer:
             query = f"{location.query}&" if location.query else ""
             content = self._store.path(digest)
             with content.open("rb") as file:
-                length = {"Content-Length": str(content.stat().st_size), "Content-Type": "application/octet-stream"}
-                registry.ask("PUT", f"{location.path}?{query}digest={digest}", file, length, expect=(201,))
+                length = {
+                    "Content-Length": str(content.stat().st_size),
+                    "Content-Type": "application/octet-stream",
+                }
+                registry.ask(
+                    "PUT", f"{location.path}?{query}digest={digest}", file, length, expect=(201,)
+                )
         with self._lock:
             self._pushed[reference.host, digest] = reference.path
         return "Pushed" if status == 202 else f"Mounted from {source}"
 
     def _pull_manifest(self, registry: "_Registry", path: str, wanted: str) -> str:
         accept = {"Accept": ", ".join(_MANIFESTS)}
-        _, _, body = registry.ask("GET", f"/v2/{path}/manifests/{wanted}", headers=accept, expect=(200,))
+        _, _, body = registry.ask(
+            "GET", f"/v2/{path}/manifests/{wanted}", headers=accept, expect=(200,)
+        )
         digest = self._store.add(body)
         if wanted.startswith("sha256:") and digest != wanted:
             raise RegistryRefused(f"manifest verification failed for digest {wanted}: got {digest}")
@@ -128,7 +145,9 @@ class Transfer:
         with self._store.temporary() as file:
             found = registry.fetch(f"/v2/{path}/blobs/{digest}", file)
             if found != digest:
-                raise RegistryRefused(f"filesystem layer verification failed for digest {digest}: got {found}")
+                raise RegistryRefused(
+                    f"filesystem layer verification failed for digest {digest}: got {found}"
+                )
             self._store.adopt(file, digest)
 
 
@@ -137,14 +156,17 @@ def _for_this_machine(index: Mapping[str, Any]) -> str:
         platform = entry.get("platform", {})
         if (platform.get("os"), platform.get("architecture")) == ("linux", ARCHITECTURE):
             return str(entry["digest"])
-    raise RegistryRefused(f"no matching manifest for linux/{ARCHITECTURE} in the manifest list entries")
+    raise RegistryRefused(
+        f"no matching manifest for linux/{ARCHITECTURE} in the manifest list entries"
+    )
 
 
 @contextmanager
 def _connected(reference: Reference, login: tuple[str, str] | None) -> Iterator["_Registry"]:
     if not _LOOPBACK.fullmatch(reference.host):
         raise RegistryRefused(
-            f"{reference.host or 'docker.io'}: the embedded engine reaches registries on this machine alone; "
+            f"{reference.host or 'docker.io'}: the embedded engine reaches registries on this "
+            "machine alone; "
             "use a Docker engine: --engine docker"
         )
     with closing(http.client.HTTPConnection(reference.host, timeout=_TIMEOUT)) as connection:
@@ -157,7 +179,9 @@ def _connected(reference: Reference, login: tuple[str, str] | None) -> Iterator[
 class _Registry:
     """A connection to a registry, which is used for one request after the other."""
 
-    def __init__(self, connection: http.client.HTTPConnection, login: tuple[str, str] | None) -> None:
+    def __init__(
+        self, connection: http.client.HTTPConnection, login: tuple[str, str] | None
+    ) -> None:
         self._connection = connection
         self._login = {"Authorization": f"Basic {_base64(*login)}"} if login else {}
 
@@ -170,7 +194,10 @@ class _Registry:
         *,
         expect: tuple[int, ...],
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Status, headers and body of the answer; refused when it has another status than expected."""
+        """
+        Status, headers and body of the answer; refused when it has another
+        status than expected.
+        """
         self._connection.request(method, path, body, {**self._login, **(headers or {})})
         with self._connection.getresponse() as response:
             content = response.read()

@@ -1,8 +1,9 @@
 """
-Outlives a sandbox that is killed, for as long as it takes to kill what its containers' programs have started.
+Outlives a sandbox that is killed, for as long as it takes to kill what its containers' programs
+have started.
 
-Reads `+GROUP` and `-GROUP` lines, one for each process group that begins and ends; at the end of its input, whatever
-ended the sandbox, it kills those that are left.
+Reads `+GROUP` and `-GROUP` lines, one for each process group that begins and ends; at the end of
+its input, whatever ended the sandbox, it kills those that are left.
 """
 
 import contextlib

@@ -28,7 +28,8 @@ def split_words(text: str) -> list[str]:
 
 def expand(word: str, variables: Mapping[str, str]) -> str:
     """
-    Replace `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`, and take quotes and escapes away.
+    Replace `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`, and take quotes and escapes
+    away.
 
     Raises:
         InvalidWords: `${NAME:?message}`, and the variable is not set.
@@ -72,7 +73,9 @@ def json_words(text: str) -> list[str] | None:
         words = json.loads(text)
     except ValueError:
         return None
-    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
+    return (
+        words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
+    )
 
 
 def key_values(text: str, variables: Mapping[str, str]) -> dict[str, str]:

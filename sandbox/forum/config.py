@@ -1,4 +1,7 @@
-"""The split.yaml of this sandbox's forum: the example's, with this sandbox's addresses and a rehearsal's times."""
+"""
+The split.yaml of this sandbox's forum: the example's, with this sandbox's addresses and a
+rehearsal's times.
+"""
 
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +23,8 @@ _CREDENTIALS: Final = """\
 aws_access_key_id = AKIAREHEARSALREHEARS
 aws_secret_access_key = rehearsal
 """
-# The same steps and gates as on AWS; only the times are a rehearsal's, where metrics are complete within a second.
+# The same steps and gates as on AWS; only the times are a rehearsal's, where metrics are complete
+# within a second.
 _TRAFFIC: Final[dict[str, Any]] = {
     "shift": {
         "strategy": "steps",
@@ -40,7 +44,10 @@ _TRAFFIC: Final[dict[str, Any]] = {
         "tolerance": 20,
     },
 }
-_HEAD: Final = "# Written by `python -m sandbox` from examples/forum/split.yaml; good for as long as it runs.\n"
+_HEAD: Final = (
+    "# Written by `python -m sandbox` from examples/forum/split.yaml; good for as long "
+    "as it runs.\n"
+)
 
 
 def write_config(parts: Parts) -> Path:

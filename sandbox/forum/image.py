@@ -31,7 +31,13 @@ def push_image(endpoint_url: str, docker_host: str, repository: str, context: Pa
     engine = docker.APIClient(base_url=docker_host, timeout=600)
     try:
         _follow(
-            engine.build(path=str(context), tag=reference, buildargs={"BASE_IMAGE": BASE_IMAGE}, rm=True, decode=True)
+            engine.build(
+                path=str(context),
+                tag=reference,
+                buildargs={"BASE_IMAGE": BASE_IMAGE},
+                rm=True,
+                decode=True,
+            )
         )
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
         username, _, password = base64.b64decode(token).decode().partition(":")

@@ -1,4 +1,7 @@
-"""The network in front of the monolith: VPC, security groups, load balancer, listener, target group, rule."""
+"""
+The network in front of the monolith: VPC, security groups, load balancer, listener, target group,
+rule.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,7 +33,11 @@ def place_network(endpoint_url: str, addresses: Addresses) -> Network:
     public, private = _place_security_groups(endpoint_url, vpc)
     elb = internal_client(endpoint_url, "elbv2")
     balancer = elb.create_load_balancer(
-        Name="forum", Type="application", Scheme="internet-facing", Subnets=subnets, SecurityGroups=[public]
+        Name="forum",
+        Type="application",
+        Scheme="internet-facing",
+        Subnets=subnets,
+        SecurityGroups=[public],
     )["LoadBalancers"][0]
     group = elb.create_target_group(
         Name="forum-monolith-tg",
@@ -45,11 +52,15 @@ def place_network(endpoint_url: str, addresses: Addresses) -> Network:
         UnhealthyThresholdCount=2,
     )["TargetGroups"][0]["TargetGroupArn"]
     elb.modify_target_group_attributes(
-        TargetGroupArn=group, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}]
+        TargetGroupArn=group,
+        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}],
     )
     forward = [{"Type": "forward", "TargetGroupArn": group}]
     listener = elb.create_listener(
-        LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=_LISTENER_PORT, DefaultActions=forward
+        LoadBalancerArn=balancer["LoadBalancerArn"],
+        Protocol="HTTP",
+        Port=_LISTENER_PORT,
+        DefaultActions=forward,
     )["Listeners"][0]["ListenerArn"]
     # The lab's own rule, and its priority.
     elb.create_rule(
@@ -66,10 +77,14 @@ def _place_vpc(endpoint_url: str, addresses: Addresses) -> tuple[str, list[str]]
     vpc = ec2.create_vpc(CidrBlock=addresses.vpc)["Vpc"]["VpcId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-    table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
+    table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][
+        0
+    ]["RouteTableId"]
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     subnets = [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
+        ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=f"{REGION}{zone}")["Subnet"][
+            "SubnetId"
+        ]
         for block, zone in zip(addresses.subnets, "ab", strict=True)
     ]
     return vpc, subnets
@@ -80,11 +95,15 @@ def _place_security_groups(endpoint_url: str, vpc: str) -> tuple[str, str]:
     ec2 = internal_client(endpoint_url, "ec2")
 
     def create(name: str, description: str, port: int, source: dict[str, Any]) -> str:
-        group: str = ec2.create_security_group(GroupName=name, Description=description, VpcId=vpc)["GroupId"]
+        group: str = ec2.create_security_group(GroupName=name, Description=description, VpcId=vpc)[
+            "GroupId"
+        ]
         rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **source}
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
         return group
 
-    public = create("forum-alb", "Clients to the load balancer", _LISTENER_PORT, {"IpRanges": _ANYWHERE})
+    public = create(
+        "forum-alb", "Clients to the load balancer", _LISTENER_PORT, {"IpRanges": _ANYWHERE}
+    )
     from_public = {"UserIdGroupPairs": [{"GroupId": public}]}
     return public, create("forum-tasks", "Load balancer to the tasks", PORT, from_public)

@@ -1,4 +1,7 @@
-"""Puts the monolith into an empty sandbox, as it would have run in production before anybody thought of a split."""
+"""
+Puts the monolith into an empty sandbox, as it would have run in production before anybody thought
+of a split.
+"""
 
 import http.client
 import json
@@ -28,7 +31,13 @@ _POLL: Final = 0.05
 
 _TRUST: Final = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 # Word for word what AWS's managed policy AmazonECSTaskExecutionRolePolicy allows.
 _EXECUTION_POLICY: Final = {
@@ -60,7 +69,8 @@ class Stopped(Exception):
 
 def place_forum(parts: Parts, stop: threading.Event, say: Callable[[str], None]) -> str:
     """
-    Make network, image, roles and service, and wait until the monolith answers through the load balancer.
+    Make network, image, roles and service, and wait until the monolith answers through the load
+    balancer.
 
     Returns:
         The load balancer's URL.
@@ -71,7 +81,9 @@ def place_forum(parts: Parts, stop: threading.Event, say: Callable[[str], None])
     """
     url = parts.endpoint_url
     with ThreadPoolExecutor(3, thread_name_prefix="forum") as pool:
-        image = pool.submit(push_image, url, parts.engine.docker_host, "forum-monolith", FORUM / "monolith")
+        image = pool.submit(
+            push_image, url, parts.engine.docker_host, "forum-monolith", FORUM / "monolith"
+        )
         network = pool.submit(place_network, url, parts.addresses)
         role = _place_cluster(url)
         try:
@@ -94,8 +106,12 @@ def _place_cluster(endpoint_url: str) -> str:
     internal_client(endpoint_url, "logs").create_log_group(logGroupName=_LOG_GROUP)
     iam = internal_client(endpoint_url, "iam")
     name = "ecsTaskExecutionRole"
-    role: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))["Role"]["Arn"]
-    iam.put_role_policy(RoleName=name, PolicyName="execution", PolicyDocument=json.dumps(_EXECUTION_POLICY))
+    role: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))["Role"][
+        "Arn"
+    ]
+    iam.put_role_policy(
+        RoleName=name, PolicyName="execution", PolicyDocument=json.dumps(_EXECUTION_POLICY)
+    )
     return role
 
 
@@ -132,7 +148,11 @@ def _place_service(endpoint_url: str, network: Network, image: str, role: str) -
         desiredCount=_TASKS,
         launchType="FARGATE",
         loadBalancers=[
-            {"targetGroupArn": network.target_group_arn, "containerName": _CONTAINER, "containerPort": PORT}
+            {
+                "targetGroupArn": network.target_group_arn,
+                "containerName": _CONTAINER,
+                "containerPort": PORT,
+            }
         ],
         networkConfiguration={
             "awsvpcConfiguration": {
@@ -156,11 +176,16 @@ def _wait_until_healthy(endpoint_url: str, network: Network, stop: threading.Eve
     elb = internal_client(endpoint_url, "elbv2")
 
     def healthy() -> bool:
-        targets = elb.describe_target_health(TargetGroupArn=network.target_group_arn)["TargetHealthDescriptions"]
+        targets = elb.describe_target_health(TargetGroupArn=network.target_group_arn)[
+            "TargetHealthDescriptions"
+        ]
         return [target["TargetHealth"]["State"] for target in targets] == ["healthy"] * _TASKS
 
     if not _wait_until(healthy, stop):
-        raise ForumFailed(f"the monolith's targets are not healthy after {_PATIENCE:.0f} s\n{_explain(endpoint_url)}")
+        raise ForumFailed(
+            f"the monolith's targets are not healthy after {_PATIENCE:.0f} "
+            f"s\n{_explain(endpoint_url)}"
+        )
 
 
 def _wait_until_answering(alb_url: str, stop: threading.Event) -> None:
@@ -172,7 +197,9 @@ def _wait_until_answering(alb_url: str, stop: threading.Event) -> None:
             return False
 
     if not _wait_until(answers, stop):
-        raise ForumFailed(f"the monolith does not answer at {alb_url}/api/users after {_PATIENCE:.0f} s")
+        raise ForumFailed(
+            f"the monolith does not answer at {alb_url}/api/users after {_PATIENCE:.0f} s"
+        )
 
 
 def _wait_until(condition: Callable[[], bool], stop: threading.Event) -> bool:
@@ -191,8 +218,12 @@ def _explain(endpoint_url: str) -> str:
     ecs = internal_client(endpoint_url, "ecs")
     service: Any = ecs.describe_services(cluster=_CLUSTER, services=[_SERVICE])["services"][0]
     lines = [event["message"] for event in service["events"][:5]]
-    stopped = ecs.list_tasks(cluster=_CLUSTER, serviceName=_SERVICE, desiredStatus="STOPPED")["taskArns"]
+    stopped = ecs.list_tasks(cluster=_CLUSTER, serviceName=_SERVICE, desiredStatus="STOPPED")[
+        "taskArns"
+    ]
     if stopped:
         tasks = ecs.describe_tasks(cluster=_CLUSTER, tasks=stopped[:10])["tasks"]
-        lines += sorted({task.get("stoppedReason", "stopped for no known reason") for task in tasks})
+        lines += sorted(
+            {task.get("stoppedReason", "stopped for no known reason") for task in tasks}
+        )
     return "\n".join(f"  {line}" for line in lines)

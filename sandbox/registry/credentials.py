@@ -19,7 +19,8 @@ _KEPT: Final = 1000
 
 def pull_credentials(host: str) -> tuple[str, str] | None:
     """
-    User name and password with which the engine pulls; on AWS the task execution role gives it a token.
+    User name and password with which the engine pulls; on AWS the task execution role gives it a
+    token.
 
     Args:
         host: `host:port` of a registry in this process.
@@ -41,7 +42,10 @@ class Tokens:
         self._pull = _PULL[host] = secrets.token_urlsafe(32)
 
     def issue(self) -> tuple[str, float]:
-        """A fresh authorization token, base64 of `AWS:password`, and when it expires, in epoch seconds."""
+        """
+        A fresh authorization token, base64 of `AWS:password`, and when it expires, in epoch
+        seconds.
+        """
         password, expires = secrets.token_urlsafe(32), time.time() + LIFETIME
         with self._lock:
             self._expires[password] = expires

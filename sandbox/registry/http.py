@@ -59,12 +59,18 @@ class _Connection(Connection):
         except RepositoryMissing as error:
             self._refuse(Refused(404, "NAME_UNKNOWN", str(error)))
         except UploadUnknown as error:
-            self._refuse(Refused(404, "BLOB_UPLOAD_UNKNOWN", f"upload {error} is not known; begin it again"))
+            self._refuse(
+                Refused(404, "BLOB_UPLOAD_UNKNOWN", f"upload {error} is not known; begin it again")
+            )
 
     def _authenticate(self) -> None:
         match self.server.tokens.check(self.headers.get("Authorization", "")):
             case "expired":
-                raise Refused(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
+                raise Refused(
+                    403,
+                    "DENIED",
+                    "Your authorization token has expired. Reauthenticate and try again.",
+                )
             case "unknown":
                 raise Refused(401, "UNAUTHORIZED", "Not Authorized")
 
@@ -90,7 +96,9 @@ class _Connection(Connection):
             case "GET" if found["tags"]:
                 self._list_tags(repository)
             case _:
-                raise Refused(405, "UNSUPPORTED", f"{self.command} is not for {url.path}; ECR deletes images")
+                raise Refused(
+                    405, "UNSUPPORTED", f"{self.command} is not for {url.path}; ECR deletes images"
+                )
 
     def _serve_upload(self, repository: str, upload: str, query: dict[str, str]) -> None:
         match self.command:
@@ -121,12 +129,16 @@ class _Connection(Connection):
         digest = "sha256:" + hashlib.sha256(body).hexdigest()
         tag = None if reference.startswith("sha256:") else reference
         if tag is None and reference != digest:
-            raise Refused(400, "DIGEST_INVALID", f"the manifest's digest is {digest}, not {reference}")
+            raise Refused(
+                400, "DIGEST_INVALID", f"the manifest's digest is {digest}, not {reference}"
+            )
         try:
             manifest = json.loads(body)
             media_type = self.headers.get("Content-Type") or manifest["mediaType"]
         except (ValueError, KeyError, TypeError):
-            raise Refused(400, "MANIFEST_INVALID", "the manifest is not JSON, or has no media type") from None
+            raise Refused(
+                400, "MANIFEST_INVALID", "the manifest is not JSON, or has no media type"
+            ) from None
         self._check_parts(repository, manifest)
         try:
             self.server.images.write(repository, tag, Manifest(body.decode(), media_type, digest))
@@ -140,21 +152,27 @@ class _Connection(Connection):
         parts = [*manifest.get("layers", ()), *filter(None, [manifest.get("config")])]
         # Layers with URLs of their own are foreign ones, which nobody pushes.
         wanted = [part["digest"] for part in parts if not part.get("urls")]
-        missing = [digest for digest in wanted if self.server.blobs.path(repository, digest) is None]
+        missing = [
+            digest for digest in wanted if self.server.blobs.path(repository, digest) is None
+        ]
         if missing:
             raise Refused(
                 404,
                 "MANIFEST_BLOB_UNKNOWN",
-                f"Layers with digests '{missing}' required for pushing image into repository with name "
+                f"Layers with digests '{missing}' required for pushing image into repository "
+                "with name "
                 f"'{repository}' in the registry with id '{ACCOUNT}' do not exist",
             )
         images = [image["digest"] for image in manifest.get("manifests", ())]
-        missing = [digest for digest in images if self.server.images.read(repository, digest) is None]
+        missing = [
+            digest for digest in images if self.server.images.read(repository, digest) is None
+        ]
         if missing:
             raise Refused(
                 404,
                 "MANIFEST_UNKNOWN",
-                f"Images with digests '{missing}' required for pushing image into repository with name "
+                f"Images with digests '{missing}' required for pushing image into repository "
+                "with name "
                 f"'{repository}' in the registry with id '{ACCOUNT}' do not exist",
             )
 
@@ -195,7 +213,9 @@ class _Connection(Connection):
 
     def _finish_upload(self, repository: str, upload: str, digest: str) -> None:
         if not is_digest(digest):
-            raise Refused(400, "DIGEST_INVALID", f"digest: {digest!r} is not sha256:…; ECR has no other")
+            raise Refused(
+                400, "DIGEST_INVALID", f"digest: {digest!r} is not sha256:…; ECR has no other"
+            )
         self.server.blobs.append(upload, self.body())
         try:
             self.server.blobs.finish(repository, upload, digest)
@@ -209,17 +229,25 @@ class _Connection(Connection):
 
     def _answer_upload(self, status: int, repository: str, upload: str, size: int) -> None:
         location = f"/v2/{repository}/blobs/uploads/{upload}"
-        headers = {"Location": location, "Range": f"0-{max(0, size - 1)}", "Docker-Upload-UUID": upload}
+        headers = {
+            "Location": location,
+            "Range": f"0-{max(0, size - 1)}",
+            "Docker-Upload-UUID": upload,
+        }
         self._answer(status, headers)
 
     def _refuse(self, refusal: Refused) -> None:
         error = {"code": refusal.code, "message": str(refusal)}
         headers = {"Content-Type": "application/json"}
         if refusal.status == 401:
-            headers["WWW-Authenticate"] = f'Basic realm="http://{self.server.host}/",service="ecr.amazonaws.com"'
+            headers["WWW-Authenticate"] = (
+                f'Basic realm="http://{self.server.host}/",service="ecr.amazonaws.com"'
+            )
         self._answer(refusal.status, headers, json.dumps({"errors": [error]}).encode())
 
-    def _answer(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
+    def _answer(
+        self, status: int, headers: dict[str, str] | None = None, body: bytes = b""
+    ) -> None:
         self.answer(status, _API_VERSION | (headers or {}), body)
 
     def _read_manifest(self) -> bytes:
@@ -227,5 +255,7 @@ class _Connection(Connection):
         for piece in self.body():
             content += piece
             if len(content) > _MANIFEST_LIMIT:
-                raise Refused(413, "SIZE_INVALID", f"a manifest has at most {_MANIFEST_LIMIT} bytes")
+                raise Refused(
+                    413, "SIZE_INVALID", f"a manifest has at most {_MANIFEST_LIMIT} bytes"
+                )
         return content

@@ -1,4 +1,7 @@
-"""Which images ECR holds: it is moto's ECR that knows, so that whatever is deleted there cannot be pulled."""
+"""
+Which images ECR holds: it is moto's ECR that knows, so that whatever is deleted there cannot be
+pulled.
+"""
 
 import hashlib
 import json
@@ -11,7 +14,15 @@ from moto.ecr.models import Image, Repository, ecr_backends
 from sandbox.control.internal import ACCOUNT, REGION, internal_client
 from sandbox.control.server import AwsError
 
-__all__ = ["ImageStored", "Images", "Manifest", "RepositoryMissing", "TagTaken", "own_uris", "put_image"]
+__all__ = [
+    "ImageStored",
+    "Images",
+    "Manifest",
+    "RepositoryMissing",
+    "TagTaken",
+    "own_uris",
+    "put_image",
+]
 
 
 class RepositoryMissing(Exception):
@@ -57,13 +68,17 @@ class Images:
         """The manifest of a tag or digest, None when ECR does not have it."""
         key = "imageDigest" if reference.startswith("sha256:") else "imageTag"
         try:
-            found = self._ecr.batch_get_image(repositoryName=repository, imageIds=[{key: reference}])["images"]
+            found = self._ecr.batch_get_image(
+                repositoryName=repository, imageIds=[{key: reference}]
+            )["images"]
         except ClientError as error:
             raise _translated(error) from None
         if not found:
             return None
         image = found[0]
-        return Manifest(image["imageManifest"], image["imageManifestMediaType"], image["imageId"]["imageDigest"])
+        return Manifest(
+            image["imageManifest"], image["imageManifestMediaType"], image["imageId"]["imageDigest"]
+        )
 
     def write(self, repository: str, tag: str | None, manifest: Manifest) -> None:
         """
@@ -91,7 +106,12 @@ class Images:
         """Every tag of the repository, sorted."""
         try:
             pages = self._ecr.get_paginator("list_images").paginate(repositoryName=repository)
-            return sorted(image["imageTag"] for page in pages for image in page["imageIds"] if image.get("imageTag"))
+            return sorted(
+                image["imageTag"]
+                for page in pages
+                for image in page["imageIds"]
+                if image.get("imageTag")
+            )
         except ClientError as error:
             raise _translated(error) from None
 
@@ -122,7 +142,8 @@ _IMMUTABLE: Final = "IMMUTABLE"
 
 def put_image(parameters: dict[str, Any]) -> dict[str, Any]:
     """
-    Answer PutImage; moto's own makes up digests, deletes the image that loses its tag, and names another error.
+    Answer PutImage; moto's own makes up digests, deletes the image that loses its tag, and names
+    another error.
 
     Source: ECR PutImage, Errors.
     """
@@ -132,10 +153,15 @@ def put_image(parameters: dict[str, Any]) -> dict[str, Any]:
     repository = ecr_backends[ACCOUNT][REGION].repositories.get(name)
     where = f"the repository with name '{name}' in the registry with id '{ACCOUNT}'"
     if repository is None:
-        message = f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT}'"
+        message = (
+            f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT}'"
+        )
         raise AwsError("RepositoryNotFoundException", message)
     if parameters.get("imageDigest", digest) != digest:
-        raise AwsError("ImageDigestDoesNotMatchException", f"The image's digest is {digest}; it was put to {where}")
+        raise AwsError(
+            "ImageDigestDoesNotMatchException",
+            f"The image's digest is {digest}; it was put to {where}",
+        )
     image = next((image for image in repository.images if image.get_image_digest() == digest), None)
     if image and (tag is None or tag in image.image_tags):
         message = f"Image with digest '{digest}' and tag '{tag}' already exists in {where}"
@@ -160,14 +186,18 @@ def put_image(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _release_tag(repository: Repository, tag: str) -> None:
-    """Take the tag from the image that has it, which stays without: running tasks name it by its digest."""
+    """
+    Take the tag from the image that has it, which stays without: running tasks name it by its
+    digest.
+    """
     holder = next((image for image in repository.images if tag in image.image_tags), None)
     if holder is None:
         return
     if repository.image_tag_mutability == _IMMUTABLE:
         raise AwsError(
             "ImageTagAlreadyExistsException",
-            f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten "
+            f"The image tag '{tag}' already exists in the '{repository.name}' repository and "
+            "cannot be overwritten "
             "because the repository is immutable.",
         )
     holder.remove_tag(tag)
@@ -179,8 +209,8 @@ def own_uris(host: str) -> None:
     """
     Let every repository's URI name this registry; moto's names amazonaws.com.
 
-    Patches moto's class, because CreateRepository's answer is complete before anyone is asked; like moto's own state
-    it is one for the process.
+    Patches moto's class, because CreateRepository's answer is complete before anyone is asked; like
+    moto's own state it is one for the process.
     """
 
     def uri(self: Repository) -> str:

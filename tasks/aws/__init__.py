@@ -1,1 +1,4 @@
-"""Calling AWS: clients, calls, retries, rate limits, tags, and the comparison of wanted and existing."""
+"""
+Calling AWS: clients, calls, retries, rate limits, tags, and the comparison of
+wanted and existing.
+"""

@@ -17,13 +17,15 @@ R = TypeVar("R")
 
 _PAUSE: Final = 0.5
 _PATIENCE: Final = 30.0
-# Some of them wait for their turn at AWS: asyncio's own threads, six on two cores, would keep the others waiting too.
+# Some of them wait for their turn at AWS: asyncio's own threads, six on two cores, would keep the
+# others waiting too.
 _THREADS: Final = ThreadPoolExecutor(max_workers=32, thread_name_prefix="poll")
 
 
 async def poll(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
-    Call a function that may be repeated in a thread; a wait of minutes must outlive a throttled answer.
+    Call a function that may be repeated in a thread; a wait of minutes must outlive a throttled
+    answer.
 
     Raises:
         Exception: What the function raised, when it is lasting or has lasted for half a minute.

@@ -6,7 +6,17 @@ from typing import Any, Literal
 
 from config.errors import ResourceConflict
 
-__all__ = ["UNKNOWN", "Change", "Conflict", "Create", "Kind", "NoChange", "Update", "compare_fields", "refuse_conflict"]
+__all__ = [
+    "UNKNOWN",
+    "Change",
+    "Conflict",
+    "Create",
+    "Kind",
+    "NoChange",
+    "Update",
+    "compare_fields",
+    "refuse_conflict",
+]
 
 Kind = Literal["no change", "create", "update", "conflict"]
 
@@ -48,10 +58,15 @@ Change = NoChange | Create | Update | Conflict
 
 
 def compare_fields(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> NoChange | Update:
-    """Compare the desired fields and tags with AWS's; what AWS holds beyond them is its own business."""
+    """
+    Compare the desired fields and tags with AWS's; what AWS holds beyond them
+    is its own business.
+    """
     held = {name: _held(name, value, observed.get(name)) for name, value in desired.items()}
     differing = {
-        name: (held[name], value) for name, value in desired.items() if value != UNKNOWN and held[name] != value
+        name: (held[name], value)
+        for name, value in desired.items()
+        if value != UNKNOWN and held[name] != value
     }
     return Update(differing) if differing else NoChange()
 

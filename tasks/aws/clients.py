@@ -27,9 +27,12 @@ if TYPE_CHECKING:  # the stubs are for development only, and take half a second 
 __all__ = ["IAM_ACTION", "client"]
 
 IAM_ACTION: Final = "IamAction"
-"""Key in an answer's `ResponseMetadata`: the IAM action of the call, e.g. `ecs:DescribeServices`."""
+"""
+Key in an answer's `ResponseMetadata`: the IAM action of the call, e.g. `ecs:DescribeServices`.
+"""
 
-# Prefect repeats steps (and shows it), and `ask_again` what only reads; botocore by itself repeats nothing.
+# Prefect repeats steps (and shows it), and `ask_again` what only reads; botocore by itself repeats
+# nothing.
 _BOTO: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
     connect_timeout=5,
@@ -42,7 +45,9 @@ _BOTO_OF: Final = {"sts": _BOTO.merge(Config(read_timeout=5, connect_timeout=4))
 
 
 @overload
-def client(aws: AwsConfig, service: Literal["application-autoscaling"]) -> "ApplicationAutoScalingClient": ...
+def client(
+    aws: AwsConfig, service: Literal["application-autoscaling"]
+) -> "ApplicationAutoScalingClient": ...
 @overload
 def client(aws: AwsConfig, service: Literal["cloudwatch"]) -> "CloudWatchClient": ...
 @overload
@@ -80,7 +85,9 @@ def _client(aws: AwsConfig, service: str) -> Any:
     config = _BOTO_OF.get(service, _BOTO)
     made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=config)  # type: ignore[call-overload]
     made.meta.events.register(
-        "before-call", lambda model, **_: pace(aws, service, model.name), unique_id=f"pace-{service}"
+        "before-call",
+        lambda model, **_: pace(aws, service, model.name),
+        unique_id=f"pace-{service}",
     )
     made.meta.events.register("needs-retry", ask_again, unique_id=f"again-{service}")
     made.meta.events.register("after-call", _tell_iam_action, unique_id=f"action-{service}")

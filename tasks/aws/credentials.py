@@ -17,9 +17,17 @@ _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
     | {"UnauthorizedOperation"}
 )
-_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+_EXPIRED: Final = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+)
 _UNKNOWN: Final = frozenset(
-    {"AuthFailure", "IncompleteSignature", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException"}
+    {
+        "AuthFailure",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+    }
     | {"MissingAuthenticationToken", "NotAuthorized", "OptInRequired", "SignatureDoesNotMatch"}
     | {"UnrecognizedClientException"}
 )
@@ -73,7 +81,8 @@ def read_account(aws: AwsConfig) -> str:
     The account of the credentials.
 
     Raises:
-        PreflightFailed: There are no credentials, they are refused or another account's, or nothing answers.
+        PreflightFailed: There are no credentials, they are refused or another account's, or nothing
+            answers.
 
     Source: STS GetCallerIdentity.
     """
@@ -82,19 +91,24 @@ def read_account(aws: AwsConfig) -> str:
             account = client(aws, "sts").get_caller_identity()["Account"]
     except _NO_ANSWER as error:
         raise PreflightFailed(
-            f"aws.endpoint_url: {_where(aws)} does not answer ({error}); check the address and the network"
+            f"aws.endpoint_url: {_where(aws)} does not answer ({error}); check the address and "
+            "the network"
         ) from None
     except botocore.parsers.ResponseParserError:
         raise PreflightFailed(
-            f"aws.endpoint_url: {_where(aws)} answers, but not as AWS does; give the address of an AWS API"
+            f"aws.endpoint_url: {_where(aws)} answers, but not as AWS does; give the address of "
+            "an AWS API"
         ) from None
     except botocore.exceptions.ConnectionClosedError:
         raise  # an answer that was lost: the next may come
     except botocore.exceptions.BotoCoreError as error:
-        raise PreflightFailed(f"{_field(aws, error)} no usable credentials ({error}); {_LOG_IN}") from None
+        raise PreflightFailed(
+            f"{_field(aws, error)} no usable credentials ({error}); {_LOG_IN}"
+        ) from None
     if aws.account_id and account != aws.account_id:
         raise PreflightFailed(
-            f"aws.account_id: the credentials belong to account {account}, not {aws.account_id}; use the right profile"
+            f"aws.account_id: the credentials belong to account {account}, not {aws.account_id}; "
+            "use the right profile"
         )
     return account
 
@@ -107,4 +121,8 @@ def _field(aws: AwsConfig, error: botocore.exceptions.BotoCoreError) -> str:
     """The field that the credentials come from."""
     if isinstance(error, botocore.exceptions.ProfileNotFound) and aws.profile:
         return f"aws.profile: {aws.profile}:"
-    return f"aws.shared_credentials_file: {aws.shared_credentials_file}:" if aws.shared_credentials_file else "aws:"
+    return (
+        f"aws.shared_credentials_file: {aws.shared_credentials_file}:"
+        if aws.shared_credentials_file
+        else "aws:"
+    )

@@ -1,8 +1,9 @@
 """
 The pace of AWS API calls: below what AWS allows an account, in this process or across all workers.
 
-AWS throttles an account and region, whoever calls. Token buckets of this process are enough where one process does
-everything; workers that share a split share limits of their Prefect server as well.
+AWS throttles an account and region, whoever calls. Token buckets of this process are enough where
+one process does everything; workers that share a split share limits of their Prefect server as
+well.
 """
 
 import threading
@@ -21,7 +22,8 @@ from config.aws import AwsConfig
 
 __all__ = ["GLOBAL_LIMITS", "READING", "TokenBucket", "pace", "paced_across_workers", "urgently"]
 
-# (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and its like.
+# (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and
+# its like.
 _RATES: Final[Mapping[str, tuple[int, float]]] = {
     "elbv2:change": (18, 2.8),
     "elbv2:read": (36, 9),
@@ -38,7 +40,9 @@ def _limit_name(kind: str) -> str:
     return f"aws-{kind.replace(':', '-').lower()}"
 
 
-GLOBAL_LIMITS: Final[Mapping[str, tuple[int, float]]] = {_limit_name(kind): rate for kind, rate in _RATES.items()}
+GLOBAL_LIMITS: Final[Mapping[str, tuple[int, float]]] = {
+    _limit_name(kind): rate for kind, rate in _RATES.items()
+}
 """Prefect's global concurrency limits by name: slots, and slots a second that become free again."""
 
 _ACROSS_WORKERS: Final[ContextVar[bool]] = ContextVar("across_workers", default=False)
@@ -64,7 +68,10 @@ class TokenBucket:
 
 @contextmanager
 def paced_across_workers(*, across: bool) -> Iterator[None]:
-    """Ask the Prefect server's limits too while the block runs; a limit that is not there limits nothing."""
+    """
+    Ask the Prefect server's limits too while the block runs; a limit that is not there limits
+    nothing.
+    """
     token = _ACROSS_WORKERS.set(across)
     try:
         yield
@@ -74,7 +81,10 @@ def paced_across_workers(*, across: bool) -> Iterator[None]:
 
 @contextmanager
 def urgently() -> Iterator[None]:
-    """Let the block's few calls go ahead of all that wait: users' requests are failing. The others wait the longer."""
+    """
+    Let the block's few calls go ahead of all that wait: users' requests are failing. The others
+    wait the longer.
+    """
     token = _URGENT.set(True)
     try:
         yield
@@ -85,7 +95,11 @@ def urgently() -> Iterator[None]:
 def pace(account: AwsConfig, service: str, operation: str) -> None:
     """Wait until a call may be made, in the thread that makes it."""
     exact = f"{service}:{operation}"
-    kind = exact if exact in _RATES else f"{service}:{'read' if operation.startswith(READING) else 'change'}"
+    kind = (
+        exact
+        if exact in _RATES
+        else f"{service}:{'read' if operation.startswith(READING) else 'change'}"
+    )
     if kind not in _RATES:
         return
     wait = _bucket(account, kind).take()
@@ -97,7 +111,9 @@ def pace(account: AwsConfig, service: str, operation: str) -> None:
             rate_limit(_limit_name(kind), strict=False)
         except httpx.HTTPError as error:
             # Traffic must get back to the monolith also while the Prefect server is away.
-            get_logger("split").warning("paced in this process only, the Prefect server gives no answer: %s", error)
+            get_logger("split").warning(
+                "paced in this process only, the Prefect server gives no answer: %s", error
+            )
 
 
 @lru_cache(maxsize=64)

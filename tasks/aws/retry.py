@@ -1,9 +1,9 @@
 """
 Repeats reading calls that AWS puts off, within the call.
 
-A step reads a dozen things before it writes one: if one throttled answer failed all of it, an account that is throttled
-a little would fail every step. Changing calls are not repeated here: when their answer is lost, the step has to look
-first whether they were carried out.
+A step reads a dozen things before it writes one: if one throttled answer failed all of it, an
+account that is throttled a little would fail every step. Changing calls are not repeated here: when
+their answer is lost, the step has to look first whether they were carried out.
 """
 
 import random
@@ -28,7 +28,8 @@ def ask_again(
     **_: Any,
 ) -> float | None:
     """
-    Answer botocore's question after an attempt: seconds until the next one, or None to leave it at that.
+    Answer botocore's question after an attempt: seconds until the next one, or None to leave it at
+    that.
 
     Args:
         response: The HTTP response and what was read from it; None when there was none.
@@ -47,9 +48,18 @@ def ask_again(
     return _FIRST_PAUSE * 2.0 ** (attempts - 1) * random.uniform(0.5, 1)  # noqa: S311 - only spreads the calls
 
 
-def _reason(response: tuple[Any, dict[str, Any]] | None, operation: str, error: BaseException | None) -> str | None:
-    """Why AWS may answer yet; not for time-outs, which have taken long enough, nor where nothing listens."""
+def _reason(
+    response: tuple[Any, dict[str, Any]] | None, operation: str, error: BaseException | None
+) -> str | None:
+    """
+    Why AWS may answer yet; not for time-outs, which have taken long enough, nor where nothing
+    listens.
+    """
     if response is not None and "Error" in response[1]:
         answer: Any = response[1]
         return transient_reason(botocore.exceptions.ClientError(answer, operation))
-    return transient_reason(error) if isinstance(error, botocore.exceptions.ConnectionClosedError) else None
+    return (
+        transient_reason(error)
+        if isinstance(error, botocore.exceptions.ConnectionClosedError)
+        else None
+    )

@@ -18,7 +18,10 @@ ADOPTED: Final = "split:adopted"
 
 @dataclass(frozen=True)
 class Owner:
-    """Who wants a resource: a split, one of its services, and whether it may take over what is there already."""
+    """
+    Who wants a resource: a split, one of its services, and whether it may take over what is there
+    already.
+    """
 
     split: str
     service: str
@@ -57,9 +60,14 @@ class Owner:
         """
         if self.owns(tags) or self.adopt:
             return None
-        stranger = f"belongs to split {tags[CONFIG]!r}" if tags.get(CONFIG) else "was not made by this tool"
+        stranger = (
+            f"belongs to split {tags[CONFIG]!r}"
+            if tags.get(CONFIG)
+            else "was not made by this tool"
+        )
         return Conflict(
-            f"{what} {name} exists and {stranger}; rename service {self.service}, remove the {what}, or take over "
+            f"{what} {name} exists and {stranger}; rename service {self.service}, remove the "
+            f"{what}, or take over "
             f"what is there with --adopt {self.service}"
         )
 
@@ -72,4 +80,6 @@ def tag_list(tags: Mapping[str, str], *, lower: bool = False) -> list[Any]:
 
 def tag_dict(tags: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Tags from either form that AWS APIs return."""
-    return {tag.get("Key", tag.get("key", "")): tag.get("Value", tag.get("value", "")) for tag in tags}
+    return {
+        tag.get("Key", tag.get("key", "")): tag.get("Value", tag.get("value", "")) for tag in tags
+    }

@@ -1,4 +1,7 @@
-"""Turns a plain, blocking, repeatable function into a Prefect task that retries what is transient."""
+"""
+Turns a plain, blocking, repeatable function into a Prefect task that retries
+what is transient.
+"""
 
 import asyncio
 import contextvars
@@ -20,7 +23,8 @@ __all__ = ["AwsTask", "aws_task", "is_transient", "log", "transient_reason"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Codes with which AWS says "not now": throttles, faults of its own, and what IAM has not told its neighbours yet.
+# Codes with which AWS says "not now": throttles, faults of its own, and what IAM has not told its
+# neighbours yet.
 TRANSIENT_CODES: Final = frozenset(
     {
         "ConcurrentModification",
@@ -49,7 +53,8 @@ TRANSIENT_CODES: Final = frozenset(
         "UpdateInProgressException",
     }
 )
-# Refusals that only their words tell from lasting ones, in lower case: ECS asks IAM before IAM has told everybody.
+# Refusals that only their words tell from lasting ones, in lower case: ECS asks IAM before IAM has
+# told everybody.
 TRANSIENT_WORDS: Final = (
     "too many concurrent attempts to create a new revision",
     "unable to assume the",
@@ -99,15 +104,18 @@ class AwsTask(Task[P, Coroutine[Any, Any, R]]):
     """The function itself: it blocks, and retries nothing."""
 
 
-def aws_task(run_name: str, *, tags: tuple[str, ...] = ("aws",)) -> Callable[[Callable[P, R]], AwsTask[P, R]]:
+def aws_task(
+    run_name: str, *, tags: tuple[str, ...] = ("aws",)
+) -> Callable[[Callable[P, R]], AwsTask[P, R]]:
     """
     Make an async Prefect task of a blocking function.
 
-    The function runs in a thread, so it has to be short and safe to repeat at any point. `.fn` of the task is the
-    async form; the plain function stays reachable as `.plain`.
+    The function runs in a thread, so it has to be short and safe to repeat at any point. `.fn` of
+    the task is the async form; the plain function stays reachable as `.plain`.
 
     Args:
-        run_name: Task-run name; `{arguments}` and their attributes are filled in, e.g. `ensure role {service.name}`.
+        run_name: Task-run name; `{arguments}` and their attributes are filled in, e.g. `ensure role
+            {service.name}`.
         tags: Prefect tags.
     """
 

@@ -1,4 +1,7 @@
-"""CloudWatch alarms that gates rely on: whether they are there, and quiet, before anything begins."""
+"""
+CloudWatch alarms that gates rely on: whether they are there, and quiet, before
+anything begins.
+"""
 
 from collections.abc import Mapping
 
@@ -7,7 +10,9 @@ from tasks.preflight.finding import Finding
 __all__ = ["check_alarms"]
 
 
-def check_alarms(wanted: Mapping[str, str], states: Mapping[str, str], *, only_told: bool = False) -> list[Finding]:
+def check_alarms(
+    wanted: Mapping[str, str], states: Mapping[str, str], *, only_told: bool = False
+) -> list[Finding]:
     """
     Alarms that could not be a gate, or that would return traffic at once.
 
@@ -18,14 +23,16 @@ def check_alarms(wanted: Mapping[str, str], states: Mapping[str, str], *, only_t
     """
     missing = [
         Finding(
-            f"{field}: alarm {name} does not exist in this region and account; create it, or take it out",
+            f"{field}: alarm {name} does not exist in this region and account; create it, or "
+            "take it out",
         )
         for name, field in wanted.items()
         if name not in states
     ]
     ringing = [
         Finding(
-            f"{field}: alarm {name} is in ALARM already, so the first step would be returned at once; "
+            f"{field}: alarm {name} is in ALARM already, so the first step would be returned at "
+            "once; "
             "see to its cause, or take it out",
             stops=not only_told,
         )

@@ -54,7 +54,10 @@ def read_log_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     """
     logs = client(aws, "logs")
     pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
-    found = next((group for page in pages for group in page["logGroups"] if group["logGroupName"] == name), None)
+    found = next(
+        (group for page in pages for group in page["logGroups"] if group["logGroupName"] == name),
+        None,
+    )
     if found is None:
         return None
     tags = logs.list_tags_for_resource(resourceArn=_arn(found)).get("tags", {})
@@ -85,9 +88,13 @@ def ensure_log_group(aws: AwsConfig, desired: LogGroup) -> str:
         change = Update({"retentionInDays": (None, desired.retention_days)})
     if isinstance(change, Update):
         if "retentionInDays" in change.fields:
-            logs.put_retention_policy(logGroupName=desired.name, retentionInDays=desired.retention_days)
+            logs.put_retention_policy(
+                logGroupName=desired.name, retentionInDays=desired.retention_days
+            )
         if "tags" in change.fields and observed:
-            logs.tag_resource(resourceArn=observed["arn"], tags=desired.owner.tags_over(observed["tags"]))
+            logs.tag_resource(
+                resourceArn=observed["arn"], tags=desired.owner.tags_over(observed["tags"])
+            )
     return desired.name
 
 
@@ -116,7 +123,9 @@ def read_last_lines(aws: AwsConfig, group: str, stream: str, limit: int = 10) ->
     """
     logs = client(aws, "logs")
     try:
-        found = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=limit, startFromHead=False)
+        found = logs.get_log_events(
+            logGroupName=group, logStreamName=stream, limit=limit, startFromHead=False
+        )
     except logs.exceptions.ResourceNotFoundException:
         return []
     return [event["message"] for event in found["events"]]

@@ -14,7 +14,9 @@ __all__ = ["TargetGroupRef", "Window", "count_requests", "read_window", "window_
 
 _NAMESPACE: Final = "AWS/ApplicationELB"
 _PERCENTILES: Final = ("p50", "p95", "p99")
-_ANSWERED: Final = {f"answered_{family}xx": f"HTTPCode_Target_{family}XX_Count" for family in (2, 3, 4, 5)}
+_ANSWERED: Final = {
+    f"answered_{family}xx": f"HTTPCode_Target_{family}XX_Count" for family in (2, 3, 4, 5)
+}
 _LONGEST_PERIOD: Final = 86400
 
 
@@ -57,12 +59,17 @@ class Window:
     p99: float | None = None
 
     def without(self, part: "Window") -> "Window":
-        """The counts less those of a part that is known by itself; the percentiles stay those of all requests."""
+        """
+        The counts less those of a part that is known by itself; the percentiles stay those of all
+        requests.
+        """
         failed = max(self.failed - part.failed, 0)
         return replace(self, requests=max(self.requests - part.requests, failed), failed=failed)
 
 
-def read_window(aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int) -> Window:
+def read_window(
+    aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int
+) -> Window:
     """
     Requests, errors and latency of a target group, in every period that a span of time touches.
 
@@ -70,19 +77,27 @@ def read_window(aws: AwsConfig, group: TargetGroupRef, start: float, end: float,
         aws: Where AWS is.
         group: The target group.
         start: Seconds since the epoch, inclusive.
-        end: Seconds since the epoch, exclusive; what is newer than CloudWatch's lag is not complete.
+        end: Seconds since the epoch, exclusive; what is newer than CloudWatch's lag is not
+            complete.
         period: Seconds, the resolution of the metrics.
 
-    Source: CloudWatch GetMetricData; ELB user guide, "CloudWatch metrics for your Application Load Balancer".
+    Source: CloudWatch GetMetricData; ELB user guide, "CloudWatch metrics for your Application Load
+        Balancer".
     """
     first, last = _edges(start, end, period)
     if last <= first:
         return Window()
     counts = {"requests": "RequestCount", **_ANSWERED}
-    queries = [_query(name, metric, "Sum", group.dimensions, period) for name, metric in counts.items()]
-    queries.append(_query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", group.balancer_dimensions, period))
+    queries = [
+        _query(name, metric, "Sum", group.dimensions, period) for name, metric in counts.items()
+    ]
+    queries.append(
+        _query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", group.balancer_dimensions, period)
+    )
     whole = _whole_period(first, last, period)
-    queries += [_query(name, "TargetResponseTime", name, group.dimensions, whole) for name in _PERCENTILES]
+    queries += [
+        _query(name, "TargetResponseTime", name, group.dimensions, whole) for name in _PERCENTILES
+    ]
     return window_of(_read(aws, queries, first, last))
 
 
@@ -90,16 +105,22 @@ def window_of(values: Mapping[str, Sequence[float]]) -> Window:
     """
     Make one window of CloudWatch's values.
 
-    Target 5xx alone would miss a task that dies over a request. The load balancer answers such a request with a 5xx of
-    its own, but counts these for all of its groups together; a group's share is at most the requests that none of its
-    targets answered. (Where a client went away, a request is unanswered as well, but there is no 5xx.)
+    Target 5xx alone would miss a task that dies over a request. The load balancer answers such a
+    request with a 5xx of its own, but counts these for all of its groups together; a group's share
+    is at most the requests that none of its targets answered. (Where a client went away, a request
+    is unanswered as well, but there is no 5xx.)
 
     Args:
-        values: By name: `requests`, `answered_2xx` to `answered_5xx`, `balancer_5xx`, and the percentiles.
+        values: By name: `requests`, `answered_2xx` to `answered_5xx`, `balancer_5xx`, and the
+            percentiles.
     """
-    sums = {name: round(sum(values.get(name, ()))) for name in ("requests", *_ANSWERED, "balancer_5xx")}
+    sums = {
+        name: round(sum(values.get(name, ()))) for name in ("requests", *_ANSWERED, "balancer_5xx")
+    }
     unanswered = max(sums["requests"] - sum(sums[name] for name in _ANSWERED), 0)
-    percentiles = {name: statistics.median(values[name]) if values.get(name) else None for name in _PERCENTILES}
+    percentiles = {
+        name: statistics.median(values[name]) if values.get(name) else None for name in _PERCENTILES
+    }
     return Window(
         requests=sums["requests"],
         failed=sums["answered_5xx"] + min(unanswered, sums["balancer_5xx"]),
@@ -107,7 +128,9 @@ def window_of(values: Mapping[str, Sequence[float]]) -> Window:
     )
 
 
-def count_requests(aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int) -> int:
+def count_requests(
+    aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int
+) -> int:
     """
     How many requests the load balancer sent to the group; the health checks are not among them.
 
@@ -131,7 +154,8 @@ def _edges(start: float, end: float, period: int) -> tuple[int, int]:
 
 def _whole_period(first: int, last: int, period: int) -> int:
     """
-    One period over the whole window where CloudWatch has such a period: its percentiles are those of all requests.
+    One period over the whole window where CloudWatch has such a period: its percentiles are those
+    of all requests.
 
     Percentiles of several periods cannot be put together exactly; their median has to do.
     """
@@ -156,7 +180,11 @@ def _query(name: str, metric: str, statistic: str, dimensions: Sequence[Any], pe
     return {
         "Id": name,
         "MetricStat": {
-            "Metric": {"Namespace": _NAMESPACE, "MetricName": metric, "Dimensions": list(dimensions)},
+            "Metric": {
+                "Namespace": _NAMESPACE,
+                "MetricName": metric,
+                "Dimensions": list(dimensions),
+            },
             "Period": period,
             "Stat": statistic,
         },

@@ -60,7 +60,8 @@ def engine(docker_host: str | None) -> docker.DockerClient:
         found = _connect(docker_host, _BUILDS_WITHIN)
     except (docker.errors.DockerException, OSError) as error:
         raise PreflightFailed(
-            f"docker_host: no Docker engine answers at {where} ({_cause(error)}); start one, or set docker_host"
+            f"docker_host: no Docker engine answers at {where} ({_cause(error)}); start one, or "
+            "set docker_host"
         ) from None
     return found
 
@@ -93,7 +94,8 @@ def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig])
     arch = engine(docker_host).version().get("Arch")
     return [
         Finding(
-            f"{where}.cpu_architecture: {service.cpu_architecture} is not the engine's ({arch}), which builds for it "
+            f"{where}.cpu_architecture: {service.cpu_architecture} is not the engine's ({arch}), "
+            "which builds for it "
             "only where it can emulate it; set the engine's, or give it emulation",
             stops=False,
         )
@@ -111,22 +113,28 @@ def engine_name(docker_host: str | None) -> str:
 
 def content_tag(build: Build, cpu_architecture: str) -> str:
     """
-    The image tag that names exactly this content: Dockerfile, build arguments, architecture and context.
+    The image tag that names exactly this content: Dockerfile, build arguments, architecture and
+    context.
 
-    The same content has the same tag on every machine, so file times and owners do not count; modes do.
+    The same content has the same tag on every machine, so file times and owners do not count; modes
+    do.
 
     Raises:
         BuildFailed: The context or the Dockerfile cannot be read.
     """
     digest = hashlib.sha256()
-    digest.update(json.dumps([build.dockerfile, sorted(build.args.items()), cpu_architecture]).encode())
+    digest.update(
+        json.dumps([build.dockerfile, sorted(build.args.items()), cpu_architecture]).encode()
+    )
     try:
         for name in _context_files(build):
             mode, content = _read_entry(build.context / name)
             executable = bool(mode & 0o100)
             digest.update(f"{name}\0{executable}\0{len(content)}\0".encode() + content)
     except (OSError, UnicodeDecodeError) as error:
-        raise BuildFailed(f"{build.context}: cannot be read ({error}); mend the build context") from None
+        raise BuildFailed(
+            f"{build.context}: cannot be read ({error}); mend the build context"
+        ) from None
     return f"c-{digest.hexdigest()[:16]}"
 
 
@@ -134,7 +142,8 @@ def _read_entry(path: Path) -> tuple[int, bytes]:
     """
     Mode and content of one entry of a context.
 
-    The engine is sent a symbolic link as such, whatever it points to, so its target's name is its content.
+    The engine is sent a symbolic link as such, whatever it points to, so its target's name is its
+    content.
     """
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
@@ -158,7 +167,9 @@ def read_digest(aws: AwsConfig, repository: str, tag: str) -> str | None:
     """
     ecr = client(aws, "ecr")
     try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"]
+        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])[
+            "imageDetails"
+        ]
     except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
         return None
     return found[0]["imageDigest"] if found else None
@@ -191,7 +202,9 @@ def build_image(docker_host: str | None, service: ServiceConfig, reference: str)
     )
     for event in stream:
         if "error" in event:
-            raise BuildFailed(f"image of {service.name}: {event['error'].strip()}\n" + "\n".join(tail[-_TAIL:]))
+            raise BuildFailed(
+                f"image of {service.name}: {event['error'].strip()}\n" + "\n".join(tail[-_TAIL:])
+            )
         line = event.get("stream", "").rstrip()
         if line:
             tail.append(f"    | {line}")
@@ -200,7 +213,8 @@ def build_image(docker_host: str | None, service: ServiceConfig, reference: str)
     built_for = _PLATFORMS[service.cpu_architecture].partition("/")[2]
     if image.attrs.get("Architecture") != built_for:
         raise BuildFailed(
-            f"image of {service.name}: is for {image.attrs.get('Architecture')}, its tasks run on {built_for}; "
+            f"image of {service.name}: is for {image.attrs.get('Architecture')}, its tasks run "
+            f"on {built_for}; "
             "set cpu_architecture, or build for the other platform"
         )
     return str(image.id)
@@ -221,7 +235,9 @@ class Pushed:
 
 
 @aws_task("push image of {service.name}", tags=("docker",))
-def push_image(aws: AwsConfig, docker_host: str | None, service: ServiceConfig, uri: str, tag: str) -> Pushed:
+def push_image(
+    aws: AwsConfig, docker_host: str | None, service: ServiceConfig, uri: str, tag: str
+) -> Pushed:
     """
     Push the image with a fresh ECR token, unless it is there.
 
@@ -233,10 +249,15 @@ def push_image(aws: AwsConfig, docker_host: str | None, service: ServiceConfig, 
     there = read_digest(aws, service.name, tag)
     if there:
         return Pushed(uri=uri, tag=tag, digest=there)
-    stream: Any = engine(docker_host).api.push(uri, tag=tag, auth_config=_login(aws), stream=True, decode=True)
+    stream: Any = engine(docker_host).api.push(
+        uri, tag=tag, auth_config=_login(aws), stream=True, decode=True
+    )
     for event in stream:
         if "error" in event:
-            raise BuildFailed(f"push of {uri}:{tag}: {event['error'].strip()}; check the repository and its policy")
+            raise BuildFailed(
+                f"push of {uri}:{tag}: {event['error'].strip()}; check the repository and its "
+                "policy"
+            )
         if event.get("status") and "progress" not in event:
             log().debug("%s", event["status"])
     digest = read_digest(aws, service.name, tag)
@@ -248,7 +269,9 @@ def push_image(aws: AwsConfig, docker_host: str | None, service: ServiceConfig, 
 
 def _login(aws: AwsConfig) -> dict[str, str]:
     """What Docker calls an auth config; kept in memory, never in ~/.docker."""
-    token = client(aws, "ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    token = client(aws, "ecr").get_authorization_token()["authorizationData"][0][
+        "authorizationToken"
+    ]
     username, _, password = base64.b64decode(token).decode().partition(":")
     return {"username": username, "password": password}
 

@@ -23,7 +23,8 @@ _TIMEOUT: Final = 10
 
 def check_ready_image(aws: AwsConfig, where: str, service: ServiceConfig) -> list[Finding]:
     """
-    What is wrong with a ready image, as far as ECR can tell; of another registry's nothing is known here.
+    What is wrong with a ready image, as far as ECR can tell; of another registry's nothing is known
+    here.
 
     Args:
         aws: Where AWS is.
@@ -46,7 +47,8 @@ def check_ready_image(aws: AwsConfig, where: str, service: ServiceConfig) -> lis
         return []
     return [
         Finding(
-            f"{where}.image: {image} is for {' and '.join(sorted(known))}, its tasks would run on {wanted}; set "
+            f"{where}.image: {image} is for {' and '.join(sorted(known))}, its tasks would run "
+            f"on {wanted}; set "
             "cpu_architecture, or name an image for that CPU"
         )
     ]
@@ -67,7 +69,9 @@ def read_architectures(aws: AwsConfig, repository: str, digest: str) -> frozense
     try:
         manifest = _get_json(f"{base}/manifests/{digest}", headers)
         if "manifests" in manifest:
-            return frozenset(str(item["platform"]["architecture"]) for item in manifest["manifests"])
+            return frozenset(
+                str(item["platform"]["architecture"]) for item in manifest["manifests"]
+            )
         config = _get_json(f"{base}/blobs/{manifest['config']['digest']}", headers)
     except (requests.RequestException, KeyError):
         return frozenset()

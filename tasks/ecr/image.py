@@ -30,7 +30,10 @@ class PushedImage:
 
     @property
     def is_ours(self) -> bool:
-        """Whether every tag is one of `tasks.ecr.build.content_tag`; an image without tags may be part of another."""
+        """
+        Whether every tag is one of `tasks.ecr.build.content_tag`; an image without tags may be part
+        of another.
+        """
         return bool(self.tags) and all(_OURS.fullmatch(tag) for tag in self.tags)
 
 
@@ -53,7 +56,13 @@ def choose_old_images(
 
 @aws_task("prune images of {repository}")
 def prune_images(
-    aws: AwsConfig, repository: str, uri: str, family: str, in_use: InUse, needed: frozenset[str], keep: int
+    aws: AwsConfig,
+    repository: str,
+    uri: str,
+    family: str,
+    in_use: InUse,
+    needed: frozenset[str],
+    keep: int,
 ) -> list[str]:
     """
     Delete old images that this tool pushed.
@@ -86,9 +95,14 @@ def prune_images(
     for start in range(0, len(old), _PER_CALL):
         chunk = [{"imageDigest": digest} for digest in old[start : start + _PER_CALL]]
         answer = client(aws, "ecr").batch_delete_image(repositoryName=repository, imageIds=chunk)  # type: ignore[arg-type]
-        failures = [f"{item['imageId']['imageDigest']}: {item['failureReason']}" for item in answer["failures"]]
+        failures = [
+            f"{item['imageId']['imageDigest']}: {item['failureReason']}"
+            for item in answer["failures"]
+        ]
         if failures:
-            raise StepFailed(f"ECR repository {repository}: old images are not deleted: {'; '.join(failures)}")
+            raise StepFailed(
+                f"ECR repository {repository}: old images are not deleted: {'; '.join(failures)}"
+            )
     return old
 
 
@@ -107,7 +121,9 @@ def _named_by(aws: AwsConfig, revisions: Sequence[str], uri: str) -> dict[str, f
     for arn in dict.fromkeys(revisions):
         definition = read_task_definition(aws, arn)
         references = images_of(definition) if definition else frozenset()
-        named[arn] = frozenset(image.partition("@")[2] for image in references if image.startswith(f"{uri}@"))
+        named[arn] = frozenset(
+            image.partition("@")[2] for image in references if image.startswith(f"{uri}@")
+        )
     return named
 
 
@@ -127,7 +143,9 @@ def read_pushed_at(aws: AwsConfig, image: str) -> datetime | None:
         return None
     ecr = client(aws, "ecr")
     try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])["imageDetails"]
+        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])[
+            "imageDetails"
+        ]
     except (
         ecr.exceptions.ImageNotFoundException,
         ecr.exceptions.RepositoryNotFoundException,

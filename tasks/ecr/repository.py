@@ -65,7 +65,9 @@ def read_repository(aws: AwsConfig, name: str) -> ObservedRepository | None:
     tags = tag_dict(ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"])
     fields = {
         "imageTagMutability": found["imageTagMutability"],
-        "imageScanningConfiguration": {"scanOnPush": found["imageScanningConfiguration"].get("scanOnPush", False)},
+        "imageScanningConfiguration": {
+            "scanOnPush": found["imageScanningConfiguration"].get("scanOnPush", False)
+        },
         "tags": tags,
     }
     return ObservedRepository(arn=found["repositoryArn"], uri=found["repositoryUri"], fields=fields)
@@ -104,7 +106,9 @@ def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
     match change:
         case Update(fields):
             if "imageTagMutability" in fields:
-                ecr.put_image_tag_mutability(repositoryName=desired.name, imageTagMutability="IMMUTABLE")
+                ecr.put_image_tag_mutability(
+                    repositoryName=desired.name, imageTagMutability="IMMUTABLE"
+                )
             if "imageScanningConfiguration" in fields:
                 ecr.put_image_scanning_configuration(
                     repositoryName=desired.name, imageScanningConfiguration={"scanOnPush": True}

@@ -32,23 +32,29 @@ class InUse:
             digest: Its digest.
             tags: Its tags.
         """
-        return not self.images.isdisjoint({digest, f"{uri}@{digest}", *(f"{uri}:{tag}" for tag in tags)})
+        return not self.images.isdisjoint(
+            {digest, f"{uri}@{digest}", *(f"{uri}:{tag}" for tag in tags)}
+        )
 
 
 @aws_task("look for what runs")
 def read_in_use(aws: AwsConfig) -> InUse:
     """
-    Revisions and images of all services' deployments and of all tasks, in every cluster of the region.
+    Revisions and images of all services' deployments and of all tasks, in every cluster of the
+    region.
 
     A service without tasks counts too: it would start them with its revision.
 
-    Source: ECS ListClusters, ListServices, DescribeServices, ListTasks, DescribeTasks, DescribeTaskDefinition.
+    Source: ECS ListClusters, ListServices, DescribeServices, ListTasks, DescribeTasks,
+        DescribeTaskDefinition.
     """
     ecs = client(aws, "ecs")
     definitions: set[str] = set()
     images: set[str] = set()
     described: set[str] = set()
-    clusters = [arn for page in ecs.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
+    clusters = [
+        arn for page in ecs.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]
+    ]
     for cluster in clusters:
         for service in _services(aws, cluster):
             runs = [service, *service.get("deployments", []), *service.get("taskSets", [])]
@@ -71,7 +77,9 @@ def images_of(definition: Any) -> frozenset[str]:
 def _services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
     ecs = client(aws, "ecs")
     pages = ecs.get_paginator("list_services").paginate(cluster=cluster)
-    for chunk in _chunks([arn for page in pages for arn in page["serviceArns"]], _SERVICES_PER_CALL):
+    for chunk in _chunks(
+        [arn for page in pages for arn in page["serviceArns"]], _SERVICES_PER_CALL
+    ):
         yield from ecs.describe_services(cluster=cluster, services=chunk)["services"]
 
 

@@ -9,12 +9,20 @@ from tasks.aws.tags import Owner
 from tasks.aws.task import aws_task, log
 from tasks.ecs.task_definition import read_task_definition
 
-__all__ = ["choose_old_revisions", "delete_revisions", "prune_revisions", "read_own_revisions", "read_revisions"]
+__all__ = [
+    "choose_old_revisions",
+    "delete_revisions",
+    "prune_revisions",
+    "read_own_revisions",
+    "read_revisions",
+]
 
 _PER_CALL: Final = 10
 
 
-def read_revisions(aws: AwsConfig, family: str, status: Literal["ACTIVE", "INACTIVE"] = "ACTIVE") -> list[str]:
+def read_revisions(
+    aws: AwsConfig, family: str, status: Literal["ACTIVE", "INACTIVE"] = "ACTIVE"
+) -> list[str]:
     """
     ARNs of a family's revisions, newest first; an inactive one is deregistered, but not deleted.
 
@@ -35,7 +43,8 @@ def choose_old_revisions(revisions: Sequence[str], in_use: Collection[str], keep
     The revisions that may go.
 
     Args:
-        revisions: ARNs of a family's active revisions, newest first; the newest stays: the next run compares with it.
+        revisions: ARNs of a family's active revisions, newest first; the newest stays: the next run
+            compares with it.
         in_use: ARNs that stay whatever their age.
         keep: How many of the others stay as well.
     """
@@ -44,7 +53,9 @@ def choose_old_revisions(revisions: Sequence[str], in_use: Collection[str], keep
 
 
 @aws_task("prune revisions of {family}")
-def prune_revisions(aws: AwsConfig, family: str, owner: Owner, in_use: frozenset[str], keep: int) -> list[str]:
+def prune_revisions(
+    aws: AwsConfig, family: str, owner: Owner, in_use: frozenset[str], keep: int
+) -> list[str]:
     """
     Deregister and delete this split's old revisions.
 
@@ -58,7 +69,8 @@ def prune_revisions(aws: AwsConfig, family: str, owner: Owner, in_use: frozenset
     Returns:
         ARNs of those that are gone.
 
-    Source: ECS ListTaskDefinitions, DescribeTaskDefinition, DeregisterTaskDefinition, DeleteTaskDefinitions.
+    Source: ECS ListTaskDefinitions, DescribeTaskDefinition, DeregisterTaskDefinition,
+        DeleteTaskDefinitions.
     """
     gone = _only_own(aws, choose_old_revisions(read_revisions(aws, family), in_use, keep), owner)
     _end(aws, gone)
@@ -71,22 +83,32 @@ def read_own_revisions(aws: AwsConfig, family: str, owner: Owner) -> list[str]:
 
     Source: ECS ListTaskDefinitions, DescribeTaskDefinition.
     """
-    return _only_own(aws, [*read_revisions(aws, family), *read_revisions(aws, family, "INACTIVE")], owner)
+    return _only_own(
+        aws, [*read_revisions(aws, family), *read_revisions(aws, family, "INACTIVE")], owner
+    )
 
 
 @aws_task("delete revisions of {family}")
 def delete_revisions(aws: AwsConfig, family: str, owner: Owner) -> None:
     """
-    Deregister and delete every revision that this split registered; no service may use them any more.
+    Deregister and delete every revision that this split registered; no service may use them any
+    more.
 
-    Source: ECS ListTaskDefinitions, DescribeTaskDefinition, DeregisterTaskDefinition, DeleteTaskDefinitions.
+    Source: ECS ListTaskDefinitions, DescribeTaskDefinition, DeregisterTaskDefinition,
+        DeleteTaskDefinitions.
     """
-    _end(aws, read_own_revisions(aws, family, owner))  # deregistering what is inactive already changes nothing
+    _end(
+        aws, read_own_revisions(aws, family, owner)
+    )  # deregistering what is inactive already changes nothing
 
 
 def _only_own(aws: AwsConfig, arns: Sequence[str], owner: Owner) -> list[str]:
     held = {arn: read_task_definition(aws, arn) for arn in arns}
-    return [arn for arn, definition in held.items() if definition is not None and owner.owns(definition["tags"])]
+    return [
+        arn
+        for arn, definition in held.items()
+        if definition is not None and owner.owns(definition["tags"])
+    ]
 
 
 def _end(aws: AwsConfig, arns: Sequence[str]) -> None:
@@ -96,4 +118,6 @@ def _end(aws: AwsConfig, arns: Sequence[str]) -> None:
     for start in range(0, len(arns), _PER_CALL):
         chunk = arns[start : start + _PER_CALL]
         for failure in ecs.delete_task_definitions(taskDefinitions=chunk).get("failures", []):
-            log().warning("%s is deregistered, but not deleted: %s", failure.get("arn"), failure.get("reason"))
+            log().warning(
+                "%s is deregistered, but not deleted: %s", failure.get("arn"), failure.get("reason")
+            )

@@ -1,4 +1,7 @@
-"""Application Auto Scaling of an ECS service: a drained monolith must not be scaled out again by its alarms."""
+"""
+Application Auto Scaling of an ECS service: a drained monolith must not be scaled out again by its
+alarms.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -47,7 +50,9 @@ def read_suspension(aws: AwsConfig, cluster_arn: str, service: str) -> Suspensio
     Source: Application Auto Scaling DescribeScalableTargets.
     """
     answer: Any = client(aws, "application-autoscaling").describe_scalable_targets(
-        ServiceNamespace="ecs", ResourceIds=[_resource(cluster_arn, service)], ScalableDimension=_DIMENSION
+        ServiceNamespace="ecs",
+        ResourceIds=[_resource(cluster_arn, service)],
+        ScalableDimension=_DIMENSION,
     )
     if not answer["ScalableTargets"]:
         return None

@@ -42,7 +42,12 @@ class Service:
 
 
 def desired_service(
-    service: ServiceConfig, owner: Owner, around: Surroundings, *, task_definition: str, target_group: str
+    service: ServiceConfig,
+    owner: Owner,
+    around: Surroundings,
+    *,
+    task_definition: str,
+    target_group: str,
 ) -> Service:
     """
     The ECS service of one microservice.
@@ -64,7 +69,11 @@ def desired_service(
         "serviceName": service.name,
         "taskDefinition": task_definition,
         "loadBalancers": [
-            {"targetGroupArn": target_group, "containerName": service.container, "containerPort": service.port}
+            {
+                "targetGroupArn": target_group,
+                "containerName": service.container,
+                "containerPort": service.port,
+            }
         ],
         "desiredCount": service.desired_count,
         "launchType": "FARGATE",
@@ -92,9 +101,14 @@ def read_services(aws: AwsConfig, cluster: str, names: Sequence[str]) -> dict[st
 
     Source: ECS DescribeServices.
     """
-    answer: Any = client(aws, "ecs").describe_services(cluster=cluster, services=list(names), include=["TAGS"])
+    answer: Any = client(aws, "ecs").describe_services(
+        cluster=cluster, services=list(names), include=["TAGS"]
+    )
     there = [service for service in answer["services"] if service["status"] != "INACTIVE"]
-    return {service["serviceName"]: {**service, "tags": tag_dict(service.get("tags", []))} for service in there}
+    return {
+        service["serviceName"]: {**service, "tags": tag_dict(service.get("tags", []))}
+        for service in there
+    }
 
 
 def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change:
@@ -126,13 +140,17 @@ def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change
         },
         # Only an adopted service, or one changed by hand, can be behind another target group.
         "loadBalancers": [
-            {name: balancer.get(name) for name in ("targetGroupArn", "containerName", "containerPort")}
+            {
+                name: balancer.get(name)
+                for name in ("targetGroupArn", "containerName", "containerPort")
+            }
             for balancer in observed.get("loadBalancers", [])
         ],
         "tags": observed["tags"],
     }
     if observed["desiredCount"] > desired.request["desiredCount"]:
-        # More tasks than configured is autoscaling's or an operator's doing, and taking them away is not ours.
+        # More tasks than configured is autoscaling's or an operator's doing, and taking them away
+        # is not ours.
         wanted["desiredCount"] = UNKNOWN
     return compare_fields(wanted, held)
 
@@ -167,7 +185,8 @@ def ensure_service(aws: AwsConfig, desired: Service) -> str:
 @aws_task("delete ECS service {name}")
 def delete_service(aws: AwsConfig, cluster: str, name: str, owner: Owner) -> None:
     """
-    Delete the service with its tasks, if it is there and the owner made it; it drains for a while before it is gone.
+    Delete the service with its tasks, if it is there and the owner made it; it drains for a while
+    before it is gone.
 
     Source: ECS DeleteService.
     """
@@ -201,12 +220,18 @@ def explain_service(aws: AwsConfig, cluster: str, name: str) -> str:
 def _explain_task(aws: AwsConfig, task: Any) -> list[str]:
     task_id = task["taskArn"].rpartition("/")[2]
     lines = [f"  task {task_id} stopped: {task.get('stoppedReason', 'no reason given')}"]
-    definition = client(aws, "ecs").describe_task_definition(taskDefinition=task["taskDefinitionArn"])
-    described = {item["name"]: item for item in definition["taskDefinition"]["containerDefinitions"]}
+    definition = client(aws, "ecs").describe_task_definition(
+        taskDefinition=task["taskDefinitionArn"]
+    )
+    described = {
+        item["name"]: item for item in definition["taskDefinition"]["containerDefinitions"]
+    }
     for container in task["containers"]:
         code = container.get("exitCode")
         reason = container.get("reason")
-        lines.append(f"  container {container['name']}: exit code {code}{f', {reason}' if reason else ''}")
+        lines.append(
+            f"  container {container['name']}: exit code {code}{f', {reason}' if reason else ''}"
+        )
         options = described[container["name"]].get("logConfiguration", {}).get("options", {})
         if "awslogs-group" in options:
             stream = f"{options.get('awslogs-stream-prefix', 'ecs')}/{container['name']}/{task_id}"

@@ -1,4 +1,7 @@
-"""One DescribeServices for all services that are waited for: it takes ten names, and its rate is the account's."""
+"""
+One DescribeServices for all services that are waited for: it takes ten names, and its rate is the
+account's.
+"""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -18,7 +21,9 @@ Description = dict[str, Any] | None
 Waiting = dict[str, "asyncio.Future[Description]"]
 
 # By event loop, since a future belongs to one; by surroundings and cluster, since a call does.
-_WAITING: Final[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[AwsConfig, str], Waiting]]] = WeakKeyDictionary()
+_WAITING: Final[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[AwsConfig, str], Waiting]]] = (
+    WeakKeyDictionary()
+)
 _ASKING: Final[set["asyncio.Task[None]"]] = set()
 
 

@@ -1,4 +1,7 @@
-"""The monolith's ECS service: its size is recorded on itself before it is drained, and restored from there."""
+"""
+The monolith's ECS service: its size is recorded on itself before it is drained, and restored from
+there.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +44,11 @@ def record_size(aws: AwsConfig, service_arn: str, split: str, record: SizeRecord
 
     Source: ECS TagResource.
     """
-    tags = {_COUNT: str(record.desired_count), _SCALING: str(record.suspension or _NOT_SCALED), CONFIG: split}
+    tags = {
+        _COUNT: str(record.desired_count),
+        _SCALING: str(record.suspension or _NOT_SCALED),
+        CONFIG: split,
+    }
     client(aws, "ecs").tag_resource(resourceArn=service_arn, tags=tag_list(tags, lower=True))
 
 

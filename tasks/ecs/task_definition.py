@@ -5,7 +5,15 @@ from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import UNKNOWN, Change, Create, NoChange, Update, compare_fields, refuse_conflict
+from tasks.aws.change import (
+    UNKNOWN,
+    Change,
+    Create,
+    NoChange,
+    Update,
+    compare_fields,
+    refuse_conflict,
+)
 from tasks.aws.clients import client
 from tasks.aws.tags import Owner, tag_dict, tag_list
 from tasks.aws.task import aws_task
@@ -29,7 +37,13 @@ class TaskDefinition:
 
 
 def desired_task_definition(
-    service: ServiceConfig, owner: Owner, *, region: str, image: str, execution_role_arn: str, task_role_arn: str
+    service: ServiceConfig,
+    owner: Owner,
+    *,
+    region: str,
+    image: str,
+    execution_role_arn: str,
+    task_role_arn: str,
 ) -> TaskDefinition:
     """
     The task definition of one service.
@@ -47,8 +61,12 @@ def desired_task_definition(
         "image": image,
         "essential": True,
         "portMappings": [{"containerPort": service.port, "protocol": "tcp"}],
-        "environment": [{"name": name, "value": value} for name, value in sorted(service.environment.items())],
-        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(service.secrets.items())],
+        "environment": [
+            {"name": name, "value": value} for name, value in sorted(service.environment.items())
+        ],
+        "secrets": [
+            {"name": name, "valueFrom": arn} for name, arn in sorted(service.secrets.items())
+        ],
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {
@@ -64,7 +82,10 @@ def desired_task_definition(
         "networkMode": "awsvpc",
         "cpu": str(service.cpu),
         "memory": str(service.memory),
-        "runtimePlatform": {"cpuArchitecture": service.cpu_architecture, "operatingSystemFamily": "LINUX"},
+        "runtimePlatform": {
+            "cpuArchitecture": service.cpu_architecture,
+            "operatingSystemFamily": "LINUX",
+        },
         "executionRoleArn": execution_role_arn,
         "taskRoleArn": task_role_arn,
         "containerDefinitions": [container],
@@ -117,7 +138,10 @@ def _normal(name: str, container: dict[str, Any]) -> Any:
     if name in ("environment", "secrets"):
         return sorted(value or [], key=lambda item: str(item["name"]))
     if name == "portMappings":
-        return [{key: mapping.get(key) for key in ("containerPort", "protocol")} for mapping in value or []]
+        return [
+            {key: mapping.get(key) for key in ("containerPort", "protocol")}
+            for mapping in value or []
+        ]
     if name == "logConfiguration" and value:
         return {key: value[key] for key in ("logDriver", "options")}
     return value

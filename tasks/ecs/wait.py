@@ -1,4 +1,7 @@
-"""Waits: until a service is stable and its targets healthy, or until it is clear that this will not happen."""
+"""
+Waits: until a service is stable and its targets healthy, or until it is clear that this will not
+happen.
+"""
 
 import asyncio
 import time
@@ -32,7 +35,8 @@ def why_hopeless(service: Mapping[str, Any], task_definition: str) -> str | None
     deployments = {item["taskDefinition"]: item for item in service.get("deployments", [])}
     wanted = deployments.get(task_definition)
     if wanted is None:
-        return f"ECS rolled it back to {service.get('taskDefinition', 'another revision').rpartition('/')[2]}"
+        running = service.get("taskDefinition", "another revision").rpartition("/")[2]
+        return f"ECS rolled it back to {running}"
     if wanted.get("rolloutState") == "FAILED":
         return str(wanted.get("rolloutStateReason") or "its deployment failed")
     return None
@@ -47,9 +51,19 @@ def _is_stable(service: Mapping[str, Any]) -> bool:
     )
 
 
-@task(name="wait until healthy", task_run_name="wait until {name} is healthy", tags=["aws"], persist_result=False)
+@task(
+    name="wait until healthy",
+    task_run_name="wait until {name} is healthy",
+    tags=["aws"],
+    persist_result=False,
+)
 async def wait_until_healthy(
-    aws: AwsConfig, cluster: str, name: str, task_definition: str, target_group_arn: str, patience: float
+    aws: AwsConfig,
+    cluster: str,
+    name: str,
+    task_definition: str,
+    target_group_arn: str,
+    patience: float,
 ) -> TargetHealth:
     """
     Wait until the service is stable and all its targets are healthy.
@@ -63,8 +77,8 @@ async def wait_until_healthy(
         patience: Seconds.
 
     Raises:
-        ServiceUnhealthy: It failed, or the time is over; shows ECS's events, why the last task stopped, and the last
-            lines of its container.
+        ServiceUnhealthy: It failed, or the time is over; shows ECS's events, why the last task
+            stopped, and the last lines of its container.
 
     Source: ECS DescribeServices; ELBv2 DescribeTargetHealth.
     """
@@ -83,7 +97,9 @@ async def wait_until_healthy(
             log().info("%s: %s", name, state)
             told, pause = state, _FIRST_PAUSE
         if time.monotonic() > deadline:
-            raise ServiceUnhealthy(await _explain(aws, cluster, name, f"not healthy after {patience:g} s: {state}"))
+            raise ServiceUnhealthy(
+                await _explain(aws, cluster, name, f"not healthy after {patience:g} s: {state}")
+            )
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, pause * 1.3)
 
@@ -93,7 +109,12 @@ async def _explain(aws: AwsConfig, cluster: str, name: str, why: str) -> str:
     return f"ECS service {name}: {why}\n{details}".rstrip()
 
 
-@task(name="wait until stopped", task_run_name="wait until {name} runs no task", tags=["aws"], persist_result=False)
+@task(
+    name="wait until stopped",
+    task_run_name="wait until {name} runs no task",
+    tags=["aws"],
+    persist_result=False,
+)
 async def wait_until_stopped(aws: AwsConfig, cluster: str, name: str, patience: float) -> None:
     """
     Wait until no task of the service runs any more.
@@ -111,13 +132,19 @@ async def wait_until_stopped(aws: AwsConfig, cluster: str, name: str, patience: 
             return
         if time.monotonic() > deadline:
             raise ServiceUnhealthy(
-                f"ECS service {name} still runs {left} tasks {patience:g} s after it was scaled to 0"
+                f"ECS service {name} still runs {left} tasks {patience:g} s after it was scaled "
+                "to 0"
             )
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, pause * 1.3)
 
 
-@task(name="wait until gone", task_run_name="wait until {name} is gone", tags=["aws"], persist_result=False)
+@task(
+    name="wait until gone",
+    task_run_name="wait until {name} is gone",
+    tags=["aws"],
+    persist_result=False,
+)
 async def wait_until_gone(aws: AwsConfig, cluster: str, name: str, patience: float) -> None:
     """
     Wait until a deleted service has drained: only then do its targets leave their group.
@@ -131,7 +158,8 @@ async def wait_until_gone(aws: AwsConfig, cluster: str, name: str, patience: flo
     while service := await read_service_together(aws, cluster, name):
         if time.monotonic() > deadline:
             raise ServiceUnhealthy(
-                f"ECS service {name} is {service['status']} with {service['runningCount']} tasks {patience:g} s after "
+                f"ECS service {name} is {service['status']} with {service['runningCount']} tasks "
+                f"{patience:g} s after "
                 "it was deleted; run again to go on"
             )
         await asyncio.sleep(pause)

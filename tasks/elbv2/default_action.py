@@ -1,4 +1,7 @@
-"""The listener's default action, and other rules that name the monolith: who answers what no service takes."""
+"""
+The listener's default action, and other rules that name the monolith: who answers what no service
+takes.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -24,7 +27,10 @@ __all__ = [
 ]
 
 _TAKEN_OVER: Final = "split:taken-over"
-"""Tag on a rule, or on the listener for its default action, that forwarded to the monolith: name of the split."""
+"""
+Tag on a rule, or on the listener for its default action, that forwarded to the monolith: name of
+the split.
+"""
 
 
 def desired_default(
@@ -52,8 +58,15 @@ def desired_default(
 
 
 def monolith_rules(rules: Sequence[Rule], monolith_group: str) -> list[Rule]:
-    """The rules not made by this tool, the default one among them, that send requests to the monolith."""
-    return [rule for rule in users_rules(rules) if rule.tags.get(MANAGED_BY) != TOOL and receives(rule, monolith_group)]
+    """
+    The rules not made by this tool, the default one among them, that send
+    requests to the monolith.
+    """
+    return [
+        rule
+        for rule in users_rules(rules)
+        if rule.tags.get(MANAGED_BY) != TOOL and receives(rule, monolith_group)
+    ]
 
 
 def why_not_to_take_over(rule: Rule, monolith_group: str) -> str | None:
@@ -68,7 +81,12 @@ def why_not_to_take_over(rule: Rule, monolith_group: str) -> str | None:
 
 @aws_task("hand over {rule.label}")
 def take_over(
-    aws: AwsConfig, listener_arn: str, rule: Rule, actions: list[Any], monolith_group: str, split: str
+    aws: AwsConfig,
+    listener_arn: str,
+    rule: Rule,
+    actions: list[Any],
+    monolith_group: str,
+    split: str,
 ) -> None:
     """
     Give what a rule sent to the monolith to someone else, in a way that can be undone.
@@ -80,7 +98,9 @@ def take_over(
     """
     reason = why_not_to_take_over(rule, monolith_group)
     if reason:
-        raise DrainRefused(f"{reason}; change it by hand to what it should be without the monolith, then run again")
+        raise DrainRefused(
+            f"{reason}; change it by hand to what it should be without the monolith, then run again"
+        )
     elb = client(aws, "elbv2")
     tagged = listener_arn if rule.is_default else rule.arn
     # The tag first: whatever a killed run has changed is then known to be ours to give back.
@@ -97,7 +117,9 @@ def read_taken_over(aws: AwsConfig, listener_arn: str, split: str) -> list[Rule]
 
     Source: ELBv2 DescribeRules, DescribeTags.
     """
-    tags = client(aws, "elbv2").describe_tags(ResourceArns=[listener_arn])["TagDescriptions"][0]["Tags"]
+    tags = client(aws, "elbv2").describe_tags(ResourceArns=[listener_arn])["TagDescriptions"][0][
+        "Tags"
+    ]
     default_taken = tag_dict(tags).get(_TAKEN_OVER) == split
     return [
         rule
@@ -130,12 +152,16 @@ def read_receivers(aws: AwsConfig, target_group_arn: str) -> list[str]:
 
     Source: ELBv2 DescribeTargetGroups, DescribeListeners, DescribeRules.
     """
-    groups = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])["TargetGroups"]
+    groups = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])[
+        "TargetGroups"
+    ]
     rules = read_balancer_rules(aws, groups[0]["LoadBalancerArns"])
     return [f"{rule.label} on {where}" for where, rule in rules if receives(rule, target_group_arn)]
 
 
-def read_balancer_rules(aws: AwsConfig, load_balancer_arns: Iterable[str]) -> list[tuple[str, Rule]]:
+def read_balancer_rules(
+    aws: AwsConfig, load_balancer_arns: Iterable[str]
+) -> list[tuple[str, Rule]]:
     """
     Every rule of every listener of load balancers, with its place, e.g. `port 80`.
 

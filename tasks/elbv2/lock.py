@@ -1,10 +1,10 @@
 """
 One run at a time on a listener.
 
-The lock is a listener rule of a fixed priority: ELBv2 gives a priority to one rule only, so CreateRule is the atomic
-step, and it holds between machines that share nothing but AWS. Its path matches no request that anybody makes. The
-holder renews a time stamp in its tags; a lock that is not renewed, or whose holder is a dead process of this machine,
-is free for the next run.
+The lock is a listener rule of a fixed priority: ELBv2 gives a priority to one rule only, so
+CreateRule is the atomic step, and it holds between machines that share nothing but AWS. Its path
+matches no request that anybody makes. The holder renews a time stamp in its tags; a lock that is
+not renewed, or whose holder is a dead process of this machine, is free for the next run.
 """
 
 import asyncio
@@ -86,21 +86,32 @@ class Holder:
     def __str__(self) -> str:
         """For the message to whoever is refused."""
         began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
-        return f"{self.run} on {self.host} (process {self.process.partition('@')[0]}), started {began}"
+        return (
+            f"{self.run} on {self.host} (process {self.process.partition('@')[0]}), started {began}"
+        )
 
 
 def was_lost(listener_arn: str) -> bool:
-    """Whether another run has taken the listener from this process, so that its traffic is that run's."""
+    """
+    Whether another run has taken the listener from this process, so that its
+    traffic is that run's.
+    """
     return listener_arn in _LOST
 
 
 def _tag_value(text: str) -> str:
-    """The text in the characters, and of the length, that AWS takes in a tag: a person may have renamed the run."""
+    """
+    The text in the characters, and of the length, that AWS takes in a tag: a person may have
+    renamed the run.
+    """
     return re.sub(r"[^\w .:/=+\-@]", "-", text)[:256]
 
 
 def _boot() -> str:
-    """Names this start of the machine and the processes that see each other on it: a container has pids of its own."""
+    """
+    Names this start of the machine and the processes that see each other on it: a container has
+    pids of its own.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -119,7 +130,10 @@ def _is_alive(pid: int) -> bool:
 
 
 def is_abandoned(rules: Sequence[Rule]) -> bool:
-    """Whether one of a listener's rules is the lock of a dead run, which may have left more unfinished."""
+    """
+    Whether one of a listener's rules is the lock of a dead run, which may have left more
+    unfinished.
+    """
     locks = (rule for rule in rules if rule.tags.get(ROLE) == LOCK)
     return any(Holder.from_tags(rule.tags).is_gone(time.time()) for rule in locks)
 
@@ -157,13 +171,17 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
                 Tags=tag_list({MANAGED_BY: TOOL, ROLE: LOCK, **mine.tags}),
             )
         except elb.exceptions.PriorityInUseException:
-            taken = next((rule for rule in read_rules(aws, listener_arn) if rule.priority == _PRIORITY), None)
+            taken = next(
+                (rule for rule in read_rules(aws, listener_arn) if rule.priority == _PRIORITY), None
+            )
             if taken is None:
                 continue  # released in this moment
             if taken.tags.get(ROLE) != LOCK:
                 raise RunRefused(
-                    f"listener {listener_arn}: priority {_PRIORITY} is taken by {taken.label}; this tool "
-                    "locks the listener with a rule of that priority: give the other rule another one"
+                    f"listener {listener_arn}: priority {_PRIORITY} is taken by {taken.label}; "
+                    "this tool "
+                    "locks the listener with a rule of that priority: give the other rule "
+                    "another one"
                 ) from None
             holder = Holder.from_tags(taken.tags)
             if (holder.run, holder.host, holder.process) == (mine.run, mine.host, mine.process):
@@ -172,10 +190,13 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
                 left = _STALE_AFTER - (time.time() - holder.renewed)
                 raise RunRefused(
                     f"another run holds the listener: {holder}; wait for it, or end it. "
-                    f"The lock of a dead run ends by itself, in {max(left, 0):.0f} s without a sign of life"
+                    f"The lock of a dead run ends by itself, in {max(left, 0):.0f} s without a "
+                    "sign of life"
                 ) from None
             log().warning("taking over the lock of a dead run: %s", holder)
-            with contextlib.suppress(elb.exceptions.RuleNotFoundException):  # a third run does the same
+            with contextlib.suppress(
+                elb.exceptions.RuleNotFoundException
+            ):  # a third run does the same
                 elb.delete_rule(RuleArn=taken.arn)
             continue
         return made["Rules"][0]["RuleArn"]
@@ -202,16 +223,24 @@ def _renew(aws: AwsConfig, rule_arn: str) -> None:
     """
     elb = client(aws, "elbv2")
     try:
-        elb.add_tags(ResourceArns=[rule_arn], Tags=tag_list({f"{_PREFIX}renewed": f"{time.time():.0f}"}))
+        elb.add_tags(
+            ResourceArns=[rule_arn], Tags=tag_list({f"{_PREFIX}renewed": f"{time.time():.0f}"})
+        )
     except elb.exceptions.RuleNotFoundException:
         raise LockLost(
-            "another run took the listener over, because this one gave no sign of life for too long; "
+            "another run took the listener over, because this one gave no sign of life for too "
+            "long; "
             "run again when it has ended"
         ) from None
 
 
-async def _keep_renewing(aws: AwsConfig, listener_arn: str, rule_arn: str, holder: "asyncio.Task[Any]") -> None:
-    """Renew until cancelled; a lock that is lost, or will be before it can be renewed, cancels its holder."""
+async def _keep_renewing(
+    aws: AwsConfig, listener_arn: str, rule_arn: str, holder: "asyncio.Task[Any]"
+) -> None:
+    """
+    Renew until cancelled; a lock that is lost, or will be before it can be renewed, cancels its
+    holder.
+    """
     renewed = time.monotonic()
     while True:
         await asyncio.sleep(_RENEW_EVERY)
@@ -228,7 +257,8 @@ async def _keep_renewing(aws: AwsConfig, listener_arn: str, rule_arn: str, holde
             if age + 2 * _RENEW_EVERY > _STALE_AFTER:
                 holder.cancel()
                 raise LockLost(
-                    f"this run could not renew its lock for {age:.0f} s ({error}), and another run may take the "
+                    f"this run could not renew its lock for {age:.0f} s ({error}), and another "
+                    "run may take the "
                     "listener over; look why AWS refuses AddTags, then run again"
                 ) from error
 

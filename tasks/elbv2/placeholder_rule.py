@@ -1,7 +1,8 @@
 """
 A rule that no request matches, to which a target group can belong for a while.
 
-ECS refuses to change a service whose target group no rule of a listener names. A monolith that is to come back can be
+ECS refuses to change a service whose target group no rule of a listener names. A monolith that is
+to come back can be
 there: all its own rules were handed over, and somebody has tidied the services'.
 """
 
@@ -22,7 +23,9 @@ _LAST: Final = 50_000
 
 
 @aws_task("attach {target_group_arn} to the listener")
-def attach_target_group(aws: AwsConfig, listener_arn: str, target_group_arn: str, split: str) -> None:
+def attach_target_group(
+    aws: AwsConfig, listener_arn: str, target_group_arn: str, split: str
+) -> None:
     """
     See that some rule names the target group.
 

@@ -45,7 +45,9 @@ __all__ = [
 
 CHUNK: Final = "split:chunk"
 WEIGHTS: Final = "split:weights"
-"""Tag on a path rule: the service's weight before and after this tool's last write, e.g. `10:50`."""
+"""
+Tag on a path rule: the service's weight before and after this tool's last write, e.g. `10:50`.
+"""
 VALUES_PER_RULE: Final = 5
 _HEADER_VALUES: Final = 1
 _TAGS_PER_CALL: Final = 20
@@ -64,10 +66,17 @@ class PathRule:
     @property
     def conditions(self) -> list[Any]:
         """The conditions in ELBv2's words."""
-        found: list[Any] = [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(self.patterns)}}]
+        found: list[Any] = [
+            {"Field": "path-pattern", "PathPatternConfig": {"Values": list(self.patterns)}}
+        ]
         if self.header:
             name, value = self.header
-            found.append({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]}})
+            found.append(
+                {
+                    "Field": "http-header",
+                    "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]},
+                }
+            )
         return found
 
     @property
@@ -79,7 +88,10 @@ class PathRule:
 def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule]:
     """The rules that share the patterns' traffic between monolith and service."""
     parts = chunks(patterns, VALUES_PER_RULE)
-    return [PathRule(role=PATH, chunk=index, patterns=part, owner=owner) for index, part in enumerate(parts)]
+    return [
+        PathRule(role=PATH, chunk=index, patterns=part, owner=owner)
+        for index, part in enumerate(parts)
+    ]
 
 
 def desired_preview_rules(
@@ -96,7 +108,8 @@ def desired_preview_rules(
     """
     parts = chunks(patterns, VALUES_PER_RULE - _HEADER_VALUES)
     return [
-        PathRule(role=role, chunk=index, patterns=part, owner=owner, header=header) for index, part in enumerate(parts)
+        PathRule(role=role, chunk=index, patterns=part, owner=owner, header=header)
+        for index, part in enumerate(parts)
     ]
 
 
@@ -136,7 +149,10 @@ def _with_tags(aws: AwsConfig, found: Sequence[Any]) -> list[Rule]:
 
 
 def own_rules(rules: list[Rule], owner: Owner, role: str) -> dict[int, Rule]:
-    """The service's rules of a role, by chunk; with `adopt` also those of another split's service of that name."""
+    """
+    The service's rules of a role, by chunk; with `adopt` also those of another split's service of
+    that name.
+    """
     return {
         int(rule.tags.get(CHUNK, "0")): rule
         for rule in rules
@@ -150,7 +166,10 @@ def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
     """What has to happen to the rule; its weights are a matter of the shift."""
     if observed is None:
         return Create()
-    held = {"path-pattern": list(observed.path_patterns), "tags": {k: observed.tags.get(k) for k in desired.tags}}
+    held = {
+        "path-pattern": list(observed.path_patterns),
+        "tags": {k: observed.tags.get(k) for k in desired.tags},
+    }
     return compare_fields({"path-pattern": list(desired.patterns), "tags": desired.tags}, held)
 
 
@@ -158,16 +177,24 @@ def place_rule(rules: list[Rule], desired: PathRule, monolith_group: str) -> tup
     """
     Between which priorities a new rule belongs.
 
-    It has to win over whatever sends its paths to the monolith, a preview rule also over the service's own path rules,
-    and nothing over what somebody else put before the monolith.
+    It has to win over whatever sends its paths to the monolith, a preview rule also over the
+    service's own path rules, and nothing over what somebody else put before the monolith.
 
     Returns:
         The priority it must come after, and the one it must come before.
     """
     own = [rule for rule in own_rules(rules, desired.owner, PATH).values() if desired.role != PATH]
-    others = [rule for rule in users_rules(rules) if rule not in own_rules(rules, desired.owner, PATH).values()]
-    matching = {rule.arn: rule for pattern in desired.patterns for rule in matching_rules(others, pattern)}.values()
-    losers = [rule.priority for rule in matching if receives(rule, monolith_group)] + [rule.priority for rule in own]
+    others = [
+        rule
+        for rule in users_rules(rules)
+        if rule not in own_rules(rules, desired.owner, PATH).values()
+    ]
+    matching = {
+        rule.arn: rule for pattern in desired.patterns for rule in matching_rules(others, pattern)
+    }.values()
+    losers = [rule.priority for rule in matching if receives(rule, monolith_group)] + [
+        rule.priority for rule in own
+    ]
     before = min(losers, default=DEFAULT_PRIORITY)
     after = max((rule.priority for rule in matching if rule.priority < before), default=0)
     return after, before
@@ -177,8 +204,8 @@ def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -
     """
     The priority for a new rule; None when none is free at its place.
 
-    A path rule leaves room before it for its private rules, and some behind it for other people's; private rules, which
-    go again, take what is next to it.
+    A path rule leaves room before it for its private rules, and some behind it for other people's;
+    private rules, which go again, take what is next to it.
     """
     after, before = place_rule(rules, desired, monolith_group)
     free = free_priorities([rule.priority for rule in rules], before=before, after=after)
@@ -189,10 +216,15 @@ def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -
 
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
 def ensure_rule(
-    aws: AwsConfig, listener_arn: str, desired: PathRule, weights: Mapping[str, int], monolith_group: str
+    aws: AwsConfig,
+    listener_arn: str,
+    desired: PathRule,
+    weights: Mapping[str, int],
+    monolith_group: str,
 ) -> str:
     """
-    Create the rule, or bring the one that is there into line; the weights of an existing path rule stay.
+    Create the rule, or bring the one that is there into line; the weights of an existing path rule
+    stay.
 
     Args:
         aws: Where AWS is.
@@ -238,11 +270,15 @@ def ensure_rule(
         return made["Rules"][0]["RuleArn"]
 
 
-def _update_rule(aws: AwsConfig, observed: Rule, desired: PathRule, weights: Mapping[str, int]) -> None:
+def _update_rule(
+    aws: AwsConfig, observed: Rule, desired: PathRule, weights: Mapping[str, int]
+) -> None:
     elb = client(aws, "elbv2")
     if desired.role != PATH:
         # An interrupted run's rule: its secret died with it, so it gets this run's.
-        elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions, Actions=weighted_forward(weights))
+        elb.modify_rule(
+            RuleArn=observed.arn, Conditions=desired.conditions, Actions=weighted_forward(weights)
+        )
         return
     change = compare_rule(desired, observed)
     if isinstance(change, Update):
@@ -276,7 +312,8 @@ def service_weight(rule: Rule, service_group: str) -> int:
     total = sum(weights.values())
     if service_group not in weights or total == 0:
         raise TrafficConflict(
-            f"{rule.label} no longer forwards to {service_group}: somebody changed it; traffic stays as it is. "
+            f"{rule.label} no longer forwards to {service_group}: somebody changed it; traffic "
+            "stays as it is. "
             "Put the rule back or delete it, then run again"
         )
     return round(100 * weights[service_group] / total)
@@ -294,7 +331,8 @@ def check_unchanged(rule: Rule, service_group: str) -> int:
     if weight not in written:
         known = " or ".join(str(value) for value in sorted(written)) or "none"
         raise TrafficConflict(
-            f"{rule.label} gives the service {weight} %, but this tool last wrote {known}: somebody else changed it. "
+            f"{rule.label} gives the service {weight} %, but this tool last wrote {known}: "
+            "somebody else changed it. "
             "Traffic stays as it is; set the weights back, or tag the rule "
             f"{WEIGHTS}={weight}:{weight} to accept them, then run again"
         )
@@ -302,12 +340,14 @@ def check_unchanged(rule: Rule, service_group: str) -> int:
 
 
 @aws_task("weight {weight} on {rule_arn}")
-def shift_weight(aws: AwsConfig, rule_arn: str, monolith_group: str, service_group: str, weight: int) -> int:
+def shift_weight(
+    aws: AwsConfig, rule_arn: str, monolith_group: str, service_group: str, weight: int
+) -> int:
     """
     Give the service a share of the rule's requests, and read it back.
 
-    The tag with the old and the new weight is written first: whichever of the two a killed run left behind is known
-    to be ours, any other is somebody else's.
+    The tag with the old and the new weight is written first: whichever of the two a killed run left
+    behind is known to be ours, any other is somebody else's.
 
     Args:
         aws: Where AWS is.
@@ -334,7 +374,8 @@ def shift_weight(aws: AwsConfig, rule_arn: str, monolith_group: str, service_gro
     held = weights_of(read_rule(aws, rule_arn))
     if held != wanted:
         raise TrafficConflict(
-            f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who else writes"
+            f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who "
+            "else writes"
         )
     return before
 
@@ -352,4 +393,6 @@ def read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
     try:
         return _with_tags(aws, elb.describe_rules(RuleArns=[rule_arn])["Rules"])[0]
     except elb.exceptions.RuleNotFoundException:
-        raise TrafficConflict(f"rule {rule_arn} is gone: somebody deleted it. Run again to make it anew") from None
+        raise TrafficConflict(
+            f"rule {rule_arn} is gone: somebody deleted it. Run again to make it anew"
+        ) from None

@@ -1,7 +1,8 @@
 """
 Which rule of a listener answers a request: ALB's own semantics, as pure functions.
 
-Rules are tried by rising priority; the first whose every condition holds acts; the default rule is last.
+Rules are tried by rising priority; the first whose every condition holds acts; the default rule is
+last.
 Source: ELBv2 user guide, "Listener rules for your Application Load Balancer".
 """
 
@@ -68,7 +69,11 @@ class Rule:
     @property
     def label(self) -> str:
         """For messages: `rule 99 (/api*)` or `the default action`."""
-        return "the default action" if self.is_default else f"rule {self.priority} ({', '.join(self.path_patterns)})"
+        return (
+            "the default action"
+            if self.is_default
+            else f"rule {self.priority} ({', '.join(self.path_patterns)})"
+        )
 
 
 def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
@@ -83,7 +88,10 @@ def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
 
 
 def weights_of(rule: Rule) -> dict[str, int]:
-    """The weight by target group ARN that the rule forwards with; empty when it does not forward."""
+    """
+    The weight by target group ARN that the rule forwards with; empty when it
+    does not forward.
+    """
     for action in rule.actions:
         if action["Type"] == "forward":
             groups = (action.get("ForwardConfig") or {}).get("TargetGroups")
@@ -102,14 +110,17 @@ def matching_rules(rules: Iterable[Rule], pattern: str) -> list[Rule]:
     """
     The rules that can answer requests for the pattern, in the order in which ALB tries them.
 
-    The last one takes whatever the others left; those before it take a part (other paths, hosts, headers, …).
+    The last one takes whatever the others left; those before it take a part (other paths, hosts,
+    headers, …).
     """
     found = []
     for rule in sorted(rules, key=lambda rule: rule.priority):
         if not any(overlaps(pattern, own) for own in rule.path_patterns):
             continue
         found.append(rule)
-        if not rule.asks_for_more_than_the_path and any(covers(own, pattern) for own in rule.path_patterns):
+        if not rule.asks_for_more_than_the_path and any(
+            covers(own, pattern) for own in rule.path_patterns
+        ):
             break
     return found
 

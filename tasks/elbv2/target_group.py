@@ -85,7 +85,8 @@ def compare_target_group(desired: TargetGroup, observed: dict[str, Any] | None) 
     if stuck and isinstance(change, Update):
         before, after = change.fields[stuck[0]]
         return Conflict(
-            f"target group {desired.name}: {stuck[0]} is {before} and ELBv2 cannot change it to {after}; "
+            f"target group {desired.name}: {stuck[0]} is {before} and ELBv2 cannot change it to "
+            f"{after}; "
             f"keep it as it is, or give the service another name"
         )
     return change
@@ -105,10 +106,14 @@ def ensure_target_group(aws: AwsConfig, desired: TargetGroup) -> str:
     observed = read_target_group(aws, desired.name)
     change = compare_target_group(desired, observed)
     refuse_conflict(change)
-    settings = {name: value for name, value in desired.fields.items() if name not in (_DELAY, "Tags")}
+    settings = {
+        name: value for name, value in desired.fields.items() if name not in (_DELAY, "Tags")
+    }
     delay: Any = [{"Key": _DELAY, "Value": desired.fields[_DELAY]}]
     if observed is None:
-        made = elb.create_target_group(Name=desired.name, Tags=tag_list(desired.owner.tags), **settings)
+        made = elb.create_target_group(
+            Name=desired.name, Tags=tag_list(desired.owner.tags), **settings
+        )
         arn = made["TargetGroups"][0]["TargetGroupArn"]
         elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
         return arn
@@ -120,14 +125,17 @@ def ensure_target_group(aws: AwsConfig, desired: TargetGroup) -> str:
         if _DELAY in change.fields:
             elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
         if "Tags" in change.fields:
-            elb.add_tags(ResourceArns=[arn], Tags=tag_list(desired.owner.tags_over(observed["Tags"])))
+            elb.add_tags(
+                ResourceArns=[arn], Tags=tag_list(desired.owner.tags_over(observed["Tags"]))
+            )
     return arn
 
 
 @aws_task("delete target group {name}")
 def delete_target_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the target group, if it is there and the owner made it; ELBv2 refuses while a rule names it.
+    Delete the target group, if it is there and the owner made it; ELBv2 refuses while a rule names
+    it.
 
     Source: ELBv2 DeleteTargetGroup.
     """
@@ -151,7 +159,10 @@ class TargetHealth:
 
     def __str__(self) -> str:
         """For example `1 healthy, 1 unhealthy (Target.ResponseCodeMismatch: …)`."""
-        states = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items())) or "no targets"
+        states = (
+            ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
+            or "no targets"
+        )
         return f"{states} ({'; '.join(self.reasons)})" if self.reasons else states
 
 
@@ -164,5 +175,11 @@ def read_target_health(aws: AwsConfig, target_group_arn: str) -> TargetHealth:
     found = client(aws, "elbv2").describe_target_health(TargetGroupArn=target_group_arn)
     health = [item["TargetHealth"] for item in found["TargetHealthDescriptions"]]
     states = Counter(str(item.get("State", "unknown")) for item in health)
-    reasons = sorted({f"{item['Reason']}: {item.get('Description', '')}" for item in health if item.get("Reason")})
+    reasons = sorted(
+        {
+            f"{item['Reason']}: {item.get('Description', '')}"
+            for item in health
+            if item.get("Reason")
+        }
+    )
     return TargetHealth(healthy=states["healthy"], states=dict(states), reasons=tuple(reasons))

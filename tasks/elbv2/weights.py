@@ -13,7 +13,8 @@ __all__ = ["is_returned", "return_rule", "service_share"]
 
 def service_share(rule: Rule, monolith_group: str, service_group: str | None) -> int | None:
     """
-    The percentage of its requests that a path rule gives the service; None when somebody else has other plans for it.
+    The percentage of its requests that a path rule gives the service; None when somebody else has
+    other plans for it.
 
     Args:
         rule: The path rule.
@@ -21,7 +22,9 @@ def service_share(rule: Rule, monolith_group: str, service_group: str | None) ->
         service_group: ARN of the service's target group, where there is one.
     """
     weights = weights_of(rule)
-    if not weights or any(weight for arn, weight in weights.items() if arn not in (monolith_group, service_group)):
+    if not weights or any(
+        weight for arn, weight in weights.items() if arn not in (monolith_group, service_group)
+    ):
         return None
     share = 100 * weights.get(service_group or "", 0) / max(1, sum(weights.values()))
     # A share that is there is never told as none.
@@ -38,8 +41,8 @@ def return_rule(aws: AwsConfig, rule_arn: str, monolith_group: str, service_grou
     """
     Give the monolith every request of a path rule, and read it back.
 
-    A shift stops at weights that somebody else wrote; this goes on: whoever calls for the way back wants it from
-    wherever the rule is.
+    A shift stops at weights that somebody else wrote; this goes on: whoever calls for the way back
+    wants it from wherever the rule is.
 
     Args:
         aws: Where AWS is.
@@ -48,7 +51,8 @@ def return_rule(aws: AwsConfig, rule_arn: str, monolith_group: str, service_grou
         service_group: ARN of the service's target group.
 
     Raises:
-        TrafficConflict: The rule sends requests to a third target group, or does not forward at all.
+        TrafficConflict: The rule sends requests to a third target group, or does not forward at
+            all.
 
     Source: ELBv2 DescribeRules, AddTags, ModifyRule.
     """
@@ -58,7 +62,8 @@ def return_rule(aws: AwsConfig, rule_arn: str, monolith_group: str, service_grou
     wanted = {monolith_group: 100, service_group: 0}
     if share is None:
         raise TrafficConflict(
-            f"{rule.label} no longer shares its requests between the monolith and {service_group}: somebody changed "
+            f"{rule.label} no longer shares its requests between the monolith and "
+            f"{service_group}: somebody changed "
             "it; traffic stays as it is. Forward it to the two, or delete it, then run again"
         )
     if weights_of(rule) == wanted:
@@ -68,5 +73,6 @@ def return_rule(aws: AwsConfig, rule_arn: str, monolith_group: str, service_grou
     held = weights_of(read_rule(aws, rule_arn))
     if held != wanted:
         raise TrafficConflict(
-            f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who else writes"
+            f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who "
+            "else writes"
         )

@@ -66,7 +66,11 @@ def _missing(wanted: Any, held: Any, pointer: str) -> list[str]:
             for line in _missing(value, held.get(key, _ABSENT), f"{pointer}/{key}")
         ]
     if isinstance(wanted, list) and isinstance(held, list) and len(held) >= len(wanted):
-        return [line for i, value in enumerate(wanted) for line in _missing(value, held[i], f"{pointer}/{i}")]
+        return [
+            line
+            for i, value in enumerate(wanted)
+            for line in _missing(value, held[i], f"{pointer}/{i}")
+        ]
     if held is _ABSENT:
         return [f"{pointer} is missing, expected {_json(wanted)}"]
     if same_json(wanted, held):
@@ -88,8 +92,8 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
     """
     Run all checks on a route.
 
-    A rule that was just made reaches every node of the load balancer within seconds, so a check that fails is asked
-    again for three seconds before it counts.
+    A rule that was just made reaches every node of the load balancer within seconds, so a check
+    that fails is asked again for three seconds before it counts.
 
     Args:
         name: The service, for messages.
@@ -108,16 +112,23 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _RETRY_FOR
         while True:
-            answers = await asyncio.gather(*(fetch(session, route, checks[place].path) for place in findings))
+            answers = await asyncio.gather(
+                *(fetch(session, route, checks[place].path) for place in findings)
+            )
             judged = {
-                place: judge_answer(checks[place], answer) for place, answer in zip(findings, answers, strict=True)
+                place: judge_answer(checks[place], answer)
+                for place, answer in zip(findings, answers, strict=True)
             }
             findings = {place: found for place, found in judged.items() if found}
             if not findings or loop.time() > deadline:
                 break
             await asyncio.sleep(_RETRY_EVERY)
     if findings:
-        lines = [f"  GET {checks[place].path}: {line}" for place, found in findings.items() for line in found]
+        lines = [
+            f"  GET {checks[place].path}: {line}"
+            for place, found in findings.items()
+            for line in found
+        ]
         raise CheckFailed("\n".join([f"{name} does not answer right {where}:", *lines]))
     log().info("%s: %d checks hold %s", name, len(checks), where)
     return len(checks)

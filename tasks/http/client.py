@@ -1,4 +1,7 @@
-"""HTTP requests through the load balancer, as a client makes them: one try, no redirect followed."""
+"""
+HTTP requests through the load balancer, as a client makes them: one try, no
+redirect followed.
+"""
 
 import time
 from collections.abc import Mapping
@@ -58,7 +61,9 @@ async def fetch(session: aiohttp.ClientSession, route: Route, path: str) -> Answ
     """GET a path; a request that gets no answer is an `Answer` too."""
     sent, start = time.time(), time.perf_counter()
     try:
-        async with session.get(f"{route.url}{path}", headers=route.headers, allow_redirects=False) as response:
+        async with session.get(
+            f"{route.url}{path}", headers=route.headers, allow_redirects=False
+        ) as response:
             body = await response.read()
             latency = time.perf_counter() - start
             return Answer(response.status, response.headers.copy(), body, latency, at=sent)

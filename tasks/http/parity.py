@@ -33,7 +33,10 @@ class Difference:
 
     def __str__(self) -> str:
         """Both sides, one above the other."""
-        return f"GET {self.path}: {self.what}\n      monolith:  {self.monolith}\n      candidate: {self.candidate}"
+        return (
+            f"GET {self.path}: {self.what}\n      monolith:  {self.monolith}\n      candidate: "
+            f"{self.candidate}"
+        )
 
 
 def parity_paths(service: ServiceConfig) -> list[str]:
@@ -50,7 +53,8 @@ def parity_paths(service: ServiceConfig) -> list[str]:
             lines = parity.paths_file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidConfig(
-                f"services.{service.name}.parity.paths_file: {parity.paths_file} cannot be read ({error}); "
+                f"services.{service.name}.parity.paths_file: {parity.paths_file} cannot be read "
+                f"({error}); "
                 "give a text file with one path a line"
             ) from None
         wanted = dict.fromkeys(line.strip() for line in lines)
@@ -64,8 +68,13 @@ def _takes_over(service: ServiceConfig, path: str) -> bool:
     return any(matches(pattern, path.partition("?")[0]) for pattern in service.path_patterns)
 
 
-def compare_answers(path: str, monolith: Answer, candidate: Answer, parity: Parity) -> Difference | None:
-    """The first thing in which two answers differ: status, content type, body; None when they are alike."""
+def compare_answers(
+    path: str, monolith: Answer, candidate: Answer, parity: Parity
+) -> Difference | None:
+    """
+    The first thing in which two answers differ: status, content type, body; None when they are
+    alike.
+    """
     if monolith.error or candidate.error:
         sides = [answer.error or f"status {answer.status}" for answer in (monolith, candidate)]
         return Difference(path, "no answer", *sides)
@@ -103,7 +112,9 @@ def _without(data: Any, pointer: list[str]) -> Any:
         hits = [head in ("*", str(index)) for index in range(len(data))]
         if not rest:
             return [value for value, hit in zip(data, hits, strict=True) if not hit]
-        return [_without(value, rest) if hit else value for value, hit in zip(data, hits, strict=True)]
+        return [
+            _without(value, rest) if hit else value for value, hit in zip(data, hits, strict=True)
+        ]
     return data
 
 
@@ -116,14 +127,18 @@ def _sorted(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: _sorted(value) for key, value in data.items()}
     if isinstance(data, list):
-        return sorted((_sorted(item) for item in data), key=lambda item: json.dumps(item, sort_keys=True))
+        return sorted(
+            (_sorted(item) for item in data), key=lambda item: json.dumps(item, sort_keys=True)
+        )
     return data
 
 
 def _where_they_differ(one: Any, other: Any) -> tuple[str, str]:
     """Both contents, cut to the surroundings of their first difference."""
     left, right = (
-        side.decode("utf-8", "replace") if isinstance(side, bytes) else json.dumps(side, sort_keys=True)
+        side.decode("utf-8", "replace")
+        if isinstance(side, bytes)
+        else json.dumps(side, sort_keys=True)
         for side in (one, other)
     )
     places = enumerate(zip_longest(left, right))
@@ -133,7 +148,11 @@ def _where_they_differ(one: Any, other: Any) -> tuple[str, str]:
     return ("…" if start else "") + left[cut], ("…" if start else "") + right[cut]
 
 
-@task(name="compare with monolith", task_run_name="compare {service.name} with the monolith", tags=["http"])
+@task(
+    name="compare with monolith",
+    task_run_name="compare {service.name} with the monolith",
+    tags=["http"],
+)
 async def compare_with_monolith(
     service: ServiceConfig, monolith: Route, candidate: Route, paths: Sequence[str]
 ) -> list[Difference]:
@@ -158,7 +177,9 @@ async def compare_with_monolith(
 
         async def compare(path: str) -> Difference | None:
             async with limit:
-                both = await asyncio.gather(fetch(session, monolith, path), fetch(session, candidate, path))
+                both = await asyncio.gather(
+                    fetch(session, monolith, path), fetch(session, candidate, path)
+                )
             return compare_answers(path, *both, service.parity)
 
         found = await asyncio.gather(*(compare(path) for path in paths))
@@ -166,7 +187,20 @@ async def compare_with_monolith(
     if differences and not service.parity.allow_differences:
         lines = [f"  {difference}" for difference in differences]
         raise CheckFailed(
-            "\n".join([f"{service.name} answers {len(differences)} of {len(paths)} requests differently:", *lines])
+            "\n".join(
+                [
+                    (
+                        f"{service.name} answers {len(differences)} of {len(paths)} requests "
+                        "differently:"
+                    ),
+                    *lines,
+                ]
+            )
         )
-    log().info("%s: %d of %d answers are the monolith's", service.name, len(paths) - len(differences), len(paths))
+    log().info(
+        "%s: %d of %d answers are the monolith's",
+        service.name,
+        len(paths) - len(differences),
+        len(paths),
+    )
     return differences

@@ -33,21 +33,24 @@ def check_execution_role(around: Surroundings, trust: dict[str, Any] | None) -> 
     if account != around.account_id:
         return [
             Finding(
-                f"execution_role_arn: {arn} belongs to account {account}, and ECS takes a role of its own account "
+                f"execution_role_arn: {arn} belongs to account {account}, and ECS takes a role "
+                "of its own account "
                 f"({around.account_id}) only; name one"
             )
         ]
     if trust is None:
         return [
             Finding(
-                f"execution_role_arn: {arn} does not exist; create it with policy AmazonECSTaskExecutionRolePolicy, "
+                f"execution_role_arn: {arn} does not exist; create it with policy "
+                "AmazonECSTaskExecutionRolePolicy, "
                 "or name another"
             )
         ]
     if not any(_lets_ecs(statement) for statement in _listed(trust.get("Statement", []))):
         return [
             Finding(
-                f"execution_role_arn: {arn} cannot be assumed by ECS; allow {_SERVICE} sts:AssumeRole in its "
+                f"execution_role_arn: {arn} cannot be assumed by ECS; allow {_SERVICE} "
+                "sts:AssumeRole in its "
                 "trust policy"
             )
         ]
@@ -58,7 +61,11 @@ def _lets_ecs(statement: dict[str, Any]) -> bool:
     principal = statement.get("Principal", {})
     services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else [principal]
     allowed = {"sts:AssumeRole", "sts:*", "*"} & set(_listed(statement.get("Action", [])))
-    return statement.get("Effect") == "Allow" and bool(allowed) and bool({_SERVICE, "*"} & set(services))
+    return (
+        statement.get("Effect") == "Allow"
+        and bool(allowed)
+        and bool({_SERVICE, "*"} & set(services))
+    )
 
 
 def _listed(value: Any) -> list[Any]:

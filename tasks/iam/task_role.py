@@ -23,7 +23,13 @@ __all__ = [
 _POLICY: Final = "service"
 _TRUST: Final = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 
 
@@ -38,13 +44,21 @@ class TaskRole:
     @property
     def fields(self) -> dict[str, Any]:
         """What the role must be, in IAM's words."""
-        return {"AssumeRolePolicyDocument": _TRUST, "PolicyDocument": self.policy, "Tags": self.owner.tags}
+        return {
+            "AssumeRolePolicyDocument": _TRUST,
+            "PolicyDocument": self.policy,
+            "Tags": self.owner.tags,
+        }
 
 
 def desired_task_role(service: ServiceConfig, owner: Owner) -> TaskRole:
     """A role that ECS tasks may assume, with the configured statements and no others."""
     statements = [
-        {"Effect": statement.effect, "Action": list(statement.actions), "Resource": list(statement.resources)}
+        {
+            "Effect": statement.effect,
+            "Action": list(statement.actions),
+            "Resource": list(statement.resources),
+        }
         for statement in service.task_role_policy
     ]
     policy = {"Version": "2012-10-17", "Statement": statements} if statements else None
@@ -112,7 +126,9 @@ def ensure_task_role(aws: AwsConfig, desired: TaskRole) -> str:
         if "PolicyDocument" in change.fields:
             _write_policy(aws, desired)
         if "Tags" in change.fields:
-            iam.tag_role(RoleName=desired.name, Tags=tag_list(desired.owner.tags_over(observed["Tags"])))
+            iam.tag_role(
+                RoleName=desired.name, Tags=tag_list(desired.owner.tags_over(observed["Tags"]))
+            )
     return str(observed["Arn"])
 
 
@@ -121,7 +137,8 @@ def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
     Delete the role, if it is there and the owner made it; IAM wants its policies away first.
 
-    Source: IAM ListRolePolicies, DeleteRolePolicy, ListAttachedRolePolicies, DetachRolePolicy, DeleteRole.
+    Source: IAM ListRolePolicies, DeleteRolePolicy, ListAttachedRolePolicies, DetachRolePolicy,
+        DeleteRole.
     """
     iam = client(aws, "iam")
     observed = read_task_role(aws, name)
@@ -142,6 +159,8 @@ def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
 def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
     iam = client(aws, "iam")
     if desired.policy:
-        iam.put_role_policy(RoleName=desired.name, PolicyName=_POLICY, PolicyDocument=json.dumps(desired.policy))
+        iam.put_role_policy(
+            RoleName=desired.name, PolicyName=_POLICY, PolicyDocument=json.dumps(desired.policy)
+        )
     else:
         iam.delete_role_policy(RoleName=desired.name, PolicyName=_POLICY)

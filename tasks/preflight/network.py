@@ -1,4 +1,7 @@
-"""The network that the services' tasks run in: whether it is there, and whether the load balancer reaches them."""
+"""
+The network that the services' tasks run in: whether it is there, and whether the load balancer
+reaches them.
+"""
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,35 +42,52 @@ def read_network(aws: AwsConfig, around: Surroundings) -> Network:
     Source: EC2 DescribeSubnets, DescribeSecurityGroups; ELBv2 DescribeLoadBalancers.
     """
     ec2 = client(aws, "ec2")
-    found = client(aws, "elbv2").describe_load_balancers(LoadBalancerArns=[around.load_balancer_arn])
+    found = client(aws, "elbv2").describe_load_balancers(
+        LoadBalancerArns=[around.load_balancer_arn]
+    )
     zones = found["LoadBalancers"][0]["AvailabilityZones"]
     balancer_ids = [zone["SubnetId"] for zone in zones if "SubnetId" in zone]
     # A filter leaves out what does not exist; asked by id, EC2 only names the first of it.
     subnet_ids = sorted({*around.subnets, *balancer_ids})
     subnets: dict[str, Any] = {
         one["SubnetId"]: one
-        for one in ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": subnet_ids}])["Subnets"]
+        for one in ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": subnet_ids}])[
+            "Subnets"
+        ]
     }
     group_ids = sorted({*around.security_groups, *around.load_balancer_security_groups})
     groups: dict[str, Any] = {
         one["GroupId"]: one
-        for one in ec2.describe_security_groups(Filters=[{"Name": "group-id", "Values": group_ids}])["SecurityGroups"]
+        for one in ec2.describe_security_groups(
+            Filters=[{"Name": "group-id", "Values": group_ids}]
+        )["SecurityGroups"]
     }
     return Network(
         subnets={name: subnets[name] for name in around.subnets if name in subnets},
         security_groups={name: groups[name] for name in around.security_groups if name in groups},
-        balancer_groups={name: groups[name] for name in around.load_balancer_security_groups if name in groups},
-        balancer_subnets={name: subnets[name]["CidrBlock"] for name in balancer_ids if name in subnets},
+        balancer_groups={
+            name: groups[name] for name in around.load_balancer_security_groups if name in groups
+        },
+        balancer_subnets={
+            name: subnets[name]["CidrBlock"] for name in balancer_ids if name in subnets
+        },
         balancer_zones=frozenset(zone["ZoneName"] for zone in zones),
     )
 
 
 def check_network(around: Surroundings, network: Network) -> list[Finding]:
-    """Subnets and security groups that are not there, in another VPC, or in the wrong availability zones."""
+    """
+    Subnets and security groups that are not there, in another VPC, or in the wrong availability
+    zones.
+    """
     return [
         *_check_place(around, "network.subnets", "subnet", around.subnets, network.subnets),
         *_check_place(
-            around, "network.security_groups", "security group", around.security_groups, network.security_groups
+            around,
+            "network.security_groups",
+            "security group",
+            around.security_groups,
+            network.security_groups,
         ),
         *_check_zones(around, network),
     ]
@@ -77,13 +97,17 @@ def _check_place(
     around: Surroundings, field: str, what: str, wanted: Sequence[str], found: Mapping[str, Any]
 ) -> list[Finding]:
     missing = [
-        Finding(f"{field}: {name} does not exist in this region and account; name {what}s of {around.vpc_id}")
+        Finding(
+            f"{field}: {name} does not exist in this region and account; name {what}s of "
+            f"{around.vpc_id}"
+        )
         for name in wanted
         if name not in found
     ]
     astray = [
         Finding(
-            f"{field}: {name} is in {one['VpcId']}, but the load balancer is in {around.vpc_id}, and target groups "
+            f"{field}: {name} is in {one['VpcId']}, but the load balancer is in {around.vpc_id}, "
+            "and target groups "
             f"reach one VPC only; name {what}s of {around.vpc_id}"
         )
         for name, one in found.items()
@@ -100,14 +124,17 @@ def _check_zones(around: Surroundings, network: Network) -> list[Finding]:
     if len(set(zones.values())) < 2:
         findings.append(
             Finding(
-                f"network.subnets: {', '.join(zones)} are all in {', '.join(set(zones.values()))}, and its failure "
+                f"network.subnets: {', '.join(zones)} are all in "
+                f"{', '.join(set(zones.values()))}, and its failure "
                 "would be the services'; name subnets in at least two availability zones"
             )
         )
     findings += [
         Finding(
-            f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it serves "
-            f"{', '.join(sorted(network.balancer_zones))}); leave it out, or enable the zone for the load balancer"
+            f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it "
+            "serves "
+            f"{', '.join(sorted(network.balancer_zones))}); leave it out, or enable the zone for "
+            "the load balancer"
         )
         for name, zone in zones.items()
         if zone not in network.balancer_zones and network.subnets[name]["VpcId"] == around.vpc_id
@@ -135,8 +162,10 @@ def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list
             source = f"--source-group {next(iter(balancer))}" if balancer else f"--cidr {cidrs[0]}"
             findings.append(
                 Finding(
-                    f"{where}.port: {service.port} cannot be reached by the load balancer: {' and '.join(groups)} "
-                    f"lets nothing of it in; allow it: `aws ec2 authorize-security-group-ingress --group-id "
+                    f"{where}.port: {service.port} cannot be reached by the load balancer: "
+                    f"{' and '.join(groups)} "
+                    "lets nothing of it in; allow it: `aws ec2 authorize-security-group-ingress "
+                    "--group-id "
                     f"{next(iter(groups))} --protocol tcp --port {service.port} {source}`"
                 )
             )
@@ -144,15 +173,20 @@ def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list
         if balancer and targets and not _allow(outgoing, service.port, groups, targets):
             findings.append(
                 Finding(
-                    f"{where}.port: {service.port} cannot be reached by the load balancer: {' and '.join(balancer)} "
-                    f"lets nothing out to it; allow it: `aws ec2 authorize-security-group-egress --group-id "
-                    f"{next(iter(balancer))} --protocol tcp --port {service.port} --source-group {next(iter(groups))}`"
+                    f"{where}.port: {service.port} cannot be reached by the load balancer: "
+                    f"{' and '.join(balancer)} "
+                    "lets nothing out to it; allow it: `aws ec2 authorize-security-group-egress "
+                    "--group-id "
+                    f"{next(iter(balancer))} --protocol tcp --port {service.port} --source-group "
+                    f"{next(iter(groups))}`"
                 )
             )
     return findings
 
 
-def _allow(permissions: Iterable[Mapping[str, Any]], port: int, groups: Iterable[str], cidrs: Sequence[str]) -> bool:
+def _allow(
+    permissions: Iterable[Mapping[str, Any]], port: int, groups: Iterable[str], cidrs: Sequence[str]
+) -> bool:
     """
     Whether TCP on the port passes between us and every peer.
 
@@ -165,10 +199,14 @@ def _allow(permissions: Iterable[Mapping[str, Any]], port: int, groups: Iterable
     open_to: list[Any] = []
     for rule in permissions:
         every = rule["IpProtocol"] == _ANY_PROTOCOL
-        if not every and not (rule["IpProtocol"] == "tcp" and rule["FromPort"] <= port <= rule["ToPort"]):
+        if not every and not (
+            rule["IpProtocol"] == "tcp" and rule["FromPort"] <= port <= rule["ToPort"]
+        ):
             continue
         # What is in a prefix list is not known here, so it is taken to be right.
-        if rule.get("PrefixListIds") or {pair["GroupId"] for pair in rule["UserIdGroupPairs"]} & set(groups):
+        if rule.get("PrefixListIds") or {
+            pair["GroupId"] for pair in rule["UserIdGroupPairs"]
+        } & set(groups):
             return True
         open_to += [ipaddress.ip_network(item["CidrIp"], strict=False) for item in rule["IpRanges"]]
     return bool(cidrs) and all(_inside(ipaddress.ip_network(cidr), open_to) for cidr in cidrs)

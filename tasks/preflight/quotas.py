@@ -76,14 +76,18 @@ def read_limits(aws: AwsConfig) -> Limits:
         balancer_target_groups=_read_quota(aws, _BALANCER_TARGET_GROUPS),
         balancer_rules=_read_quota(aws, _BALANCER_RULES),
         region_target_groups=_read_quota(aws, _REGION_TARGET_GROUPS),
-        account_roles=client(aws, "iam").get_account_summary()["SummaryMap"].get("RolesQuota", _DEFAULT_ROLES),
+        account_roles=client(aws, "iam")
+        .get_account_summary()["SummaryMap"]
+        .get("RolesQuota", _DEFAULT_ROLES),
     )
 
 
 def _read_quota(aws: AwsConfig, code: str) -> int:
     quotas = client(aws, "service-quotas")
     try:
-        found = quotas.get_service_quota(ServiceCode="elasticloadbalancing", QuotaCode=code)["Quota"]
+        found = quotas.get_service_quota(ServiceCode="elasticloadbalancing", QuotaCode=code)[
+            "Quota"
+        ]
     except (quotas.exceptions.NoSuchResourceException, quotas.exceptions.AccessDeniedException):
         # Not every partition and endpoint has Service Quotas, and few are allowed to read it.
         return _DEFAULTS[code]
@@ -99,9 +103,13 @@ def read_usage(aws: AwsConfig, load_balancer_arn: str) -> Usage:
     elb = client(aws, "elbv2")
     rules: list[Any] = [
         rule
-        for listeners in elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=load_balancer_arn)
+        for listeners in elb.get_paginator("describe_listeners").paginate(
+            LoadBalancerArn=load_balancer_arn
+        )
         for listener in listeners["Listeners"]
-        for page in elb.get_paginator("describe_rules").paginate(ListenerArn=listener["ListenerArn"])
+        for page in elb.get_paginator("describe_rules").paginate(
+            ListenerArn=listener["ListenerArn"]
+        )
         for rule in page["Rules"]
     ]
     groups = {arn for rule in rules for action in rule["Actions"] for arn in _groups_of(action)}
@@ -135,7 +143,9 @@ def check_quotas(
         left_over: Rules that an interrupted run left, and that this one will use again or remove.
     """
     private = [need.private_rules for need in needs]
-    at_once = [sum(nlargest(max_parallel, private[: count + 1])) + 1 for count in range(len(needs))]  # 1: the lock
+    at_once = [
+        sum(nlargest(max_parallel, private[: count + 1])) + 1 for count in range(len(needs))
+    ]  # 1: the lock
     lasting = list(accumulate(need.rules for need in needs))
     rules = [kept + passing for kept, passing in zip(lasting, at_once, strict=True)]
     ask = "ask AWS to raise quota"

@@ -1,8 +1,8 @@
 """
 Whether the path patterns can be taken over: pure, from the config and the listener's rules.
 
-Whose traffic a pattern is now is told by ALB's own semantics: rules by priority, `*` and `?`, case, other conditions,
-the default action. Nothing is to be taken from anybody but the monolith.
+Whose traffic a pattern is now is told by ALB's own semantics: rules by priority, `*` and `?`, case,
+other conditions, the default action. Nothing is to be taken from anybody but the monolith.
 """
 
 from collections import deque
@@ -60,12 +60,17 @@ class Claim:
 
 
 def lint_overlaps(config: SplitConfig) -> list[Finding]:
-    """Different patterns of two services that some path matches both of: who would answer it is left to chance."""
+    """
+    Different patterns of two services that some path matches both of: who would answer it is left
+    to chance.
+    """
     places = {service.name: f"services[{index}]" for index, service in enumerate(config.services)}
     return [
         Finding(
-            f"{places[one.name]}.path_patterns[{one.path_patterns.index(pattern)}]: {pattern!r} of {one.name} and "
-            f"{rival!r} of {other.name} match the same paths{_for_example(pattern, rival)}; leave each path to one of "
+            f"{places[one.name]}.path_patterns[{one.path_patterns.index(pattern)}]: {pattern!r} "
+            f"of {one.name} and "
+            f"{rival!r} of {other.name} match the same paths{_for_example(pattern, rival)}; "
+            "leave each path to one of "
             "the two services"
         )
         for one, pattern, other, rival in config.ambiguous_patterns()
@@ -74,7 +79,11 @@ def lint_overlaps(config: SplitConfig) -> list[Finding]:
 
 def _for_example(one: str, other: str) -> str:
     """A path that both match, where the obvious candidates hold one."""
-    candidates = [pattern.replace("*", filling).replace("?", "x") for pattern in (one, other) for filling in ("", "x")]
+    candidates = [
+        pattern.replace("*", filling).replace("?", "x")
+        for pattern in (one, other)
+        for filling in ("", "x")
+    ]
     found = next((path for path in candidates if matches(one, path) and matches(other, path)), None)
     return f", e.g. {found}" if found else ""
 
@@ -86,44 +95,67 @@ def lint_patterns(claim: Claim, rules: Sequence[Rule], monolith_group: str) -> I
         yield from _lint_bare(claim, pattern)
         yield from _lint_case(claim, pattern, rules, monolith_group)
         wider = next((one for one in patterns if one != pattern and covers(one, pattern)), None)
-        if wider and not (covers(pattern, wider) and patterns.index(pattern) < patterns.index(wider)):
+        if wider and not (
+            covers(pattern, wider) and patterns.index(pattern) < patterns.index(wider)
+        ):
             yield Finding(
-                f"{claim.field(pattern)}: {pattern!r} adds nothing to {wider!r} beside it; take it out", stops=False
+                f"{claim.field(pattern)}: {pattern!r} adds nothing to {wider!r} beside it; take "
+                "it out",
+                stops=False,
             )
     for rule in desired_path_rules(patterns, claim.owner):
         wild = sum(pattern.count("*") + pattern.count("?") for pattern in rule.patterns)
         if wild > _WILDCARDS_PER_RULE:
             yield Finding(
-                f"{claim.where}.path_patterns: {', '.join(map(repr, rule.patterns))} come into one rule with {wild} "
-                f"wildcards, and ELBv2 takes {_WILDCARDS_PER_RULE}; put patterns with few wildcards between them"
+                f"{claim.where}.path_patterns: {', '.join(map(repr, rule.patterns))} come into "
+                f"one rule with {wild} "
+                f"wildcards, and ELBv2 takes {_WILDCARDS_PER_RULE}; put patterns with few "
+                "wildcards between them"
             )
 
 
 def _lint_bare(claim: Claim, pattern: str) -> Iterator[Finding]:
     """`/x/*` does not match `/x`, which most frameworks answer alike."""
     bare = pattern.removesuffix("/*")
-    if not bare or not pattern.endswith("/*") or any(covers(one, bare) for one in claim.service.path_patterns):
+    if (
+        not bare
+        or not pattern.endswith("/*")
+        or any(covers(one, bare) for one in claim.service.path_patterns)
+    ):
         return
     yield Finding(
-        f"{claim.field(pattern)}: {pattern!r} does not match {bare!r} itself, which stays where it is; add {bare!r} if "
+        f"{claim.field(pattern)}: {pattern!r} does not match {bare!r} itself, which stays where "
+        f"it is; add {bare!r} if "
         "it belongs to the service",
         stops=False,
     )
 
 
-def _lint_case(claim: Claim, pattern: str, rules: Sequence[Rule], monolith_group: str) -> Iterator[Finding]:
-    """A pattern that would lie within one of the monolith's if ALB did not tell upper from lower case."""
+def _lint_case(
+    claim: Claim, pattern: str, rules: Sequence[Rule], monolith_group: str
+) -> Iterator[Finding]:
+    """
+    A pattern that would lie within one of the monolith's if ALB did not tell
+    upper from lower case.
+    """
     for rule in users_rules(rules):
         for own in rule.path_patterns:
-            if receives(rule, monolith_group) and covers(own.lower(), pattern.lower()) and not overlaps(own, pattern):
+            if (
+                receives(rule, monolith_group)
+                and covers(own.lower(), pattern.lower())
+                and not overlaps(own, pattern)
+            ):
                 yield Finding(
-                    f"{claim.field(pattern)}: {pattern!r} differs from {own!r} of {rule.label} in upper and lower case "
+                    f"{claim.field(pattern)}: {pattern!r} differs from {own!r} of {rule.label} "
+                    "in upper and lower case "
                     "only, and to ALB these are different paths; write it as clients do",
                     stops=False,
                 )
 
 
-def lint_owners(claim: Claim, rules: Sequence[Rule], monolith: str, monolith_group: str) -> Iterator[Finding]:
+def lint_owners(
+    claim: Claim, rules: Sequence[Rule], monolith: str, monolith_group: str
+) -> Iterator[Finding]:
     """
     Patterns whose requests the monolith does not answer now, or not all of them.
 
@@ -142,15 +174,25 @@ def lint_owners(claim: Claim, rules: Sequence[Rule], monolith: str, monolith_gro
             whole = len(answering) == 1
             for rule in answering:
                 if rule.arn not in own and len(rule.actions) > 1:
-                    # Most often authentication: a bare path rule would make the path public, even at weight 0.
+                    # Most often authentication: a bare path rule would make the path public, even
+                    # at weight 0.
                     yield Finding(
-                        f"{claim.field(pattern)}: {pattern!r} is answered by {rule.label}, which does more than "
-                        f"forward ({rule.actions[0]['Type']}), and a path rule would skip it; leave it to the monolith"
+                        f"{claim.field(pattern)}: {pattern!r} is answered by {rule.label}, which "
+                        "does more than "
+                        f"forward ({rule.actions[0]['Type']}), and a path rule would skip it; "
+                        "leave it to the monolith"
                     )
                     continue
                 if rule.arn in own or set(_receivers(rule)) == {monolith_group}:
                     continue
-                yield _stranger(claim.field(pattern), pattern, rule, monolith, whole=whole, wins=rule.priority < place)
+                yield _stranger(
+                    claim.field(pattern),
+                    pattern,
+                    rule,
+                    monolith,
+                    whole=whole,
+                    wins=rule.priority < place,
+                )
 
 
 def _receivers(rule: Rule) -> list[str]:
@@ -158,18 +200,22 @@ def _receivers(rule: Rule) -> list[str]:
     return [arn for arn, weight in weights_of(rule).items() if weight > 0] or ["nobody"]
 
 
-def _stranger(field: str, pattern: str, rule: Rule, monolith: str, *, whole: bool, wins: bool) -> Finding:
+def _stranger(
+    field: str, pattern: str, rule: Rule, monolith: str, *, whole: bool, wins: bool
+) -> Finding:
     """What it means that somebody else's rule answers."""
     whose = f"{rule.label}{_maker(rule)}"
     if rule.asks_for_more_than_the_path and wins:
         return Finding(
-            f"{field}: {pattern!r} is partly answered by {whose}, which asks for more than the path and keeps what it "
+            f"{field}: {pattern!r} is partly answered by {whose}, which asks for more than the "
+            "path and keeps what it "
             "has; look whether that is meant",
             stops=False,
         )
     what = "answered" if whole else "partly answered"
     return Finding(
-        f"{field}: {pattern!r} is {what} by {whose}, not by {monolith}, and only the monolith's requests are moved; "
+        f"{field}: {pattern!r} is {what} by {whose}, not by {monolith}, and only the monolith's "
+        "requests are moved; "
         f"leave these paths out, or let that rule forward to {monolith}'s target group alone"
     )
 
@@ -185,7 +231,8 @@ def lint_priorities(
     claims: Sequence[Claim], rules: Sequence[Rule], monolith_group: str, max_parallel: int
 ) -> Iterator[Finding]:
     """
-    Whether every rule of the run finds a free priority at its place; tried out as the run will do it.
+    Whether every rule of the run finds a free priority at its place; tried out as the run will do
+    it.
 
     Args:
         claims: The services in the order in which they will be worked on.
@@ -193,10 +240,14 @@ def lint_priorities(
         monolith_group: ARN of the monolith's target group.
         max_parallel: Services that have their private rules at the same time.
     """
-    lock = next((rule for rule in rules if rule.priority == _LOCK_PRIORITY and rule.tags.get(ROLE) != LOCK), None)
+    lock = next(
+        (rule for rule in rules if rule.priority == _LOCK_PRIORITY and rule.tags.get(ROLE) != LOCK),
+        None,
+    )
     if lock:
         yield Finding(
-            f"listener: priority {_LOCK_PRIORITY} is taken by {lock.label}, and a run locks the listener with "
+            f"listener: priority {_LOCK_PRIORITY} is taken by {lock.label}, and a run locks the "
+            "listener with "
             "a rule of that priority; give the other rule another one"
         )
     lasting, private = list(rules), deque[list[Rule]](maxlen=max_parallel)
@@ -223,7 +274,10 @@ def lint_priorities(
 
 def _rules_of(claim: Claim) -> list[PathRule]:
     patterns, owner = claim.service.path_patterns, claim.owner
-    private = [desired_preview_rules(patterns, owner, role, ("X-Split", "secret")) for role in (PREVIEW, CONTROL)]
+    private = [
+        desired_preview_rules(patterns, owner, role, ("X-Split", "secret"))
+        for role in (PREVIEW, CONTROL)
+    ]
     return [*desired_path_rules(patterns, owner), *(rule for rules in private for rule in rules)]
 
 
@@ -231,7 +285,9 @@ def _no_room(claim: Claim, rules: Sequence[Rule], monolith_group: str) -> Findin
     needed = _rules_of(claim)
     after, before = place_rule(list(rules), needed[0], monolith_group)
     return Finding(
-        f"{claim.where}.path_patterns: {claim.service.name} needs {len(needed)} free rule priorities after {after} and "
-        f"before {before}, and other services need some there as well, but too few are free; move rule {before} behind "
+        f"{claim.where}.path_patterns: {claim.service.name} needs {len(needed)} free rule "
+        f"priorities after {after} and "
+        f"before {before}, and other services need some there as well, but too few are free; "
+        f"move rule {before} behind "
         "with `aws elbv2 set-rule-priorities`"
     )

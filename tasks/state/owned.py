@@ -1,4 +1,7 @@
-"""What a split has made for one service, by the tags: what a rollback returns, and a teardown removes."""
+"""
+What a split has made for one service, by the tags: what a rollback returns, and
+a teardown removes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +30,8 @@ class Traces:
     """
     The resources of one service that this split made, by their tags.
 
-    Whatever else has such a name is not among them; neither is what was there before and was adopted, nor what an
-    adopted ECS service runs on.
+    Whatever else has such a name is not among them; neither is what was there before and was
+    adopted, nor what an adopted ECS service runs on.
     """
 
     service: str
@@ -38,7 +41,9 @@ class Traces:
     ecs_service: str | None
     """Name, as of the others below."""
     adopted: bool
-    """Whether the ECS service was there before the split: it stays, and with it whatever it runs on."""
+    """
+    Whether the ECS service was there before the split: it stays, and with it whatever it runs on.
+    """
     revisions: tuple[str, ...]
     """ARNs."""
     log_group: str | None
@@ -83,7 +88,10 @@ def read_traces(
 
     Source: Describe calls of ECR, CloudWatch Logs, IAM, ECS and ELBv2.
     """
-    own = {role: tuple(own_rules(list(rules), owner, role).values()) for role in (PATH, PREVIEW, CONTROL)}
+    own = {
+        role: tuple(own_rules(list(rules), owner, role).values())
+        for role in (PATH, PREVIEW, CONTROL)
+    }
     ecs_service = read_service(aws, cluster_arn, service.name)
     log_group = read_log_group(aws, service.log_group)
     role = read_task_role(aws, service.task_role)
@@ -95,7 +103,9 @@ def read_traces(
         path_rules=own[PATH],
         private_rules=own[PREVIEW] + own[CONTROL],
         ecs_service=service.name if ecs_service and owner.owns(ecs_service["tags"]) else None,
-        adopted=ecs_service is not None and owner.owns(ecs_service["tags"]) and ADOPTED in ecs_service["tags"],
+        adopted=ecs_service is not None
+        and owner.owns(ecs_service["tags"])
+        and ADOPTED in ecs_service["tags"],
         revisions=tuple(read_own_revisions(aws, service.family, owner)),
         log_group=service.log_group if log_group and owner.made(log_group["tags"]) else None,
         task_role=service.task_role if role and owner.made(role["Tags"]) else None,
@@ -112,9 +122,12 @@ def former_service(name: str) -> ServiceConfig:
 
 
 @aws_task("look for services that {split} has no more")
-def read_former_services(aws: AwsConfig, split: str, rules: Sequence[Rule], known: Sequence[str]) -> list[str]:
+def read_former_services(
+    aws: AwsConfig, split: str, rules: Sequence[Rule], known: Sequence[str]
+) -> list[str]:
     """
-    Names of services that a split has made something for, and that its config does not name any more.
+    Names of services that a split has made something for, and that its config does not name any
+    more.
 
     Their rules and target groups tell; a teardown deletes a service's target group last.
 

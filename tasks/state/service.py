@@ -1,4 +1,7 @@
-"""Everything AWS holds of one service, read at once: what plans, status and resumed runs start from."""
+"""
+Everything AWS holds of one service, read at once: what plans, status and
+resumed runs start from.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +51,10 @@ class ServiceState:
     def preview_rules(self, owner: Owner) -> list[Rule]:
         """Preview and control rules that a run has made."""
         rules = list(self.rules)
-        return [*own_rules(rules, owner, PREVIEW).values(), *own_rules(rules, owner, CONTROL).values()]
+        return [
+            *own_rules(rules, owner, PREVIEW).values(),
+            *own_rules(rules, owner, CONTROL).values(),
+        ]
 
 
 @aws_task("look at {service.name}")

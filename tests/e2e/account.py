@@ -1,4 +1,7 @@
-"""Everything that an AWS account holds, as its owner sees it: what must be as before when a tool has cleaned up."""
+"""
+Everything that an AWS account holds, as its owner sees it: what must be as before when a tool has
+cleaned up.
+"""
 
 from tests.e2e import aws_state
 
@@ -9,7 +12,8 @@ def read_account(sandbox):
     """
     Every resource of the kinds that a split touches, with ARNs, tags and settings.
 
-    Left out is what a scale down and up changes in any case: addresses of targets, events, times of deployments.
+    Left out is what a scale down and up changes in any case: addresses of targets, events, times of
+    deployments.
     """
     return {
         "load balancers": _load_balancers(sandbox),
@@ -29,7 +33,9 @@ def _load_balancers(sandbox):
     return {
         balancer["LoadBalancerArn"]: [
             {**listener, "Tags": _tags(elb, listener["ListenerArn"])}
-            for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+            for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])[
+                "Listeners"
+            ]
         ]
         for balancer in elb.describe_load_balancers()["LoadBalancers"]
     }
@@ -70,12 +76,16 @@ def _task_definitions(sandbox):
 
 def _scaling(sandbox):
     """A target that never had a `SuspendedState` scales like one whose states are all false."""
-    targets = sandbox.boto("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
+    targets = sandbox.boto("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="ecs"
+    )
     nothing = dict.fromkeys(
-        ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), False
+        ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"),
+        False,
     )
     return [
-        {**target, "SuspendedState": target.get("SuspendedState") or nothing} for target in targets["ScalableTargets"]
+        {**target, "SuspendedState": target.get("SuspendedState") or nothing}
+        for target in targets["ScalableTargets"]
     ]
 
 

@@ -1,4 +1,6 @@
-"""What AWS holds of a split, read with boto3 alone, and without what differs from one run to the next."""
+"""
+What AWS holds of a split, read with boto3 alone, and without what differs from one run to the next.
+"""
 
 import json
 import re
@@ -37,7 +39,10 @@ def listener_rules(sandbox):
 
 
 def private_rules(sandbox):
-    """Roles of the rules that a run makes for itself and removes again: the lock, preview and control rules."""
+    """
+    Roles of the rules that a run makes for itself and removes again: the lock, preview and control
+    rules.
+    """
     roles = [rule["Tags"].get("split:role") for rule in listener_rules(sandbox)]
     return [role for role in roles if role not in (None, "path")]
 
@@ -45,7 +50,9 @@ def private_rules(sandbox):
 def weights(sandbox):
     """{target group name: weight} of each path rule, by service."""
     rules = listener_rules(sandbox)
-    names = _target_group_names(sandbox)  # after the rules: a run at work makes a group before its rule
+    names = _target_group_names(
+        sandbox
+    )  # after the rules: a run at work makes a group before its rule
     return {
         rule["Tags"]["split:service"]: {
             names[group["TargetGroupArn"]]: group["Weight"]
@@ -61,7 +68,9 @@ def read_services(sandbox):
     ecs = sandbox.boto("ecs")
     arns = ecs.list_services(cluster="forum")["serviceArns"]
     services = ecs.describe_services(cluster="forum", services=arns, include=["TAGS"])["services"]
-    return {service["serviceName"]: service for service in services if service["status"] == "ACTIVE"}
+    return {
+        service["serviceName"]: service for service in services if service["status"] == "ACTIVE"
+    }
 
 
 def desired_counts(sandbox):
@@ -104,9 +113,12 @@ def end_state(sandbox, *services):
         "listener": _listener_state(sandbox),
         "monolith": _monolith_state(sandbox),
         "repositories": sorted(
-            item["repositoryName"] for item in sandbox.boto("ecr").describe_repositories()["repositories"]
+            item["repositoryName"]
+            for item in sandbox.boto("ecr").describe_repositories()["repositories"]
         ),
-        "log groups": sorted(item["logGroupName"] for item in sandbox.boto("logs").describe_log_groups()["logGroups"]),
+        "log groups": sorted(
+            item["logGroupName"] for item in sandbox.boto("logs").describe_log_groups()["logGroups"]
+        ),
         "roles": sorted(item["RoleName"] for item in sandbox.boto("iam").list_roles()["Roles"]),
         "target groups": sorted(_target_group_names(sandbox).values()),
     }
@@ -140,7 +152,9 @@ def _service_state(sandbox, name):
     service = read_services(sandbox)[name]
     return {
         "repository": _but(repository, "createdAt"),
-        "repository tags": _dict(ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]),
+        "repository tags": _dict(
+            ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
+        ),
         "image tags": list(images(sandbox, name).values()),
         "log groups": [_but(item, "creationTime", "storedBytes") for item in log_group],
         "role": _but(role, "CreateDate", "RoleId", "RoleLastUsed"),
@@ -148,23 +162,36 @@ def _service_state(sandbox, name):
             iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)["PolicyDocument"]
             for policy in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
         ],
-        "task definitions": [_but(item, "registeredAt") for item in task_definitions(sandbox, name)],
+        "task definitions": [
+            _but(item, "registeredAt") for item in task_definitions(sandbox, name)
+        ],
         "target group": group,
-        "attributes": elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])["Attributes"],
+        "attributes": elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])[
+            "Attributes"
+        ],
         "target group tags": _dict(
             elb.describe_tags(ResourceArns=[group["TargetGroupArn"]])["TagDescriptions"][0]["Tags"]
         ),
         "targets": target_states(sandbox, f"{name}-tg"),
         "service": _but(service, "createdAt", "currentServiceDeployment", "deployments", "events"),
         "deployments": [item["rolloutState"] for item in service["deployments"]],
-        "tasks": len(ecs.list_tasks(cluster="forum", serviceName=name, desiredStatus="RUNNING")["taskArns"]),
+        "tasks": len(
+            ecs.list_tasks(cluster="forum", serviceName=name, desiredStatus="RUNNING")["taskArns"]
+        ),
     }
 
 
 def _rule_states(sandbox):
-    """By what they match; of their priorities only which of them win over the monolith's own rule counts."""
+    """
+    By what they match; of their priorities only which of them win over the monolith's own rule
+    counts.
+    """
     rules = listener_rules(sandbox)
-    own = next(int(rule["Priority"]) for rule in rules if not rule["Tags"].get("split:role") and not rule["IsDefault"])
+    own = next(
+        int(rule["Priority"])
+        for rule in rules
+        if not rule["Tags"].get("split:role") and not rule["IsDefault"]
+    )
     return {
         json.dumps(rule["Conditions"], sort_keys=True): {
             "actions": rule["Actions"],
@@ -182,7 +209,9 @@ def _listener_state(sandbox):
 
 def _monolith_state(sandbox):
     service = read_services(sandbox)["monolith"]
-    targets = sandbox.boto("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
+    targets = sandbox.boto("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="ecs"
+    )
     return {
         "counts": [service[key] for key in ("desiredCount", "runningCount", "pendingCount")],
         "tags": _dict(service.get("tags", [])),

@@ -19,7 +19,10 @@ def prefect(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def private_prefect(tmp_path_factory):
-    """As `prefect`, without a server: each run starts one for itself; its database knows the module's runs alone."""
+    """
+    As `prefect`, without a server: each run starts one for itself; its database knows the module's
+    runs alone.
+    """
     return {"PREFECT_HOME": str(tmp_path_factory.mktemp("private-prefect"))}
 
 
@@ -47,7 +50,10 @@ def _runs(tmp_path_factory, shared):
 
 @pytest.fixture
 def start_run(tmp_path_factory, prefect):
-    """Starts `python -m flows.split ARGUMENTS --json` (or another module); ends what still runs after the test."""
+    """
+    Starts `python -m flows.split ARGUMENTS --json` (or another module); ends what still runs after
+    the test.
+    """
     with _runs(tmp_path_factory, prefect) as start:
         yield start
 

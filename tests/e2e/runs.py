@@ -16,7 +16,17 @@ import yaml
 import flows
 from tests.processes import descendants
 
-__all__ = ["ROOT", "Client", "PrefectServer", "Run", "edited_config", "hasten_drain", "only", "quick", "wait_until"]
+__all__ = [
+    "ROOT",
+    "Client",
+    "PrefectServer",
+    "Run",
+    "edited_config",
+    "hasten_drain",
+    "only",
+    "quick",
+    "wait_until",
+]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240
@@ -35,7 +45,11 @@ class Run:
     """
 
     def __init__(self, directory, prefect, module, *arguments):
-        self.directory, self.temporary, self._log = directory, directory / "tmp", directory / "run.log"
+        self.directory, self.temporary, self._log = (
+            directory,
+            directory / "tmp",
+            directory / "run.log",
+        )
         self.prefect = prefect
         self.temporary.mkdir()
         surroundings = {
@@ -91,7 +105,9 @@ class Run:
         self.process.send_signal(number)
 
     def kill(self):
-        """Kill it with everything it has started in its session, as a machine that goes down would."""
+        """
+        Kill it with everything it has started in its session, as a machine that goes down would.
+        """
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
@@ -106,7 +122,10 @@ class Run:
 
 
 class PrefectServer:
-    """`prefect server start`: what a team's runs share, and what saves a test the start of a private one."""
+    """
+    `prefect server start`: what a team's runs share, and what saves a test the start of a private
+    one.
+    """
 
     def __init__(self, directory):
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -121,7 +140,10 @@ class PrefectServer:
         self._log = directory / "server.log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [*(sys.executable, "-m", "prefect", "server", "start"), *("--host", "127.0.0.1", "--port", str(port))],
+                [
+                    *(sys.executable, "-m", "prefect", "server", "start"),
+                    *("--host", "127.0.0.1", "--port", str(port)),
+                ],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -133,7 +155,9 @@ class PrefectServer:
     def _answers(self):
         assert self.process.poll() is None, self._log.read_text()
         try:
-            with urllib.request.urlopen(f"{self.environment['PREFECT_API_URL']}/health", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"{self.environment['PREFECT_API_URL']}/health", timeout=5
+            ) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -166,12 +190,19 @@ class Client:
         wait_until(lambda: self._answers.exists() and self._answers.stat().st_size > 0)
 
     def answers(self):
-        """What it has seen, `{"t", "path", "status", "backend", …}` each; what is being written is left out."""
+        """
+        What it has seen, `{"t", "path", "status", "backend", …}` each; what is being written is
+        left out.
+        """
         return [json.loads(line) for line in self._answers.read_text().splitlines()[:-1]]
 
     def backends(self, path, since=0.0):
         """Who has answered requests for the path that were sent since then."""
-        return {item["backend"] for item in self.answers() if item["path"] == path and item["t"] >= since}
+        return {
+            item["backend"]
+            for item in self.answers()
+            if item["path"] == path and item["t"] >= since
+        }
 
     def end(self):
         """End it; returns its totals: requests, failed, by_backend."""
@@ -213,7 +244,9 @@ def only(*names):
 def hasten_drain(sandbox):
     """Let the monolith's tasks go a second after their last request, not five."""
     elb = sandbox.boto("elbv2")
-    group = elb.describe_target_groups(Names=["forum-monolith-tg"])["TargetGroups"][0]["TargetGroupArn"]
+    group = elb.describe_target_groups(Names=["forum-monolith-tg"])["TargetGroups"][0][
+        "TargetGroupArn"
+    ]
     delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "1"}
     elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[delay])
 
@@ -222,7 +255,11 @@ def quick(config):
     """An edit: everything in one step that bakes no longer than its verdict needs."""
     config["traffic"]["shift"] = {"strategy": "all_at_once", "bake": 0}
     # Latencies need a number of probes to be compared.
-    config["traffic"]["gates"] |= {"min_requests": 1, "source": "probes", "latency_ratio": {"p95": None}}
+    config["traffic"]["gates"] |= {
+        "min_requests": 1,
+        "source": "probes",
+        "latency_ratio": {"p95": None},
+    }
     config["monolith"]["quiet_period"] = 1
     config["stable_timeout"] = 60
     for service in config["services"]:

@@ -28,14 +28,20 @@ class Served:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url, self._data, self._log = f"http://127.0.0.1:{self.port}", data, data / "serve.log"
-        self.environment = {"PREFECT_API_URL": f"{self.url}/api", "PREFECT_HOME": str(data / "prefect")}
+        self.environment = {
+            "PREFECT_API_URL": f"{self.url}/api",
+            "PREFECT_HOME": str(data / "prefect"),
+        }
         self.start()
 
     def start(self):
         """Start it, also again after an end: on the same records."""
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [*(sys.executable, "-m", "flows.serve"), *("--port", str(self.port), "--data", str(self._data))],
+                [
+                    *(sys.executable, "-m", "flows.serve"),
+                    *("--port", str(self.port), "--data", str(self._data)),
+                ],
                 cwd=ROOT,
                 # A run is not to find another AWS, nor other credentials, than its config names.
                 env={**os.environ, "AWS_CONFIG_FILE": os.devnull},
@@ -63,12 +69,16 @@ class Served:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        return self.process.returncode, [command for identity, command in started.items() if is_alive(identity)]
+        return self.process.returncode, [
+            command for identity, command in started.items() if is_alive(identity)
+        ]
 
     def ask(self, path, body=None):
         """What the API answers; a GET when there is no body."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/api{path}", data, {"content-type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.url}/api{path}", data, {"content-type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read()
         return json.loads(text) if text else None
@@ -78,14 +88,20 @@ class Served:
 
     def run(self, deployment, **parameters):
         """Start a deployment's run; returns its id."""
-        made = self.ask(f"/deployments/{self.deployment(deployment)['id']}/create_flow_run", {"parameters": parameters})
+        made = self.ask(
+            f"/deployments/{self.deployment(deployment)['id']}/create_flow_run",
+            {"parameters": parameters},
+        )
         return made["id"]
 
     def state(self, run):
         return self.ask(f"/flow_runs/{run}")["state"]
 
     def wait_for_state(self, run, *names, timeout=PATIENCE):
-        """Wait until the run is in one of the states, or has ended in another one; returns the state's name."""
+        """
+        Wait until the run is in one of the states, or has ended in another one; returns the state's
+        name.
+        """
         return wait_until(lambda: self._reached(run, names), timeout)
 
     def _reached(self, run, names):
@@ -109,7 +125,10 @@ class Served:
 
 @contextlib.contextmanager
 def serving():
-    """It, with its files in a folder that PostgreSQL's account can enter, which pytest's folders are not."""
+    """
+    It, with its files in a folder that PostgreSQL's account can enter, which pytest's folders are
+    not.
+    """
     data = Path(tempfile.mkdtemp(prefix="served-"))
     data.chmod(0o755)
     served = Served(data)

@@ -1,4 +1,7 @@
-"""Bad input as a user meets it: one clear message, exit 2, AWS untouched; and a taken name, taken over on purpose."""
+"""
+Bad input as a user meets it: one clear message, exit 2, AWS untouched; and a taken name, taken over
+on purpose.
+"""
 
 import socket
 import time
@@ -45,10 +48,14 @@ def closed_port():
     ("edit", "words"),
     [
         pytest.param(nobody, ("aws.profile: prodution", "log in with"), id="an unknown profile"),
-        pytest.param(endpoint(closed_port()), ("aws.endpoint_url", "check the address"), id="a dead endpoint"),
+        pytest.param(
+            endpoint(closed_port()), ("aws.endpoint_url", "check the address"), id="a dead endpoint"
+        ),
     ],
 )
-def test_what_is_wrong_with_the_way_to_aws_is_said_within_seconds(sandbox, start_run, tmp_path, edit, words):
+def test_what_is_wrong_with_the_way_to_aws_is_said_within_seconds(
+    sandbox, start_run, tmp_path, edit, words
+):
     began = time.monotonic()
     run = start_run(edited_config(sandbox, tmp_path, edit))
     assert_refused(run, *words)
@@ -56,14 +63,18 @@ def test_what_is_wrong_with_the_way_to_aws_is_said_within_seconds(sandbox, start
 
 
 def _start_of_python(start_run, tmp_path):
-    """Seconds that the program takes to say that there is no such config: how busy this machine is."""
+    """
+    Seconds that the program takes to say that there is no such config: how busy this machine is.
+    """
     began = time.monotonic()
     start_run(tmp_path / "nowhere.yaml").wait()
     return time.monotonic() - began
 
 
 def test_a_config_that_is_not_there_is_refused(start_run, tmp_path):
-    assert_refused(start_run(tmp_path / "nowhere.yaml"), "nowhere.yaml: there is no such file; give the path")
+    assert_refused(
+        start_run(tmp_path / "nowhere.yaml"), "nowhere.yaml: there is no such file; give the path"
+    )
 
 
 def test_an_option_that_is_none_is_refused(start_run, tmp_path):
@@ -76,15 +87,24 @@ def test_an_environment_that_is_not_right_is_refused_and_untouched(sandbox, star
         config["docker_host"] = "unix:///nowhere/docker.sock"
 
     before = len(sandbox.record())
-    assert_refused(start_run(edited_config(sandbox, tmp_path, closed)), "services[0].port: 3001", "docker_host: ")
+    assert_refused(
+        start_run(edited_config(sandbox, tmp_path, closed)),
+        "services[0].port: 3001",
+        "docker_host: ",
+    )
     assert changes(sandbox, before) == []
 
 
 def take_names(sandbox):
-    """What a service of the name `users` would make, made by others: by hand, and by another split."""
+    """
+    What a service of the name `users` would make, made by others: by hand, and by another split.
+    """
     logs, ecr = sandbox.boto("logs"), sandbox.boto("ecr")
     logs.create_log_group(logGroupName="/ecs/users", tags={"team": "blue"})
-    ecr.create_repository(repositoryName="users", tags=[{"Key": key, "Value": OTHER_SPLIT[key]} for key in OTHER_SPLIT])
+    ecr.create_repository(
+        repositoryName="users",
+        tags=[{"Key": key, "Value": OTHER_SPLIT[key]} for key in OTHER_SPLIT],
+    )
 
 
 def no_engine(config):
@@ -93,7 +113,9 @@ def no_engine(config):
 
 @pytest.fixture(scope="module")
 def taken(start_module_sandbox, start_module_run, module_directory):
-    """A sandbox in which names are taken; a run that is refused, one that adopts, and one after that."""
+    """
+    A sandbox in which names are taken; a run that is refused, one that adopts, and one after that.
+    """
     sandbox = start_module_sandbox()
     take_names(sandbox)
     config = edited_config(sandbox, module_directory, only("users"), quick)
@@ -104,7 +126,9 @@ def taken(start_module_sandbox, start_module_run, module_directory):
     adopting = start_module_run(config, "--adopt", "users", "--no-drain")
     adopting.wait()
     before = len(sandbox.record())
-    again = start_module_run(edited_config(sandbox, module_directory, only("users"), quick, no_engine), "--no-drain")
+    again = start_module_run(
+        edited_config(sandbox, module_directory, only("users"), quick, no_engine), "--no-drain"
+    )
     again.wait()
     return sandbox, (refused, untouched), adopting, (again, changes(sandbox, before))
 
@@ -126,7 +150,9 @@ def test_a_refused_run_touches_nothing(taken):
 def test_adopting_takes_the_names_over(taken):
     sandbox, _, adopting, _ = taken
     assert adopting.process.returncode == 0, adopting.log
-    group = sandbox.boto("logs").describe_log_groups(logGroupNamePrefix="/ecs/users")["logGroups"][0]
+    group = sandbox.boto("logs").describe_log_groups(logGroupNamePrefix="/ecs/users")["logGroups"][
+        0
+    ]
     arn = group["arn"].removesuffix(":*")
     tags = sandbox.boto("logs").list_tags_for_resource(resourceArn=arn)["tags"]
     assert tags == {

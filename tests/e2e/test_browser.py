@@ -12,7 +12,9 @@ from tests.e2e.served import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 SCREENSHOTS = ROOT / "build/screenshots"
 SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 SECONDS = 1000
@@ -48,7 +50,9 @@ def asks_before_the_first_user(config):
 
 async def fill_form(page, served, config):
     """The form of the deployment, with the drain switched off."""
-    await page.goto(f"{served.url}/v2/deployments/deployment/{served.deployment('split')['id']}/run")
+    await page.goto(
+        f"{served.url}/v2/deployments/deployment/{served.deployment('split')['id']}/run"
+    )
     await page.get_by_label("Path").fill(str(config))
     await page.get_by_role("switch", name="Drain").click()
     await photograph(page, "1-form")
@@ -77,7 +81,9 @@ async def open_report(page):
     await photograph(page, "6-report")
 
 
-async def test_a_person_splits_approves_and_reads_the_report_in_the_ui(page, served, start_sandbox, tmp_path):
+async def test_a_person_splits_approves_and_reads_the_report_in_the_ui(
+    page, served, start_sandbox, tmp_path
+):
     sandbox = start_sandbox()
     config = edited_config(sandbox, tmp_path, quick, only("users"), asks_before_the_first_user)
     await fill_form(page, served, config)
@@ -86,7 +92,9 @@ async def test_a_person_splits_approves_and_reads_the_report_in_the_ui(page, ser
     await expect(page.get_by_text("Suspended").first).to_be_visible(timeout=120 * SECONDS)
     await photograph(page, "2-suspended")
     await answer_question(page)
-    await expect(page.get_by_text("Completed", exact=True).first).to_be_visible(timeout=180 * SECONDS)
+    await expect(page.get_by_text("Completed", exact=True).first).to_be_visible(
+        timeout=180 * SECONDS
+    )
     await photograph(page, "4-completed")
     await open_report(page)
     assert weights(sandbox)["users"] == {"forum-monolith-tg": 0, "users-tg": 100}

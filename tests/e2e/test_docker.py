@@ -36,7 +36,9 @@ def rehearsal(start_module_run, private_prefect, engine):
 
 
 def test_it_completes(rehearsal):
-    assert (rehearsal.process.returncode, rehearsal.outcome["status"]) == (0, "completed"), rehearsal.log
+    assert (rehearsal.process.returncode, rehearsal.outcome["status"]) == (0, "completed"), (
+        rehearsal.log
+    )
 
 
 def test_it_says_that_docker_was_the_engine(rehearsal):

@@ -1,4 +1,7 @@
-"""A service that does not come up fails alone: the others settle, and the monolith keeps its paths and its tasks."""
+"""
+A service that does not come up fails alone: the others settle, and the monolith keeps its paths and
+its tasks.
+"""
 
 import pytest
 
@@ -43,7 +46,9 @@ def failing(request, start_module_sandbox, start_module_run, start_module_client
 
 
 def test_the_run_fails(failing):
-    assert (failing.run.process.returncode, failing.run.outcome["status"]) == (1, "failed"), failing.run.log
+    assert (failing.run.process.returncode, failing.run.outcome["status"]) == (1, "failed"), (
+        failing.run.log
+    )
 
 
 def test_the_message_names_the_service(failing):

@@ -1,4 +1,7 @@
-"""AWS on a bad day: throttled calls, errors of its own, and answers that get lost after the call was carried out."""
+"""
+AWS on a bad day: throttled calls, errors of its own, and answers that get lost after the call was
+carried out.
+"""
 
 import pytest
 
@@ -6,7 +9,9 @@ from tests.e2e import aws_state
 from tests.e2e.runs import edited_config, quick
 
 SERVICES = aws_state.SERVICES
-LOST = "lost=RegisterTaskDefinition:1,lost=CreateTargetGroup:1,lost=CreateRule:2,lost=CreateService:1"
+LOST = (
+    "lost=RegisterTaskDefinition:1,lost=CreateTargetGroup:1,lost=CreateRule:2,lost=CreateService:1"
+)
 PATHS = ["/api/users/1", "/api/posts/in-thread/1", "/api/threads/2", "/"]
 
 

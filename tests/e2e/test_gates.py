@@ -1,4 +1,7 @@
-"""Nine candidates in one run, each with a fault or gates of its own: what the proof and the gates make of them."""
+"""
+Nine candidates in one run, each with a fault or gates of its own: what the proof and the gates make
+of them.
+"""
 
 from datetime import UTC, datetime
 
@@ -14,7 +17,12 @@ CANDIDATES = {
     # Nothing but a body: its status and headers are right.
     "wrong": ("users", "/api/users/1", {"FORUM_WRONG_JSON": "1"}, {}),
     # Right, but three times as slow as the monolith.
-    "slow": ("users", "/api/users/2", {"FORUM_DELAY_MS": "300"}, {"latency_ratio": {"p50": 1.5, "p95": None}}),
+    "slow": (
+        "users",
+        "/api/users/2",
+        {"FORUM_DELAY_MS": "300"},
+        {"latency_ratio": {"p50": 1.5, "p95": None}},
+    ),
     # Right on the preview route and on every probe; a fifth of the users' requests fails.
     "flaky": (
         "posts",
@@ -35,12 +43,18 @@ CANDIDATES = {
     ),
     "different": ("posts", "/api/posts/by-user/1", {"FORUM_WRONG_JSON": "1"}, {}),
 }
-CALLED = [path for name, (_, path, _, _) in CANDIDATES.items() if name not in ("waiting", "synthesized", "accepted")]
+CALLED = [
+    path
+    for name, (_, path, _, _) in CANDIDATES.items()
+    if name not in ("waiting", "synthesized", "accepted")
+]
 RETURNED = {"slow", "flaky", "waiting", "alarmed"}
 FIRST_WEIGHT = 10
 PATHS_FILE = "access.txt"
 # As cut from an access log: other services' paths, blank lines, and the same path again and again.
-ACCESSED = "/\n/api/posts/by-user/1\n/api/users\n\n/api/posts/by-user/1?page=2\n/api/posts/by-user/1\n"
+ACCESSED = (
+    "/\n/api/posts/by-user/1\n/api/users\n\n/api/posts/by-user/1?page=2\n/api/posts/by-user/1\n"
+)
 
 
 def candidates(config):
@@ -118,7 +132,9 @@ class Story:
         self.victims = start_client(sandbox, CANDIDATES["flaky"][1], rate=40)
         self.run = start_run(config)
         wait_until(lambda: self.weights("alarmed") or self.run.process.poll() is not None, 240)
-        cloudwatch.put_metric_data(Namespace="Forum", MetricData=[{"MetricName": "Errors", "Value": 5}])
+        cloudwatch.put_metric_data(
+            Namespace="Forum", MetricData=[{"MetricName": "Errors", "Value": 5}]
+        )
         self.code = self.run.wait()
         self.answers = [*self.client.answers(), *self.victims.answers()]
         self.client.end()
@@ -135,7 +151,11 @@ class Story:
 
     def said(self, name, *words):
         """The lines about a service that have all of the words."""
-        return [line for line in self.lines if f" {name} " in line and all(word in line for word in words)]
+        return [
+            line
+            for line in self.lines
+            if f" {name} " in line and all(word in line for word in words)
+        ]
 
     def requests(self, name):
         """What users asked for of a service's path, and got."""
@@ -215,7 +235,10 @@ def test_the_monolith_has_everything_again_within_5_seconds_of_the_breach(story,
 
 
 def time_of(line, near):
-    """The moment that a log line tells, in seconds since the epoch: it has the time of day in whole seconds."""
+    """
+    The moment that a log line tells, in seconds since the epoch: it has the time of day in whole
+    seconds.
+    """
     told = datetime.strptime(line.split()[0], "%H:%M:%S").time()  # noqa: DTZ007 - local time, as the log's
     day = datetime.fromtimestamp(near).date()  # noqa: DTZ006
     return datetime.combine(day, told).timestamp()
@@ -238,7 +261,9 @@ def test_a_slow_candidate_fails_no_user(story):
 
 
 def test_a_candidate_that_fails_users_alone_is_returned_by_the_load_balancers_metrics(story):
-    assert story.said("flaky", " FAIL ", "cloudwatch:", "requests failed, at most 1.0% may"), story.run.log
+    assert story.said("flaky", " FAIL ", "cloudwatch:", "requests failed, at most 1.0% may"), (
+        story.run.log
+    )
 
 
 def test_its_probes_saw_nothing_wrong(story):
@@ -259,7 +284,10 @@ def test_nobody_else_sees_a_failed_request(story):
 
 
 def test_too_little_traffic_ends_inconclusive_where_it_is_waited_for(story):
-    assert "waiting at 10 %: inconclusive; its traffic is back on the monolith" in story.run.outcome["error"]
+    assert (
+        "waiting at 10 %: inconclusive; its traffic is back on the monolith"
+        in story.run.outcome["error"]
+    )
 
 
 def test_the_tools_own_requests_are_not_taken_for_traffic(story):

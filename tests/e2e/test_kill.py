@@ -1,4 +1,7 @@
-"""A run that is killed at any point, and run again, comes to the end that an uninterrupted one comes to."""
+"""
+A run that is killed at any point, and run again, comes to the end that an uninterrupted one comes
+to.
+"""
 
 import pytest
 
@@ -22,14 +25,20 @@ def uninterrupted(start_module_sandbox, start_module_run, module_directory):
 
 
 @pytest.mark.parametrize("point", range(POINTS))
-def test_a_killed_run_is_finished_by_the_next(point, uninterrupted, start_sandbox, start_run, start_client, tmp_path):
+def test_a_killed_run_is_finished_by_the_next(
+    point, uninterrupted, start_sandbox, start_run, start_client, tmp_path
+):
     calls, wanted = uninterrupted
-    # Evenly from the lock to the drain, after which nothing is to be done but to wait and to verify.
+    # Evenly from the lock to the drain, after which nothing is to be done but to wait and to
+    # verify.
     nth = 1 + point * calls.index("UpdateService") // (POINTS - 1)
     sandbox = start_sandbox()
     hasten_drain(sandbox)
     sandbox.faults(f"hold={nth}")
-    config, client = edited_config(sandbox, tmp_path, only("users"), quick), start_client(sandbox, *PATHS)
+    config, client = (
+        edited_config(sandbox, tmp_path, only("users"), quick),
+        start_client(sandbox, *PATHS),
+    )
     killed = start_run(config)
     wait_until(lambda: sandbox.is_holding() or killed.process.poll() is not None, 120)
     killed.kill()

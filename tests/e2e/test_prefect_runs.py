@@ -1,4 +1,6 @@
-"""Runs of deployments on a real Prefect server and worker: cancelled, suspended, refused, scheduled."""
+"""
+Runs of deployments on a real Prefect server and worker: cancelled, suspended, refused, scheduled.
+"""
 
 import shutil
 import time
@@ -47,11 +49,15 @@ def weight(sandbox, service):
     return weights(sandbox).get(service, {}).get(f"{service}-tg")
 
 
-def test_a_run_that_is_cancelled_in_a_shift_leaves_everything_on_the_monolith(served, sandbox, tmp_path):
+def test_a_run_that_is_cancelled_in_a_shift_leaves_everything_on_the_monolith(
+    served, sandbox, tmp_path
+):
     config = edited_config(sandbox, tmp_path, quick, only("posts"), bakes_a_minute)
     run = served.run("split", config={"path": str(config)})
     wait_until(lambda: weight(sandbox, "posts") == 50, timeout=120)
-    served.ask(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    served.ask(
+        f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    )
     # Prefect kills after 30 s; by then traffic has to be back.
     assert served.wait_for_state(run, "Cancelled", timeout=30) == "Cancelled"
     assert (weights(sandbox)["posts"], private_rules(sandbox)) == (BACK_ON_THE_MONOLITH, [])
@@ -83,7 +89,9 @@ def test_an_unanswered_question_leaves_the_monolith_as_it_is(served, sandbox, tm
     def in_a_second(config):
         config["monolith"]["approval_timeout"] = 1
 
-    config = edited_config(sandbox, tmp_path, quick, only("posts"), asks_before_the_drain, in_a_second)
+    config = edited_config(
+        sandbox, tmp_path, quick, only("posts"), asks_before_the_drain, in_a_second
+    )
     before = desired_counts(sandbox)
     run = served.run("split", config={"path": str(config)})
     assert served.wait_for_state(run) == "Failed"
@@ -96,7 +104,9 @@ def copied_apps(sandbox, directory):
 
     def edit(config):
         for service in config["services"]:
-            service["build"]["context"] = str(directory / "forum" / Path(service["build"]["context"]).name)
+            service["build"]["context"] = str(
+                directory / "forum" / Path(service["build"]["context"]).name
+            )
         config["monolith"]["drain"] = "never"
 
     return edited_config(sandbox, directory, quick, edit)
@@ -123,9 +133,16 @@ def test_a_schedule_rolls_out_the_one_service_that_changed(served, split_forum):
     with (config.parent / "forum/threads/Dockerfile").open("a") as file:
         file.write(f"\nENV BUILT={time.time_ns()}\n")
     deployment = served.deployment("redeploy")["id"]
-    schedule = {"schedule": {"cron": "* * * * *"}, "active": True, "parameters": {"config": {"path": str(config)}}}
+    schedule = {
+        "schedule": {"cron": "* * * * *"},
+        "active": True,
+        "parameters": {"config": {"path": str(config)}},
+    }
     served.ask(f"/deployments/{deployment}/schedules", [schedule])
-    wanted = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": {"name": {"any_": ["Completed"]}}}}
+    wanted = {
+        "deployments": {"id": {"any_": [deployment]}},
+        "flow_runs": {"state": {"name": {"any_": ["Completed"]}}},
+    }
     [run, *_] = wait_until(lambda: served.runs(**wanted), timeout=240)
     after = running_definitions(sandbox, config)
     assert run["auto_scheduled"]

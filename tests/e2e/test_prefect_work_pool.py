@@ -1,4 +1,7 @@
-"""Two workers, as two hosts would, share one split through a work pool; one of them is killed in the middle."""
+"""
+Two workers, as two hosts would, share one split through a work pool; one of them is killed in the
+middle.
+"""
 
 import contextlib
 import os
@@ -26,7 +29,11 @@ SERVICES = {
     "thread-list": ("/api/threads", "threads"),
     "threads": ("/api/threads/*", "threads"),
 }
-ALIKE = {"users": "/api/users/1", "thread-posts": "/api/posts/in-thread/1", "threads": "/api/threads/1"}
+ALIKE = {
+    "users": "/api/users/1",
+    "thread-posts": "/api/posts/in-thread/1",
+    "threads": "/api/threads/1",
+}
 
 
 class Worker:
@@ -114,21 +121,29 @@ def workers_of(served):
 @pytest.fixture
 def config(start_sandbox, tmp_path):
     sandbox = start_sandbox()
-    return sandbox, edited_config(sandbox, tmp_path, six_services, quick, on_the_pool, long_enough_to_be_killed_in)
+    return sandbox, edited_config(
+        sandbox, tmp_path, six_services, quick, on_the_pool, long_enough_to_be_killed_in
+    )
 
 
-def test_a_split_that_loses_one_of_two_workers_is_completed_by_running_it_again(served, start_worker, config):
+def test_a_split_that_loses_one_of_two_workers_is_completed_by_running_it_again(
+    served, start_worker, config
+):
     sandbox, path = config
     start_worker("one")
     first = served.run("split", config={"path": str(path)})
     served.wait_for_state(first, "Running")
     second = start_worker("two")
-    wait_until(lambda: any(50 in groups.values() for groups in weights(sandbox).values()), timeout=180)
+    wait_until(
+        lambda: any(50 in groups.values() for groups in weights(sandbox).values()), timeout=180
+    )
     wait_until(lambda: workers_of(served).get("two", 0) > 1, timeout=60)
     second.kill()
     assert served.wait_for_state(first, timeout=400) == "Failed"
     again = served.run("split", config={"path": str(path)})
     assert served.wait_for_state(again) == "Completed"
-    assert {name: groups[f"{name}-tg"] for name, groups in weights(sandbox).items()} == dict.fromkeys(SERVICES, 100)
+    assert {
+        name: groups[f"{name}-tg"] for name, groups in weights(sandbox).items()
+    } == dict.fromkeys(SERVICES, 100)
     assert set(read_services(sandbox)) == {*SERVICES, "monolith"}
     assert private_rules(sandbox) == []

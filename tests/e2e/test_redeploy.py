@@ -1,4 +1,7 @@
-"""`python -m flows.redeploy` on a split that is finished, while users call it; each test is about one property."""
+"""
+`python -m flows.redeploy` on a split that is finished, while users call it; each test is about one
+property.
+"""
 
 import shutil
 
@@ -16,7 +19,10 @@ CRASH = "import sys\nprint('no such table: users', flush=True)\nsys.exit(3)\n"
 
 
 class Forum:
-    """The forum, carved out into three services with sources of their own, and a client that never stops calling."""
+    """
+    The forum, carved out into three services with sources of their own, and a client that never
+    stops calling.
+    """
 
     def __init__(self, sandbox, directory, start_run, start_client, *edits):
         self.sandbox, self._start = sandbox, start_run
@@ -68,7 +74,10 @@ class Forum:
 
 
 class Story:
-    """What happened, in order: nothing to do; one service changed; one changed and another spoilt; as it was again."""
+    """
+    What happened, in order: nothing to do; one service changed; one changed and another spoilt; as
+    it was again.
+    """
 
     def __init__(self, forum):
         self.forum, self.at_first = forum, forum.running()
@@ -81,7 +90,9 @@ class Story:
         forum.source("users").write_text(CRASH)
         self.spoilt = forum.redeploy()
         self.after_spoilt = forum.running()
-        self.backends = {name: forum.sandbox.get(path)[1]["X-Served-By"] for name, path in PATHS.items()}
+        self.backends = {
+            name: forum.sandbox.get(path)[1]["X-Served-By"] for name, path in PATHS.items()
+        }
         self.traffic = forum.client.end()
 
 
@@ -92,7 +103,9 @@ def story(start_module_sandbox, start_module_run, start_module_client, module_di
 
 
 def test_a_redeploy_of_what_has_not_changed_exits_0(story):
-    assert (story.idle.process.returncode, story.idle.outcome["status"]) == (0, "unchanged"), story.idle.log
+    assert (story.idle.process.returncode, story.idle.outcome["status"]) == (0, "unchanged"), (
+        story.idle.log
+    )
 
 
 def test_a_redeploy_of_what_has_not_changed_makes_no_mutating_call(story):
@@ -100,24 +113,40 @@ def test_a_redeploy_of_what_has_not_changed_makes_no_mutating_call(story):
 
 
 def test_a_plan_of_a_redeploy_exits_3(story):
-    assert (story.plan.process.returncode, story.plan.outcome["status"], story.plan.calls) == (3, "planned", [])
+    assert (story.plan.process.returncode, story.plan.outcome["status"], story.plan.calls) == (
+        3,
+        "planned",
+        [],
+    )
 
 
 def test_a_plan_of_a_redeploy_names_what_it_changes(story):
-    rows = [(row["service"], row["resource"]) for row in story.plan.outcome["plan"] if row["action"] != "no change"]
+    rows = [
+        (row["service"], row["resource"])
+        for row in story.plan.outcome["plan"]
+        if row["action"] != "no change"
+    ]
     assert rows == [("users", "image"), ("users", "task definition"), ("users", "ECS service")]
 
 
 def test_a_redeploy_exits_0(story):
-    assert (story.changed.process.returncode, story.changed.outcome["status"]) == (0, "completed"), story.changed.log
+    assert (story.changed.process.returncode, story.changed.outcome["status"]) == (
+        0,
+        "completed",
+    ), story.changed.log
 
 
 def test_only_the_changed_service_is_built(story):
-    assert (story.changed.log.count("Successfully built"), "[build image of users]" in story.changed.log) == (1, True)
+    assert (
+        story.changed.log.count("Successfully built"),
+        "[build image of users]" in story.changed.log,
+    ) == (1, True)
 
 
 def test_the_changed_service_runs_the_next_revision(story):
-    revisions = [running["users"][0].rpartition(":")[2] for running in (story.at_first, story.after_change)]
+    revisions = [
+        running["users"][0].rpartition(":")[2] for running in (story.at_first, story.after_change)
+    ]
     assert revisions == ["1", "2"]
 
 
@@ -128,11 +157,16 @@ def test_the_other_services_keep_their_revision_and_their_tasks(story, service):
 
 def test_the_outcome_names_the_image_that_runs(story):
     (_, definition) = aws_state.task_definitions(story.forum.sandbox, "users")[:2]
-    assert story.changed.outcome["services"]["users"]["image"] == definition["containerDefinitions"][0]["image"]
+    assert (
+        story.changed.outcome["services"]["users"]["image"]
+        == definition["containerDefinitions"][0]["image"]
+    )
 
 
 def test_a_redeploy_with_a_bad_image_exits_1(story):
-    assert (story.spoilt.process.returncode, story.spoilt.outcome["status"]) == (1, "failed"), story.spoilt.log
+    assert (story.spoilt.process.returncode, story.spoilt.outcome["status"]) == (1, "failed"), (
+        story.spoilt.log
+    )
 
 
 def test_a_bad_image_is_rolled_back(story):
@@ -144,7 +178,10 @@ def test_after_a_rollback_as_many_tasks_run_as_before(story):
 
 
 def test_the_message_says_that_the_circuit_breaker_has_rolled_it_back(story):
-    assert "rolled back" in story.spoilt.outcome["error"] or "circuit breaker" in story.spoilt.outcome["error"]
+    assert (
+        "rolled back" in story.spoilt.outcome["error"]
+        or "circuit breaker" in story.spoilt.outcome["error"]
+    )
 
 
 def test_the_message_shows_the_container_s_last_lines(story):
@@ -177,7 +214,10 @@ def test_no_rule_of_the_runs_own_is_left(story):
 
 
 class Pruned:
-    """A service that is changed three times, and then answers wrong; one old image is kept beside those in use."""
+    """
+    A service that is changed three times, and then answers wrong; one old image is kept beside
+    those in use.
+    """
 
     def __init__(self, forum):
         self.sandbox = forum.sandbox
@@ -202,14 +242,17 @@ def pruned(start_module_sandbox, start_module_run, start_module_client, tmp_path
     def keep_one(config):
         config["keep_images"] = 1
 
-    return Pruned(Forum(start_module_sandbox(), directory, start_module_run, start_module_client, keep_one))
+    return Pruned(
+        Forum(start_module_sandbox(), directory, start_module_run, start_module_client, keep_one)
+    )
 
 
 def test_a_revision_that_answers_wrong_is_taken_back(pruned):
     error = pruned.wrong.outcome["error"]
-    assert (pruned.wrong.process.returncode, "users is back on users-task-def:1" in error) == (1, True), (
-        pruned.wrong.log
-    )
+    assert (pruned.wrong.process.returncode, "users is back on users-task-def:1" in error) == (
+        1,
+        True,
+    ), pruned.wrong.log
 
 
 def test_old_revisions_are_pruned_but_for_those_that_are_kept_and_the_one_before(pruned):
@@ -251,11 +294,17 @@ def test_a_service_that_is_not_carved_out_is_left_alone(start_sandbox, start_run
     )
 
 
-def test_a_rollout_that_a_killed_run_has_left_is_seen_to_its_end(start_sandbox, start_run, start_client, tmp_path):
+def test_a_rollout_that_a_killed_run_has_left_is_seen_to_its_end(
+    start_sandbox, start_run, start_client, tmp_path
+):
     forum = Forum(start_sandbox(), tmp_path, start_run, start_client)
     forum.change("users")
     killed = start_run(forum.path, "--only", "users", module="flows.redeploy")
-    wait_until(lambda: any(call["action"] == "UpdateService" for call in forum.sandbox.record()), 120)
+    wait_until(
+        lambda: any(call["action"] == "UpdateService" for call in forum.sandbox.record()), 120
+    )
     killed.kill()
     again = forum.redeploy("--only", "users")
-    assert (again.process.returncode, "RegisterTaskDefinition" in again.calls) == (0, False), again.log
+    assert (again.process.returncode, "RegisterTaskDefinition" in again.calls) == (0, False), (
+        again.log
+    )

@@ -1,4 +1,7 @@
-"""`python -m flows.split` with nothing but itself: the whole job on an AWS of its own, and nothing left of it."""
+"""
+`python -m flows.split` with nothing but itself: the whole job on an AWS of its own, and nothing
+left of it.
+"""
 
 import json
 import os
@@ -10,7 +13,8 @@ import pytest
 from tests.processes import is_alive
 
 SERVICES = ["users", "posts", "threads"]
-# Prefect reads its settings when it is imported, so whoever reads a run's records has to be a process of its own.
+# Prefect reads its settings when it is imported, so whoever reads a run's records has to be a
+# process of its own.
 READ_RECORDS = """
 import asyncio, json
 from prefect.client.orchestration import get_client
@@ -24,7 +28,10 @@ async def read():
         logs = await client.read_logs(LogFilter(), limit=200)
         artifacts = await client.read_artifacts()
     return {
-        "flow runs": [[flows[run.flow_id], run.name, run.state_name, bool(run.parent_task_run_id)] for run in runs],
+        "flow runs": [
+            [flows[run.flow_id], run.name, run.state_name, bool(run.parent_task_run_id)]
+            for run in runs
+        ],
         "task runs": [[run.name, run.state_name] for run in tasks],
         "logs": [log.message for log in logs],
         "artifacts": [artifact.key for artifact in artifacts],
@@ -49,17 +56,31 @@ def records(rehearsal):
     """What Prefect has recorded of it."""
     surroundings = os.environ | rehearsal.prefect | {"PREFECT_SERVER_UI_ENABLED": "false"}
     done = subprocess.run(
-        [sys.executable, "-c", READ_RECORDS], env=surroundings, capture_output=True, text=True, check=True
+        [sys.executable, "-c", READ_RECORDS],
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return json.loads(done.stdout)
 
 
 def test_it_completes(rehearsal):
-    assert (rehearsal.process.returncode, rehearsal.outcome["status"]) == (0, "completed"), rehearsal.log
+    assert (rehearsal.process.returncode, rehearsal.outcome["status"]) == (0, "completed"), (
+        rehearsal.log
+    )
 
 
 def test_the_object_has_the_keys_of_the_contract(rehearsal):
-    assert list(rehearsal.outcome) == ["status", "engine", "services", "monolith", "traffic", "alb_url", "error"]
+    assert list(rehearsal.outcome) == [
+        "status",
+        "engine",
+        "services",
+        "monolith",
+        "traffic",
+        "alb_url",
+        "error",
+    ]
     assert {tuple(service) for service in rehearsal.outcome["services"].values()} == {
         ("stage", "weight", "healthy_targets", "image", "task_definition")
     }
@@ -78,7 +99,11 @@ def test_every_service_has_all_its_traffic_and_a_healthy_target(rehearsal):
 
 
 def test_the_monolith_is_drained(rehearsal):
-    assert rehearsal.outcome["monolith"] == {"service": "monolith", "desired_count": 0, "drained": True}
+    assert rehearsal.outcome["monolith"] == {
+        "service": "monolith",
+        "desired_count": 0,
+        "drained": True,
+    }
 
 
 def test_no_request_failed(rehearsal):
@@ -86,7 +111,12 @@ def test_no_request_failed(rehearsal):
 
 
 def test_monolith_and_services_have_answered_users(rehearsal):
-    assert sorted(rehearsal.outcome["traffic"]["by_backend"]) == ["monolith", "posts", "threads", "users"]
+    assert sorted(rehearsal.outcome["traffic"]["by_backend"]) == [
+        "monolith",
+        "posts",
+        "threads",
+        "users",
+    ]
 
 
 def test_the_report_is_written_where_it_was_started(rehearsal):
@@ -103,7 +133,9 @@ def test_no_temporary_file_is_left(rehearsal):
 
 
 def test_prefect_has_the_parent(records):
-    assert [run[1:] for run in records["flow runs"] if run[0] == "split"] == [["split forum", "Completed", False]]
+    assert [run[1:] for run in records["flow runs"] if run[0] == "split"] == [
+        ["split forum", "Completed", False]
+    ]
 
 
 def test_prefect_has_a_subflow_for_every_service(records):

@@ -1,5 +1,6 @@
 """
-One story on one AWS, with users who never stop calling: split, rolled back, torn down; each test is one property of it.
+One story on one AWS, with users who never stop calling: split, rolled back, torn down; each test is
+one property of it.
 
 The first rollback and the teardown are killed in the middle, and run again.
 """
@@ -16,7 +17,8 @@ from tests.e2e.runs import edited_config, hasten_drain, only, quick, wait_until
 pytestmark = pytest.mark.timeout(600)
 
 PATHS = {"users": "/api/users/1", "posts": "/api/posts/in-thread/1"}
-# Of a rollback: the lock, the monolith's desired count, tags and actions of its rules, …; of a teardown: the lock, …
+# Of a rollback: the lock, the monolith's desired count, tags and actions of its rules, …; of a
+# teardown: the lock, …
 IN_THE_RESTORE, IN_THE_REMOVAL = 4, 7
 
 
@@ -50,7 +52,9 @@ class Story:
         calls, self.began[name] = len(self.sandbox.record()), time.time()
         self.runs[name] = run = self._start(self._config, *arguments, module=module)
         run.wait()
-        self.mutating[name] = [call["action"] for call in self.sandbox.record()[calls:] if call["mutating"]]
+        self.mutating[name] = [
+            call["action"] for call in self.sandbox.record()[calls:] if call["mutating"]
+        ]
 
     def _kill_at(self, nth, module, *arguments):
         self.sandbox.faults(f"hold={nth}")
@@ -61,7 +65,10 @@ class Story:
         self.sandbox.faults("")
 
     def _look(self):
-        return {"weights": aws_state.weights(self.sandbox), "counts": aws_state.desired_counts(self.sandbox)}
+        return {
+            "weights": aws_state.weights(self.sandbox),
+            "counts": aws_state.desired_counts(self.sandbox),
+        }
 
     def ended(self, name):
         """Exit code and status of a run."""
@@ -69,7 +76,10 @@ class Story:
 
     def rows(self, name):
         """(service, resource, action) of a plan."""
-        return [(row["service"], row["resource"], row["action"]) for row in self.runs[name].outcome["plan"]]
+        return [
+            (row["service"], row["resource"], row["action"])
+            for row in self.runs[name].outcome["plan"]
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +141,9 @@ def test_the_monolith_answers_after_the_rollback(story, path):
 
 def test_a_rollback_tells_what_it_came_to(story):
     outcome = story.runs["the rest"].outcome
-    assert {name: (item["stage"], item["weight"]) for name, item in outcome["services"].items()} == {
+    assert {
+        name: (item["stage"], item["weight"]) for name, item in outcome["services"].items()
+    } == {
         "users": ("returned", 0),
         "posts": ("returned", 0),
     }
@@ -140,13 +152,18 @@ def test_a_rollback_tells_what_it_came_to(story):
 
 @pytest.mark.parametrize("again", ["rollback again", "teardown again"])
 def test_a_repeated_run_has_nothing_to_do(story, again):
-    assert (story.ended(again), story.mutating[again]) == ((0, "unchanged"), []), story.runs[again].log
+    assert (story.ended(again), story.mutating[again]) == ((0, "unchanged"), []), story.runs[
+        again
+    ].log
 
 
 @pytest.mark.parametrize(
     ("run", "reason"),
     [
-        ("teardown of a drained one", "monolith is drained, and its size of 2 tasks is only recorded on it"),
+        (
+            "teardown of a drained one",
+            "monolith is drained, and its size of 2 tasks is only recorded on it",
+        ),
         ("teardown of a drained one", "the default action was taken from monolith"),
         ("teardown under traffic", "users: gets 100 % of the requests for its paths"),
     ],
@@ -162,7 +179,14 @@ def test_a_refused_teardown_changes_nothing(story, run):
 
 
 def test_a_teardown_plan_deletes_every_kind_of_resource(story):
-    kinds = ["listener rule", "ECS service", "task definition", "log group", "IAM role", "ECR repository"]
+    kinds = [
+        "listener rule",
+        "ECS service",
+        "task definition",
+        "log group",
+        "IAM role",
+        "ECR repository",
+    ]
     rows = [(service, kind, "delete") for service in PATHS for kind in [*kinds, "target group"]]
     assert (story.ended("teardown plan"), story.rows("teardown plan")) == ((3, "planned"), rows)
 

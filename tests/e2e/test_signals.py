@@ -15,7 +15,10 @@ def users_bake_long(config):
     """An edit: the other service has long settled when users is still at half of its traffic."""
     steps = [{"weight": 50, "bake": 120}, {"weight": 100, "bake": 0}]
     users = next(service for service in config["services"] if service["name"] == "users")
-    users["traffic"] = {"shift": {"strategy": "steps", "list": steps}, "gates": config["traffic"]["gates"]}
+    users["traffic"] = {
+        "shift": {"strategy": "steps", "list": steps},
+        "gates": config["traffic"]["gates"],
+    }
 
 
 class Interrupted:
@@ -25,7 +28,9 @@ class Interrupted:
         start_sandbox, start_run, start_client = starters
         self.sandbox = start_sandbox()
         client = start_client(self.sandbox, *PATHS.values())
-        self.run = start_run(edited_config(self.sandbox, directory, only("users", "posts"), quick, users_bake_long))
+        self.run = start_run(
+            edited_config(self.sandbox, directory, only("users", "posts"), quick, users_bake_long)
+        )
         self.run.wait_for("users     weight 50 %")
         self.run.wait_for("posts     settled")
         self.weights_before = aws_state.weights(self.sandbox)
@@ -36,13 +41,18 @@ class Interrupted:
 
 
 @pytest.fixture(scope="module", params=[signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def interrupted(request, start_module_sandbox, start_module_run, start_module_client, tmp_path_factory):
+def interrupted(
+    request, start_module_sandbox, start_module_run, start_module_client, tmp_path_factory
+):
     starters = (start_module_sandbox, start_module_run, start_module_client)
     return Interrupted(request.param, starters, tmp_path_factory.mktemp("interrupted"))
 
 
 def test_the_run_ends_as_failed(interrupted):
-    assert (interrupted.run.process.returncode, interrupted.run.outcome["status"]) == (1, "failed"), interrupted.run.log
+    assert (interrupted.run.process.returncode, interrupted.run.outcome["status"]) == (
+        1,
+        "failed",
+    ), interrupted.run.log
 
 
 def test_the_message_says_what_to_do_next(interrupted):
@@ -54,11 +64,17 @@ def test_the_service_was_at_half_of_its_traffic(interrupted):
 
 
 def test_what_was_in_the_shift_is_the_monoliths_again(interrupted):
-    assert aws_state.weights(interrupted.sandbox)["users"] == {"forum-monolith-tg": 100, "users-tg": 0}
+    assert aws_state.weights(interrupted.sandbox)["users"] == {
+        "forum-monolith-tg": 100,
+        "users-tg": 0,
+    }
 
 
 def test_what_had_settled_stays_where_it_is(interrupted):
-    assert aws_state.weights(interrupted.sandbox)["posts"] == {"forum-monolith-tg": 0, "posts-tg": 100}
+    assert aws_state.weights(interrupted.sandbox)["posts"] == {
+        "forum-monolith-tg": 0,
+        "posts-tg": 100,
+    }
 
 
 def test_lock_and_private_rules_are_gone(interrupted):
@@ -74,7 +90,9 @@ def test_no_user_saw_a_failure(interrupted):
 
 
 def test_nothing_is_left_running(interrupted):
-    assert [command for identity, command in interrupted.started.items() if is_alive(identity)] == []
+    assert [
+        command for identity, command in interrupted.started.items() if is_alive(identity)
+    ] == []
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +108,9 @@ def interrupted_rehearsal(start_module_run, private_prefect):
 
 def test_an_interrupted_rehearsal_fails_no_request(interrupted_rehearsal):
     outcome = interrupted_rehearsal.outcome
-    assert (outcome["status"], outcome["traffic"]["failed"]) == ("failed", 0), interrupted_rehearsal.log
+    assert (outcome["status"], outcome["traffic"]["failed"]) == ("failed", 0), (
+        interrupted_rehearsal.log
+    )
 
 
 def test_an_interrupted_rehearsal_leaves_nothing_running(interrupted_rehearsal):

@@ -1,4 +1,7 @@
-"""One story on one AWS: plan, apply under live traffic, plan and apply again; each test is one property of it."""
+"""
+One story on one AWS: plan, apply under live traffic, plan and apply again; each test is one
+property of it.
+"""
 
 from collections import Counter
 
@@ -66,11 +69,17 @@ def story(start_module_sandbox, start_module_run, start_module_client, module_di
 
 def planned(story, action):
     """(resource, name) of the plan's rows with that action."""
-    return [(row["resource"], row["name"]) for row in story.plan.outcome["plan"] if row["action"] == action]
+    return [
+        (row["resource"], row["name"])
+        for row in story.plan.outcome["plan"]
+        if row["action"] == action
+    ]
 
 
 def test_a_plan_of_changes_exits_3(story):
-    assert (story.plan.process.returncode, story.plan.outcome["status"]) == (3, "planned"), story.plan.log
+    assert (story.plan.process.returncode, story.plan.outcome["status"]) == (3, "planned"), (
+        story.plan.log
+    )
 
 
 def test_a_plan_makes_no_mutating_call(story):
@@ -78,9 +87,14 @@ def test_a_plan_makes_no_mutating_call(story):
 
 
 def test_what_the_plan_creates_is_what_the_apply_creates(story):
-    wanted = Counter(MADE_BY[resource] for resource, _ in planned(story, "create") if resource != "image")
-    # Services side by side may want one priority: ELBv2 refuses the second, which then takes another.
-    carried_out = [call["action"] for call in story.calls["apply"] if call["mutating"] and call["status"] < 300]
+    wanted = Counter(
+        MADE_BY[resource] for resource, _ in planned(story, "create") if resource != "image"
+    )
+    # Services side by side may want one priority: ELBv2 refuses the second, which then takes
+    # another.
+    carried_out = [
+        call["action"] for call in story.calls["apply"] if call["mutating"] and call["status"] < 300
+    ]
     made = Counter(action for action in carried_out if action in MADE_BY.values())
     made["CreateRule"] -= 1  # the lock is the run's, not the split's
     assert made == wanted
@@ -102,7 +116,9 @@ def test_every_planned_name_is_there_after_the_apply(story):
 
 def test_every_planned_image_is_pushed_under_its_tag(story):
     tags = sorted(name for resource, name in planned(story, "create") if resource == "image")
-    assert tags == sorted(f"{name}:{tag}" for name in SERVICES for [tag] in story.images[name].values())
+    assert tags == sorted(
+        f"{name}:{tag}" for name in SERVICES for [tag] in story.images[name].values()
+    )
 
 
 def test_the_apply_updates_only_what_the_plan_updates(story):
@@ -116,7 +132,11 @@ def test_the_listener_is_as_it_was_after_a_plan(story):
 
 def test_the_apply_completes(story):
     outcome = story.apply.outcome
-    assert (story.apply.process.returncode, outcome["status"], outcome["error"]) == (0, "completed", None)
+    assert (story.apply.process.returncode, outcome["status"], outcome["error"]) == (
+        0,
+        "completed",
+        None,
+    )
 
 
 def test_no_user_saw_a_failure(story):
@@ -147,19 +167,27 @@ def test_one_task_of_the_service_runs_and_is_healthy(story, service):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_tasks_log_is_in_its_log_group(story, service):
-    events = story.sandbox.boto("logs").filter_log_events(logGroupName=f"/ecs/{service}", limit=5)["events"]
+    events = story.sandbox.boto("logs").filter_log_events(logGroupName=f"/ecs/{service}", limit=5)[
+        "events"
+    ]
     assert events
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_only_ecs_tasks_may_have_the_services_role(story, service):
     (statement,) = story.state["services"][service]["role"]["AssumeRolePolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "ecs-tasks.amazonaws.com"})
+    assert (statement["Effect"], statement["Principal"]) == (
+        "Allow",
+        {"Service": "ecs-tasks.amazonaws.com"},
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_services_path_has_one_rule_that_gives_it_everything(story, service):
-    assert aws_state.weights(story.sandbox)[service] == {"forum-monolith-tg": 0, f"{service}-tg": 100}
+    assert aws_state.weights(story.sandbox)[service] == {
+        "forum-monolith-tg": 0,
+        f"{service}-tg": 100,
+    }
 
 
 @pytest.mark.parametrize(("service", "path"), PATHS.items())
@@ -184,7 +212,10 @@ def test_the_report_is_written(story):
 
 
 def test_a_plan_of_a_finished_split_exits_0(story):
-    assert (story.plan_after.process.returncode, story.plan_after.outcome["status"]) == (0, "unchanged")
+    assert (story.plan_after.process.returncode, story.plan_after.outcome["status"]) == (
+        0,
+        "unchanged",
+    )
 
 
 def test_a_plan_of_a_finished_split_is_all_no_change(story):

@@ -16,12 +16,20 @@ def in_two_steps(config):
 def edit_weights(sandbox):
     """What an operator does in the console."""
     elb = sandbox.boto("elbv2")
-    (rule,) = [rule for rule in aws_state.listener_rules(sandbox) if rule["Tags"].get("split:role") == "path"]
+    (rule,) = [
+        rule
+        for rule in aws_state.listener_rules(sandbox)
+        if rule["Tags"].get("split:role") == "path"
+    ]
     names = {
-        group["TargetGroupName"]: group["TargetGroupArn"] for group in elb.describe_target_groups()["TargetGroups"]
+        group["TargetGroupName"]: group["TargetGroupArn"]
+        for group in elb.describe_target_groups()["TargetGroups"]
     }
     groups = [{"TargetGroupArn": names[name], "Weight": weight} for name, weight in EDITED.items()]
-    elb.modify_rule(RuleArn=rule["RuleArn"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}])
+    elb.modify_rule(
+        RuleArn=rule["RuleArn"],
+        Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +37,9 @@ def halted(start_module_sandbox, start_module_run, start_module_client, module_d
     """A split of users whose weights somebody edits in its first step."""
     sandbox = start_module_sandbox()
     client = start_module_client(sandbox, "/api/users/1")
-    run = start_module_run(edited_config(sandbox, module_directory, only("users"), quick, in_two_steps))
+    run = start_module_run(
+        edited_config(sandbox, module_directory, only("users"), quick, in_two_steps)
+    )
     run.wait_for("users     weight 50 %")
     edit_weights(sandbox)
     run.wait()
@@ -47,8 +57,14 @@ def test_traffic_stays_as_it_was_edited(halted):
 
 def test_the_message_says_who_changed_what_and_what_to_do(halted):
     error = halted.outcome["error"]
-    assert "gives the service 30 %, but this tool last wrote 0 or 50: somebody else changed it" in error
-    assert "set the weights back, or tag the rule split:weights=30:30 to accept them, then run again" in error
+    assert (
+        "gives the service 30 %, but this tool last wrote 0 or 50: somebody else changed it"
+        in error
+    )
+    assert (
+        "set the weights back, or tag the rule split:weights=30:30 to accept them, then run again"
+        in error
+    )
 
 
 def test_the_monolith_is_not_drained(halted):

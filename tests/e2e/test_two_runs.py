@@ -37,11 +37,17 @@ def rivals(start_module_sandbox, start_module_run, module_directory):
 
 
 def test_one_works(rivals):
-    assert (rivals.working.process.returncode, rivals.working.outcome["status"]) == (0, "completed"), rivals.working.log
+    assert (rivals.working.process.returncode, rivals.working.outcome["status"]) == (
+        0,
+        "completed",
+    ), rivals.working.log
 
 
 def test_the_other_is_refused(rivals):
-    assert (rivals.refused.process.returncode, rivals.refused.outcome["status"]) == (2, "refused"), rivals.refused.log
+    assert (rivals.refused.process.returncode, rivals.refused.outcome["status"]) == (
+        2,
+        "refused",
+    ), rivals.refused.log
 
 
 def test_the_refusal_names_the_run_that_works(rivals):

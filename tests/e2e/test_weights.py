@@ -1,4 +1,7 @@
-"""Weights as users see them; and the private rules of a run, of one that is interrupted, and of the next."""
+"""
+Weights as users see them; and the private rules of a run, of one that is interrupted, and of the
+next.
+"""
 
 import signal
 from itertools import pairwise
@@ -16,10 +19,17 @@ SETTLE = 0.5
 
 
 def steps_that_users_can_see(config):
-    """An edit: at each weight long enough for thousands of requests; nobody says in a header who answers."""
+    """
+    An edit: at each weight long enough for thousands of requests; nobody says in a header who
+    answers.
+    """
     steps = [{"weight": 10, "bake": BAKE}, {"weight": 50, "bake": BAKE}, {"weight": 100, "bake": 0}]
     config["traffic"]["shift"] = {"strategy": "steps", "list": steps}
-    config["traffic"]["gates"] |= {"too_little_traffic": "wait", "source": "cloudwatch", "latency_floor": 1.0}
+    config["traffic"]["gates"] |= {
+        "too_little_traffic": "wait",
+        "source": "cloudwatch",
+        "latency_floor": 1.0,
+    }
     config["listener"] = {}
     config["monolith"] |= {"drain": "never", "default_action": {"action": "keep"}}
 
@@ -41,7 +51,9 @@ class Story:
 
     def _interrupted(self):
         run = self._start(self.config)
-        wait_until(lambda: list(weights(self.sandbox, "users")) or run.process.poll() is not None, 120)
+        wait_until(
+            lambda: list(weights(self.sandbox, "users")) or run.process.poll() is not None, 120
+        )
         run.signal(signal.SIGTERM)
         run.wait()
         return run
@@ -51,7 +63,10 @@ class Story:
         (made,) = created_rules(self.sandbox, "preview")
         group = made["Actions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn"]
         elb = self.sandbox.boto("elbv2")
-        header = {"HttpHeaderName": "X-Split-Preview", "Values": [f"{self.first_secrets[0]}.preview"]}
+        header = {
+            "HttpHeaderName": "X-Split-Preview",
+            "Values": [f"{self.first_secrets[0]}.preview"],
+        }
         elb.create_rule(
             ListenerArn=made["ListenerArn"],
             Priority=int(made["Priority"]),
@@ -61,19 +76,27 @@ class Story:
             ],
             Actions=[{"Type": "forward", "TargetGroupArn": group}],
             Tags=[
-                {"Key": made[f"Tags.member.{place}.Key"], "Value": made[f"Tags.member.{place}.Value"]}
+                {
+                    "Key": made[f"Tags.member.{place}.Key"],
+                    "Value": made[f"Tags.member.{place}.Value"],
+                }
                 for place in range(1, 6)
             ],
         )
 
     def share_at(self, weight):
-        """Percent of the users' requests that the service answered at a weight of the last run, and of how many."""
+        """
+        Percent of the users' requests that the service answered at a weight of the last run, and of
+        how many.
+        """
         (began, ended) = next(
             (one, other)
             for (one, held), (other, _) in reversed(list(pairwise(weights(self.sandbox, "users"))))
             if held == weight
         )
-        seen = [answer["backend"] for answer in self.answers if began + SETTLE < answer["t"] < ended]
+        seen = [
+            answer["backend"] for answer in self.answers if began + SETTLE < answer["t"] < ended
+        ]
         return 100 * seen.count("users") / len(seen), len(seen)
 
 

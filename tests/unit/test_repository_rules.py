@@ -21,7 +21,9 @@ def required(requirements: list[str]) -> set[str]:
 
 
 def locked(lock: str) -> set[str]:
-    names = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==", (ROOT / lock).read_text(), re.MULTILINE)
+    names = re.findall(
+        r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==", (ROOT / lock).read_text(), re.MULTILINE
+    )
     return {normal(name) for name in names}
 
 
@@ -39,7 +41,9 @@ def test_a_lock_file_chooses_no_index(lock):
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_locked_package_has_a_hash(lock):
     entries = re.split(r"^(?=[A-Za-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE)
-    assert [entry.split()[0] for entry in entries if "==" in entry and "--hash=sha256:" not in entry] == []
+    assert [
+        entry.split()[0] for entry in entries if "==" in entry and "--hash=sha256:" not in entry
+    ] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -48,7 +52,9 @@ def test_every_dependency_is_locked(lock):
 
 
 def test_every_development_dependency_is_locked():
-    assert required(PYPROJECT["dependency-groups"]["dev"]) - locked("requirements-dev.lock") == set()
+    assert (
+        required(PYPROJECT["dependency-groups"]["dev"]) - locked("requirements-dev.lock") == set()
+    )
 
 
 def test_no_package_file_stands_under_tests():

@@ -1,7 +1,9 @@
 """
-The web server of a forum service: routes in, JSON out, one log line a request, and a stop that fails nobody.
+The web server of a forum service: routes in, JSON out, one log line a request, and a stop that
+fails nobody.
 
-A service is a build context of its own, as it would be a repository of its own; so each of the four carries this file.
+A service is a build context of its own, as it would be a repository of its own; so each of the four
+carries this file.
 """
 
 import contextlib
@@ -21,7 +23,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Routes = Mapping[str, Callable[..., Any]]
-"""Regular expression for the whole path -> function of its groups, which returns text, JSON data, or None (204)."""
+"""
+Regular expression for the whole path -> function of its groups, which returns text, JSON data, or
+None (204).
+"""
 
 # Read once: they make a bad candidate of a good service, for rehearsals (README.md).
 DELAY = float(os.environ.get("FORUM_DELAY_MS", "0")) / 1000
@@ -30,7 +35,8 @@ FAIL_SHARE = float(os.environ.get("FORUM_FAIL_SHARE", "0"))
 FAIL_UNLESS_HEADER = os.environ.get("FORUM_FAIL_UNLESS_HEADER", "")
 CRASH = os.environ.get("FORUM_CRASH") == "1"
 
-# An idle load balancer connection lives 60 s: a server that gave up first would cut off a request on its way.
+# An idle load balancer connection lives 60 s: a server that gave up first would cut off a request
+# on its way.
 KEEP_ALIVE = 75
 # Seconds for requests that were on their way when the stop came, and for those being answered.
 LAST_REQUESTS = 0.2
@@ -68,7 +74,10 @@ class Server(ThreadingHTTPServer):
             self.changed.notify_all()
 
     def stop(self) -> None:
-        """Accept nothing new, answer what has come in, and return when every connection is closed."""
+        """
+        Accept nothing new, answer what has come in, and return when every
+        connection is closed.
+        """
         self.stopping = True
         self.shutdown()
         self.socket.settimeout(0)
@@ -94,7 +103,10 @@ class Connection(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave in one packet
 
     def handle(self) -> None:
-        """Answer requests until one side ends the connection; a client that is gone already is no fault."""
+        """
+        Answer requests until one side ends the connection; a client that is gone already is no
+        fault.
+        """
         with contextlib.suppress(ConnectionError):
             super().handle()
 
@@ -109,7 +121,10 @@ class Connection(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         status, answer = self._fault(path) or self._route(path)
         self._send(status, answer)
-        print(f"{self.command} {self.path} {status} {(time.perf_counter() - began) * 1000:.1f} ms", flush=True)
+        print(
+            f"{self.command} {self.path} {status} {(time.perf_counter() - began) * 1000:.1f} ms",
+            flush=True,
+        )
 
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
@@ -149,7 +164,9 @@ class Connection(BaseHTTPRequestHandler):
         if status == HTTPStatus.NO_CONTENT:
             body = b""
         else:
-            self.send_header("Content-Type", f"{'text/plain' if text else 'application/json'}; charset=utf-8")
+            self.send_header(
+                "Content-Type", f"{'text/plain' if text else 'application/json'}; charset=utf-8"
+            )
             self.send_header("Content-Length", str(len(body)))
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET, HEAD")
@@ -178,8 +195,12 @@ def serve(name: str, routes: Routes) -> None:
     # Blocked and waited for: process 1 of a container has no default action to fall back on.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    server = Server(name, routes, (os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "3000"))))
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    server = Server(
+        name, routes, (os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "3000")))
+    )
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    ).start()
     print(f"{name} listens on port {server.server_address[1]}", flush=True)
     print(f"{signal.Signals(signal.sigwait(ends)).name}: finishing", flush=True)
     server.stop()

@@ -39,9 +39,16 @@ class Span(NamedTuple):
 
 
 def traffic_chart(
-    evidence: Evidence, moments: Sequence[Moment], span: Span, colours: Mapping[str, str], order: Sequence[str]
+    evidence: Evidence,
+    moments: Sequence[Moment],
+    span: Span,
+    colours: Mapping[str, str],
+    order: Sequence[str],
 ) -> go.Figure:
-    """Answers per second by who gave them, stacked; marked with weight changes, failed gates, drain and failures."""
+    """
+    Answers per second by who gave them, stacked; marked with weight changes, failed gates, drain
+    and failures.
+    """
     times = _middles(evidence)
     figure = go.Figure(layout=base_layout(span, height=330, hovermode="x unified"))
     for backend in order:
@@ -80,7 +87,9 @@ def weights_chart(moments: Sequence[Moment], span: Span, colours: Mapping[str, s
     return figure
 
 
-def latency_chart(evidence: Evidence, span: Span, colours: Mapping[str, str], order: Sequence[str]) -> go.Figure:
+def latency_chart(
+    evidence: Evidence, span: Span, colours: Mapping[str, str], order: Sequence[str]
+) -> go.Figure:
     """Median (line) and 95th percentile (dotted) of each backend's latency in milliseconds."""
     figure = go.Figure(layout=base_layout(span, height=240, hovermode="x unified"))
     times = _middles(evidence)
@@ -102,14 +111,23 @@ def latency_chart(evidence: Evidence, span: Span, colours: Mapping[str, str], or
 
 
 def base_layout(span: Span, *, height: int, hovermode: str) -> dict[str, Any]:
-    """What the charts have in common; the page adds the colours of text and grid, which follow its theme."""
+    """
+    What the charts have in common; the page adds the colours of text and grid, which follow its
+    theme.
+    """
     return {
         "height": height,
         "hovermode": hovermode,
         "margin": {"l": span.left, "r": 16, "t": 34, "b": 30},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+        },
         "xaxis": {
             "range": [moment_time(span.start), moment_time(span.end)],
             "type": "date",
@@ -130,7 +148,12 @@ def moment_time(seconds: float) -> str:
     Args:
         seconds: Since the epoch.
     """
-    return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .astimezone()
+        .replace(tzinfo=None)
+        .isoformat(timespec="milliseconds")
+    )
 
 
 def plain(text: str) -> str:
@@ -139,10 +162,17 @@ def plain(text: str) -> str:
 
 
 def _mark_moments(figure: go.Figure, moments: Sequence[Moment], colours: Mapping[str, str]) -> None:
-    """Draw a vertical line at each weight change (dotted), failed gate or check (dashed) and drain step."""
+    """
+    Draw a vertical line at each weight change (dotted), failed gate or check (dashed) and drain
+    step.
+    """
     for moment in moments:
         if moment.kind == "weight":
-            line = {"color": colours.get(moment.service or "", NEUTRAL), "width": 1.2, "dash": "dot"}
+            line = {
+                "color": colours.get(moment.service or "", NEUTRAL),
+                "width": 1.2,
+                "dash": "dot",
+            }
         elif moment.verdict == "fail":
             line = {"color": FAILED, "width": 1.5, "dash": "dash"}
         elif moment.kind == "drain":
@@ -159,7 +189,10 @@ def _middles(evidence: Evidence) -> list[str]:
 
 
 def _mark_failures(figure: go.Figure, evidence: Evidence, times: Sequence[str]) -> None:
-    """A cross above each bucket with failed requests: a few of them among hundreds would not be seen in an area."""
+    """
+    A cross above each bucket with failed requests: a few of them among hundreds would not be seen
+    in an area.
+    """
     found = [number for number, count in enumerate(evidence.failed) if count]
     totals = [sum(rates[number] for rates in evidence.rates.values()) for number in found]
     figure.add_scatter(

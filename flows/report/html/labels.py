@@ -33,7 +33,10 @@ def place_labels(labels: Sequence[Label], levels: int) -> list[int | None]:
     taken: list[list[Label]] = [[] for _ in range(levels)]
     placed: list[int | None] = []
     for label in labels:
-        free = next((level for level, others in enumerate(taken) if not any(map(label.touches, others))), None)
+        free = next(
+            (level for level, others in enumerate(taken) if not any(map(label.touches, others))),
+            None,
+        )
         if free is not None:
             taken[free].append(label)
         placed.append(free)

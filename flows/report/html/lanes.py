@@ -1,4 +1,7 @@
-"""One lane per service on the time axis: its stages, and above and below them weights and verdicts."""
+"""
+One lane per service on the time axis: its stages, and above and below them
+weights and verdicts.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +25,11 @@ _LONGEST_LABEL = 44
 
 
 def lanes_chart(
-    moments: Sequence[Moment], span: Span, colours: Mapping[str, str], services: Sequence[str], monolith: str
+    moments: Sequence[Moment],
+    span: Span,
+    colours: Mapping[str, str],
+    services: Sequence[str],
+    monolith: str,
 ) -> go.Figure:
     """
     What happened to each service, and in the lowest lane to the monolith.
@@ -46,13 +53,20 @@ def lanes_chart(
     _draw_monolith(figure, [moment for moment in moments if moment.kind == "drain"], monolith, span)
     names = [plain(name) for name in reversed(lanes)]
     figure.update_yaxes(
-        tickvals=list(range(len(lanes))), ticktext=names, range=[-0.5, len(lanes) - 0.5], showgrid=False
+        tickvals=list(range(len(lanes))),
+        ticktext=names,
+        range=[-0.5, len(lanes) - 0.5],
+        showgrid=False,
     )
     return figure
 
 
-def _draw_stages(figure: go.Figure, moments: Sequence[Moment], height: int, colour: str, span: Span) -> None:
-    for stage in (stage for stages in stage_durations(moments, span.end).values() for stage in stages):
+def _draw_stages(
+    figure: go.Figure, moments: Sequence[Moment], height: int, colour: str, span: Span
+) -> None:
+    for stage in (
+        stage for stages in stage_durations(moments, span.end).values() for stage in stages
+    ):
         if stage.stage in FINAL_STAGES:
             continue
         x0, x1 = moment_time(stage.started), moment_time(stage.started + stage.seconds)
@@ -79,7 +93,9 @@ def _draw_stages(figure: go.Figure, moments: Sequence[Moment], height: int, colo
         )
 
 
-def _draw_weights(figure: go.Figure, moments: Sequence[Moment], height: int, colour: str, span: Span) -> None:
+def _draw_weights(
+    figure: go.Figure, moments: Sequence[Moment], height: int, colour: str, span: Span
+) -> None:
     changes = [moment for moment in moments if moment.kind == "weight"]
     texts = [f" {moment.weight} %" for moment in changes]
     for moment in changes:
@@ -111,7 +127,10 @@ def _weight_levels(changes: Sequence[Moment], texts: Sequence[str], span: Span) 
 def _draw_verdicts(figure: go.Figure, moments: Sequence[Moment], height: int) -> None:
     # Of marks at one moment the worst lies on top.
     order = list(VERDICTS)
-    judged = sorted((moment for moment in moments if moment.verdict), key=lambda one: order.index(str(one.verdict)))
+    judged = sorted(
+        (moment for moment in moments if moment.verdict),
+        key=lambda one: order.index(str(one.verdict)),
+    )
     shown = [VERDICTS[str(moment.verdict)] for moment in judged]
     figure.add_scatter(
         x=[moment_time(moment.time) for moment in judged],
@@ -135,7 +154,10 @@ def _draw_monolith(figure: go.Figure, drains: Sequence[Moment], monolith: str, s
         y=[_MONOLITH_LEVELS[level or 0] for level in levels],
         mode="markers+text",
         marker={"symbol": "square", "size": 8, "color": NEUTRAL},
-        text=["" if level is None else f" {plain(text)} " for text, level in zip(texts, levels, strict=True)],
+        text=[
+            "" if level is None else f" {plain(text)} "
+            for text, level in zip(texts, levels, strict=True)
+        ],
         textposition=[_side(moment, span) for moment in drains],
         textfont={"size": 12},
         customdata=[plain(moment.text) for moment in drains],
@@ -149,7 +171,9 @@ def _rooms(moments: Sequence[Moment], texts: Sequence[str], span: Span) -> list[
     for moment, text in zip(moments, texts, strict=True):
         width = (len(text) + 1) * _CHARACTER
         place = span.share(moment.time)
-        rooms.append(Label(place if _side(moment, span) == "middle right" else place - width, width))
+        rooms.append(
+            Label(place if _side(moment, span) == "middle right" else place - width, width)
+        )
     return rooms
 
 

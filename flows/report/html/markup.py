@@ -33,7 +33,9 @@ def tile(label: str, value: str, tone: str = "") -> str:
 
 def definition(values: Mapping[str, str]) -> str:
     """Names and values under each other."""
-    pairs = (f"<dt>{escape(name)}</dt><dd>{_inline(name, value)}</dd>" for name, value in values.items())
+    pairs = (
+        f"<dt>{escape(name)}</dt><dd>{_inline(name, value)}</dd>" for name, value in values.items()
+    )
     return f"<dl>{''.join(pairs)}</dl>"
 
 
@@ -45,11 +47,17 @@ def section(heading: str, *parts: str, words: str = "", kind: str = "") -> str:
 
 def chart(name: str, description: str) -> str:
     """The place of a chart, with what it shows for those who cannot see it."""
-    return f'<div class="chart"><div id="{escape(name)}" role="img" aria-label="{escape(description)}"></div></div>'
+    return (
+        f'<div class="chart"><div id="{escape(name)}" role="img" '
+        f'aria-label="{escape(description)}"></div></div>'
+    )
 
 
 def stage_bar(stages: Sequence[StageTime], colour: str) -> str:
-    """The stages side by side, each as wide as it was long; `colour` marks the one under traffic."""
+    """
+    The stages side by side, each as wide as it was long; `colour` marks the one
+    under traffic.
+    """
     parts = []
     for stage in stages:
         ground = see_through(colour, 0.5) if stage.stage == "shifting" else "var(--soft)"
@@ -59,7 +67,9 @@ def stage_bar(stages: Sequence[StageTime], colour: str) -> str:
     return f'<div class="stages" aria-hidden="true">{"".join(parts)}</div>' if parts else ""
 
 
-def table(rows: Sequence[Row], *, numbers: Collection[str] = (), texts: Collection[str] = ()) -> str:
+def table(
+    rows: Sequence[Row], *, numbers: Collection[str] = (), texts: Collection[str] = ()
+) -> str:
     """
     Rows as a table; the first column heads its row.
 
@@ -70,10 +80,15 @@ def table(rows: Sequence[Row], *, numbers: Collection[str] = (), texts: Collecti
     """
     if not rows:
         return ""
-    kinds = {name: "number" if name in numbers else "text" if name in texts else "" for name in rows[0]}
-    head = "".join(f'<th scope="col" class="{kind}">{escape(name)}</th>' for name, kind in kinds.items())
+    kinds = {
+        name: "number" if name in numbers else "text" if name in texts else "" for name in rows[0]
+    }
+    head = "".join(
+        f'<th scope="col" class="{kind}">{escape(name)}</th>' for name, kind in kinds.items()
+    )
     body = "".join(f"<tr>{''.join(_cells(row, kinds))}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    rows_of = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide"><table>{rows_of}</table></div>'
 
 
 def _cells(row: Row, kinds: Mapping[str, str]) -> Iterable[str]:

@@ -64,7 +64,13 @@ def write_report(
 
 
 def render_report(
-    outcome: Outcome, moments: Sequence[Moment], answers: Iterable[Answer], *, title: str, started: float, ended: float
+    outcome: Outcome,
+    moments: Sequence[Moment],
+    answers: Iterable[Answer],
+    *,
+    title: str,
+    started: float,
+    ended: float,
 ) -> str:
     """The page that `write_report` writes."""
     left = max(84, min(240, 20 + 8 * max(map(len, outcome.services), default=0)))
@@ -114,9 +120,13 @@ class _Report:
         monolith = self.outcome.monolith.service if self.outcome.monolith else "monolith"
         found = {}
         if self.evidence.times:
-            found["traffic"] = traffic_chart(self.evidence, self.moments, self.span, self.colours, order)
+            found["traffic"] = traffic_chart(
+                self.evidence, self.moments, self.span, self.colours, order
+            )
         if self.moments:
-            found["lanes"] = lanes_chart(self.moments, self.span, self.colours, self.services, monolith)
+            found["lanes"] = lanes_chart(
+                self.moments, self.span, self.colours, self.services, monolith
+            )
         if any(moment.kind == "weight" for moment in self.moments):
             found["weights"] = weights_chart(self.moments, self.span, self.colours)
         if self.evidence.times:
@@ -154,13 +164,23 @@ class _Report:
         settled = sum(service.stage == "settled" for service in outcome.services.values())
         whole = len(outcome.services)
         tiles = (
-            [tile("Services settled", f"{settled} of {whole}", "good" if settled == whole else "bad")] if whole else []
+            [
+                tile(
+                    "Services settled",
+                    f"{settled} of {whole}",
+                    "good" if settled == whole else "bad",
+                )
+            ]
+            if whole
+            else []
         )
         if outcome.monolith:
             tiles.append(tile("Monolith", "drained" if outcome.monolith.drained else "running"))
         if tally.requests:
             tiles.append(tile("Requests", f"{tally.requests:,}"))
-            tiles.append(tile("Failed requests", f"{tally.failed:,}", "bad" if tally.failed else "good"))
+            tiles.append(
+                tile("Failed requests", f"{tally.failed:,}", "bad" if tally.failed else "good")
+            )
         tiles.append(tile("Took", duration(self.span.end - self.span.start)))
         return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
@@ -171,20 +191,32 @@ class _Report:
     def _timeline(self) -> str:
         places = []
         if "traffic" in self.figures:
-            places.append(chart("traffic", f"Answers per second by backend. {headline(self.outcome, self.moments)}."))
+            places.append(
+                chart(
+                    "traffic",
+                    f"Answers per second by backend. {headline(self.outcome, self.moments)}.",
+                )
+            )
         if "lanes" in self.figures:
-            places.append(chart("lanes", "Stages, weight changes and verdicts of each service over time."))
+            places.append(
+                chart("lanes", "Stages, weight changes and verdicts of each service over time.")
+            )
         if not places:
             return ""
         key = (
-            '<p class="key">Lines and <b>◆</b> weight change · <b>●</b> check or gate passed · <b>✕</b> failed · '
-            "<b>▲</b> inconclusive · <b>■</b> drain. Point at a mark to read it; drag to zoom, double-click to go back."
+            '<p class="key">Lines and <b>◆</b> weight change · <b>●</b> check or gate passed · '
+            "<b>✕</b> failed · "
+            "<b>▲</b> inconclusive · <b>■</b> drain. Point at a mark to read it; drag to zoom, "
+            "double-click to go back."
             "</p>"
         )
         words = (
-            f"Answers per second by who gave them, in steps of {self.evidence.bucket} s, and what was done meanwhile."
+            f"Answers per second by who gave them, in steps of {self.evidence.bucket} s, and what "
+            "was done meanwhile."
         )
-        heading = "Who answered, and when" if "traffic" in self.figures else "What happened, and when"
+        heading = (
+            "Who answered, and when" if "traffic" in self.figures else "What happened, and when"
+        )
         return section(heading, *places, key, words=words if "traffic" in self.figures else "")
 
     def _small_charts(self) -> str:
@@ -209,21 +241,27 @@ class _Report:
             "Weight now": row["weight"],
             "Weight steps": row["steps"],
             "Healthy targets": row["healthy targets"],
-            "Stages": ", ".join(f"{stage.stage} {duration(stage.seconds)}" for stage in stages) or "-",
+            "Stages": ", ".join(f"{stage.stage} {duration(stage.seconds)}" for stage in stages)
+            or "-",
             "Image": row["image"],
             "Task definition": row["task definition"],
         }
         return (
-            f'<div class="service"><h3><i style="background:{colour}"></i>{escape(name)} {badge(row["stage"])}</h3>'
+            f'<div class="service"><h3><i style="background:{colour}"></i>{escape(name)} '
+            f"{badge(row['stage'])}</h3>"
             f"{stage_bar(stages, colour)}{definition(facts)}</div>"
         )
 
     def _answered_by(self) -> str:
         if not self.outcome.traffic and not self.evidence.tally.requests:
             return ""
-        traffic = self.evidence.tally.outcome() if self.evidence.tally.requests else self.outcome.traffic
+        traffic = (
+            self.evidence.tally.outcome() if self.evidence.tally.requests else self.outcome.traffic
+        )
         rows = traffic_rows(traffic, self.evidence.tally) if traffic else []
-        return section("Who answered the live client", table(rows, numbers=("answers", "share", "p50", "p95")))
+        return section(
+            "Who answered the live client", table(rows, numbers=("answers", "share", "p50", "p95"))
+        )
 
     def _verdicts(self) -> str:
         rows = verdict_rows(self.moments)
@@ -244,7 +282,9 @@ class _Report:
             for answer in self.evidence.failures
         ]
         words = f"The first {len(rows)} of {self.evidence.tally.failed:,}." if rows else ""
-        return section("Failed requests", table(rows, numbers=("after",)), words=words) if rows else ""
+        return (
+            section("Failed requests", table(rows, numbers=("after",)), words=words) if rows else ""
+        )
 
     def _next_steps(self) -> str:
         steps = next_steps(self.outcome, self.moments)
@@ -262,4 +302,9 @@ class _Report:
             for moment in self.moments
         ]
         log = table(rows, texts=("what",))
-        return f"<section><details><summary>Everything that happened</summary>{log}</details></section>" if rows else ""
+        return (
+            "<section><details><summary>Everything that "
+            f"happened</summary>{log}</details></section>"
+            if rows
+            else ""
+        )

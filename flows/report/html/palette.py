@@ -20,7 +20,10 @@ VERDICTS: Final = {
 
 
 def colours(services: Iterable[str], backends: Iterable[str] = ()) -> dict[str, str]:
-    """A colour for each service, and greys for whoever else answers: the monolith, the load balancer."""
+    """
+    A colour for each service, and greys for whoever else answers: the monolith,
+    the load balancer.
+    """
     chosen = {name: _SERVICES[number % len(_SERVICES)] for number, name in enumerate(services)}
     others = [name for name in backends if name not in chosen]
     return chosen | {name: _OTHERS[number % len(_OTHERS)] for number, name in enumerate(others)}

@@ -40,8 +40,13 @@ class Evidence:
 
 
 def bucket_seconds(span: float) -> int:
-    """How long a bucket is in a run of `span` seconds: 1 s, unless that would be more than a chart can show."""
-    return next((seconds for seconds in _NICE_SECONDS if span / seconds <= _MOST_BUCKETS), _NICE_SECONDS[-1])
+    """
+    How long a bucket is in a run of `span` seconds: 1 s, unless that would be more than a chart can
+    show.
+    """
+    return next(
+        (seconds for seconds in _NICE_SECONDS if span / seconds <= _MOST_BUCKETS), _NICE_SECONDS[-1]
+    )
 
 
 def collect_evidence(answers: Iterable[Answer], started: float, ended: float) -> Evidence:
@@ -69,14 +74,19 @@ def collect_evidence(answers: Iterable[Answer], started: float, ended: float) ->
         if (backend := answer.answered_by) is not None:
             latencies[backend, number].append(answer.latency)
     numbers = (
-        range(int((first - started) // bucket), int((last - started) // bucket) + 1) if tally.requests else range(0)
+        range(int((first - started) // bucket), int((last - started) // bucket) + 1)
+        if tally.requests
+        else range(0)
     )
     times = [started + number * bucket for number in numbers]
     covered = [_covered(begin, bucket, first, last) for begin in times]
     backends = sorted(tally.by_backend)
 
     def percentiles(share: float) -> dict[str, list[float | None]]:
-        return {name: [percentile(latencies.get((name, number), ()), share) for number in numbers] for name in backends}
+        return {
+            name: [percentile(latencies.get((name, number), ()), share) for number in numbers]
+            for name in backends
+        }
 
     return Evidence(
         tally=tally,
@@ -97,5 +107,8 @@ def collect_evidence(answers: Iterable[Answer], started: float, ended: float) ->
 
 
 def _covered(begin: float, bucket: int, first: float, last: float) -> float:
-    """Seconds of the bucket in which the client was calling: less than all of it at both ends of its record."""
+    """
+    Seconds of the bucket in which the client was calling: less than all of it at both ends of its
+    record.
+    """
     return max(min(begin + bucket, last) - max(begin, first), _LEAST_COVERAGE * bucket)

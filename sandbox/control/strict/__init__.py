@@ -1,8 +1,9 @@
 """
 Where moto accepts what AWS refuses, or answers differently: the sandbox answers as AWS documents.
 
-A refusal is a handler, which sees the request and reads the rest over the served API. Only where the answer itself must
-differ is moto patched. One file a service; each row is held by a test in tests/integration/test_strictness*.py.
+A refusal is a handler, which sees the request and reads the rest over the served API. Only where
+the answer itself must differ is moto patched. One file a service; each row is held by a test in
+tests/integration/test_strictness*.py.
 """
 
 from functools import partial

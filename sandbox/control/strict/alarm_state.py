@@ -1,7 +1,8 @@
 """
 What state an alarm is in, from the data points of its evaluation range.
 
-Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data" and its two tables of examples.
+Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data" and its two
+    tables of examples.
 """
 
 import operator
@@ -11,7 +12,9 @@ from typing import Final
 __all__ = ["COMPARISONS", "SPARE_PERIODS", "judge"]
 
 SPARE_PERIODS: Final = 2
-"""How many periods more than its evaluation periods an alarm looks back, in case some hold no data."""
+"""
+How many periods more than its evaluation periods an alarm looks back, in case some hold no data.
+"""
 COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -21,7 +24,9 @@ COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
 _WITHOUT_DATA: Final = {"breaching": "ALARM", "ignore": None, "notBreaching": "OK"}
 
 
-def judge(points: Sequence[bool | None], periods: int, datapoints: int, treat_missing: str) -> str | None:
+def judge(
+    points: Sequence[bool | None], periods: int, datapoints: int, treat_missing: str
+) -> str | None:
     """
     Judge the points of an evaluation range.
 
@@ -43,8 +48,14 @@ def judge(points: Sequence[bool | None], periods: int, datapoints: int, treat_mi
         breaching += filled
     if breaching >= datapoints:
         return "ALARM"
-    # AWS's "premature alarm state": too few points, but the oldest is old enough and none speaks against it.
+    # AWS's "premature alarm state": too few points, but the oldest is old enough and none speaks
+    # against it.
     oldest, _ = real[-1]
-    if filled and treat_missing != "notBreaching" and oldest + 1 >= datapoints and all(one for _, one in real):
+    if (
+        filled
+        and treat_missing != "notBreaching"
+        and oldest + 1 >= datapoints
+        and all(one for _, one in real)
+    ):
         return None if treat_missing == "ignore" else "ALARM"
     return "OK"

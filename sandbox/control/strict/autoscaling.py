@@ -35,7 +35,8 @@ def refuse(endpoint_url: str, call: Call) -> None:
         raise AwsError(
             "ObjectNotFoundException",
             f"No scalable target {_NEEDS_TARGET[call.action]} for service namespace: "
-            f"{call.parameters.get('ServiceNamespace')}, resource ID: {call.parameters.get('ResourceId')}, "
+            f"{call.parameters.get('ServiceNamespace')}, resource ID: "
+            f"{call.parameters.get('ResourceId')}, "
             f"scalable dimension: {call.parameters.get('ScalableDimension')}",
         )
 
@@ -54,11 +55,14 @@ def _check_capacity(endpoint_url: str, parameters: dict[str, Any]) -> None:
     known = _target(endpoint_url, parameters)
     if known is None and not all(bound in parameters for bound in bounds):
         raise AwsError(
-            "ValidationException", "MinCapacity and MaxCapacity are required to register a new scalable target."
+            "ValidationException",
+            "MinCapacity and MaxCapacity are required to register a new scalable target.",
         )
     low, high = (parameters.get(bound, (known or {}).get(bound)) for bound in bounds)
     if low is not None and high is not None and low > high:
-        raise AwsError("ValidationException", "Maximum capacity cannot be less than minimum capacity")
+        raise AwsError(
+            "ValidationException", "Maximum capacity cannot be less than minimum capacity"
+        )
 
 
 def _check_service(endpoint_url: str, resource_id: str) -> None:
@@ -66,7 +70,11 @@ def _check_service(endpoint_url: str, resource_id: str) -> None:
     cluster, _, service = rest.partition("/")
     ecs = internal_client(endpoint_url, "ecs")
     try:
-        found = ecs.describe_services(cluster=cluster, services=[service])["services"] if service else []
+        found = (
+            ecs.describe_services(cluster=cluster, services=[service])["services"]
+            if service
+            else []
+        )
     except ecs.exceptions.ClusterNotFoundException:
         found = []
     if kind != "service" or not any(one["status"] != "INACTIVE" for one in found):
@@ -81,9 +89,18 @@ def patch() -> None:
     replace(ApplicationAutoscalingBackend, "deregister_scalable_target", _deregister)
 
 
-def _deregister(moto: Callable[..., None], backend: Any, namespace: str, r_id: str, dimension: str) -> None:
-    """AWS deletes the policies of a target that is deregistered; moto keeps them, and their alarms."""
+def _deregister(
+    moto: Callable[..., None], backend: Any, namespace: str, r_id: str, dimension: str
+) -> None:
+    """
+    AWS deletes the policies of a target that is deregistered; moto keeps them,
+    and their alarms.
+    """
     moto(backend, namespace, r_id, dimension)
     for policy in list(backend.policies.values()):
-        if (policy.service_namespace, policy.resource_id, policy.scalable_dimension) == (namespace, r_id, dimension):
+        if (policy.service_namespace, policy.resource_id, policy.scalable_dimension) == (
+            namespace,
+            r_id,
+            dimension,
+        ):
             backend.delete_scaling_policy(policy.policy_name, namespace, r_id, dimension)

@@ -21,14 +21,24 @@ _DESCRIBING: Final = (
     "get_alarms_by_state_value",
 )
 _CUMULATIVE: Final = ("Sum", "SampleCount")
-_STATE: Final = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "set_until", "history")
+_STATE: Final = (
+    "state_value",
+    "state_reason",
+    "state_reason_data",
+    "state_updated_timestamp",
+    "set_until",
+    "history",
+)
 
 Moto = Callable[..., Any]
 
 
 @cache
 def patch() -> None:
-    """Make alarms move; the backend is the one place that all of CloudWatch's wire protocols reach."""
+    """
+    Make alarms move; the backend is the one place that all of CloudWatch's wire
+    protocols reach.
+    """
     for name in _DESCRIBING:
         replace(CloudWatchBackend, name, _describe_evaluated)
     replace(CloudWatchBackend, "put_metric_alarm", _put_metric_alarm)
@@ -36,7 +46,10 @@ def patch() -> None:
 
 
 def _put_metric_alarm(moto: Moto, backend: Any, name: str, **settings: Any) -> Any:
-    """A new alarm has no data yet, where moto says OK; one that is put again keeps its state, where moto resets it."""
+    """
+    A new alarm has no data yet, where moto says OK; one that is put again keeps its state, where
+    moto resets it.
+    """
     before = backend.alarms.get(name)
     alarm = moto(backend, name, **settings)
     alarm.state_value, alarm.set_until = "INSUFFICIENT_DATA", 0.0
@@ -48,7 +61,8 @@ def _put_metric_alarm(moto: Moto, backend: Any, name: str, **settings: Any) -> A
 
 def _set_alarm_state(moto: Moto, backend: Any, alarm_name: str, *args: Any) -> None:
     """
-    A state that was set lasts until AWS evaluates next: in a minute, or in 10 seconds for a high-resolution alarm.
+    A state that was set lasts until AWS evaluates next: in a minute, or in 10 seconds for a
+    high-resolution alarm.
 
     Source: SetAlarmState, "the alarm returns to its actual state quickly, often within seconds".
     """
@@ -59,7 +73,11 @@ def _set_alarm_state(moto: Moto, backend: Any, alarm_name: str, *args: Any) -> N
 
 def _describe_evaluated(moto: Moto, backend: Any, *args: Any) -> Any:
     for alarm in list(backend.alarms.values()):
-        if alarm.metric_name and alarm.comparison_operator in COMPARISONS and time.monotonic() >= alarm.set_until:
+        if (
+            alarm.metric_name
+            and alarm.comparison_operator in COMPARISONS
+            and time.monotonic() >= alarm.set_until
+        ):
             _evaluate(backend, alarm)
     return moto(backend, *args)
 
@@ -69,7 +87,9 @@ def _evaluate(backend: Any, alarm: Any) -> None:
     breaches = COMPARISONS[alarm.comparison_operator]
     periods = int(alarm.evaluation_periods)
     datapoints = int(alarm.datapoints_to_alarm or periods)
-    points = [None if value is None else breaches(value, float(alarm.threshold)) for value in values]
+    points = [
+        None if value is None else breaches(value, float(alarm.threshold)) for value in values
+    ]
     state = judge(points, periods, datapoints, alarm.treat_missing_data or "missing")
     if state is not None and state != alarm.state_value:
         alarm.update_state(_reason(alarm, state, values), "{}", state)
@@ -98,7 +118,11 @@ def _read_values(backend: Any, alarm: Any) -> list[float | None]:
 
 def _metric_stat(alarm: Any, period: int, statistic: str) -> dict[str, Any]:
     dimensions = [{"Name": one.name, "Value": one.value} for one in alarm.dimensions]
-    metric = {"Namespace": alarm.namespace, "MetricName": alarm.metric_name, "Dimensions": dimensions}
+    metric = {
+        "Namespace": alarm.namespace,
+        "MetricName": alarm.metric_name,
+        "Dimensions": dimensions,
+    }
     stat = {"Metric": metric, "Period": period, "Stat": statistic}
     return stat | ({"Unit": alarm.unit} if alarm.unit else {})
 
@@ -108,4 +132,6 @@ def _reason(alarm: Any, state: str, values: list[float | None]) -> str:
         return f"Insufficient Data: {alarm.evaluation_periods} datapoint(s) were unknown."
     known = [value for value in values if value is not None][: int(alarm.evaluation_periods)]
     verb = "crossed" if state == "ALARM" else "were not past"
-    return f"Threshold Crossed: the last datapoints {known} {verb} the threshold ({alarm.threshold})."
+    return (
+        f"Threshold Crossed: the last datapoints {known} {verb} the threshold ({alarm.threshold})."
+    )

@@ -31,7 +31,10 @@ _MEMORY_BY_CPU: Final = {
 
 
 def refuse(endpoint_url: str, call: Call) -> None:
-    """Refuse a task definition that AWS refuses. Source: RegisterTaskDefinition, and its errors as reported."""
+    """
+    Refuse a task definition that AWS refuses. Source: RegisterTaskDefinition, and its errors as
+    reported.
+    """
     if call.action == "RegisterTaskDefinition":
         reason = next(_reasons(endpoint_url, call.parameters), None)
         if reason is not None:
@@ -51,10 +54,15 @@ def patch() -> None:
 
 
 def _register(
-    moto: Callable[..., Any], backend: Any, family: str, containers: list[dict[str, Any]], **settings: Any
+    moto: Callable[..., Any],
+    backend: Any,
+    family: str,
+    containers: list[dict[str, Any]],
+    **settings: Any,
 ) -> Any:
     """
-    AWS converts sizes to CPU units and MiB and writes defaults down; moto keeps most of a request as it came.
+    AWS converts sizes to CPU units and MiB and writes defaults down; moto keeps most of a request
+    as it came.
 
     A client that compares what it wants with what it reads has to know them.
     """
@@ -62,12 +70,18 @@ def _register(
         units = _units(settings.get(part) or "", large_unit)
         settings[part] = settings.get(part) if units is None else str(units)
     own_ports = settings.get("network_mode") in ("awsvpc", "host")
-    return moto(backend, family, [_with_defaults(container, own_ports) for container in containers], **settings)
+    return moto(
+        backend,
+        family,
+        [_with_defaults(container, own_ports) for container in containers],
+        **settings,
+    )
 
 
 def _with_defaults(container: dict[str, Any], own_ports: bool) -> dict[str, Any]:
     ports = [
-        {"hostPort": mapping.get("containerPort", 0) if own_ports else 0, "protocol": "tcp"} | mapping
+        {"hostPort": mapping.get("containerPort", 0) if own_ports else 0, "protocol": "tcp"}
+        | mapping
         for mapping in container.get("portMappings", [])
     ]
     full = {"systemControls": []} | container | {"portMappings": ports}
@@ -83,9 +97,14 @@ def _definition_reasons(definition: dict[str, Any]) -> Iterator[str]:
     if not containers:
         yield "Container list cannot be empty."
     names = [container.get("name", "") for container in containers]
-    yield from ("Container.name contains invalid characters." for name in names if not _NAME.fullmatch(name))
+    yield from (
+        "Container.name contains invalid characters." for name in names if not _NAME.fullmatch(name)
+    )
     if len(set(names)) < len(names):
-        yield "Container.name contains duplicate names: each container of a task definition needs its own."
+        yield (
+            "Container.name contains duplicate names: each container of a task definition needs "
+            "its own."
+        )
     if containers and not any(container.get("essential", True) for container in containers):
         yield "Task definition does not have any essential containers."
     for role in ("executionRoleArn", "taskRoleArn"):
@@ -100,13 +119,22 @@ def _container_reasons(definition: dict[str, Any], container: dict[str, Any]) ->
     if not container.get("image"):
         yield "Container.image should not be null or blank."
     if "memory" in container and container["memory"] < container.get("memoryReservation", 0):
-        yield f"Invalid setting for container '{name}'. 'memory' should be greater than 'memoryReservation'."
+        yield (
+            f"Invalid setting for container '{name}'. 'memory' should be greater than "
+            "'memoryReservation'."
+        )
     for mapping in container.get("portMappings", []):
         port = mapping.get("containerPort", 0)
         if definition.get("networkMode") == "awsvpc" and mapping.get("hostPort", port) != port:
-            yield "When networkMode=awsvpc, the host ports and container ports in port mappings must match."
+            yield (
+                "When networkMode=awsvpc, the host ports and container ports in port mappings must "
+                "match."
+            )
     if container.get("secrets") and not definition.get("executionRoleArn"):
-        yield "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
+        yield (
+            "When you are specifying container secrets, you must also specify a value for "
+            "'executionRoleArn'."
+        )
     log = container.get("logConfiguration", {})
     needed = ("awslogs-region", "awslogs-group") if log.get("logDriver") == "awslogs" else ()
     missing = [option for option in needed if not log.get("options", {}).get(option)]
@@ -119,21 +147,32 @@ def _fargate_reasons(endpoint_url: str, definition: dict[str, Any]) -> Iterator[
         yield "Fargate only supports network mode ‘awsvpc’."  # noqa: RUF001 - AWS's own quotation marks
     yield from _size_reasons(definition)
     containers = definition["containerDefinitions"]
-    logs = [container["logConfiguration"] for container in containers if "logConfiguration" in container]
+    logs = [
+        container["logConfiguration"] for container in containers if "logConfiguration" in container
+    ]
     drivers = [log.get("logDriver") for log in logs]
     for driver in drivers:
         if driver not in _FARGATE_LOG_DRIVERS:
-            yield f"{driver} is not a valid log driver. Must be one of [{','.join(_FARGATE_LOG_DRIVERS)}]"
+            yield (
+                f"{driver} is not a valid log driver. Must be one of "
+                f"[{','.join(_FARGATE_LOG_DRIVERS)}]"
+            )
     for container in containers:
         if container.get("stopTimeout", 0) > 120:
-            yield "Tasks using the Fargate launch type must have a container stop timeout of less than 120 seconds."
+            yield (
+                "Tasks using the Fargate launch type must have a container stop timeout of less "
+                "than 120 seconds."
+            )
     storage = definition.get("ephemeralStorage", {}).get("sizeInGiB", 21)
     if not 21 <= storage <= 200:
         yield f"EphemeralStorage size should be at {'least 21' if storage < 21 else 'most 200'}"
     if definition.get("executionRoleArn"):
         return
     if "awslogs" in drivers:
-        yield "Fargate requires task definition to have execution role ARN to support log driver awslogs."
+        yield (
+            "Fargate requires task definition to have execution role ARN to support log driver "
+            "awslogs."
+        )
     if any(_is_from_ecr(endpoint_url, container["image"]) for container in containers):
         yield "Fargate requires task definition to have execution role ARN to support ECR images."
 
@@ -147,12 +186,16 @@ def _size_reasons(definition: dict[str, Any]) -> Iterator[str]:
     if cpu is None or memory not in _MEMORY_BY_CPU.get(cpu, ()):
         yield (
             f"No Fargate configuration exists for given values: {definition.get('cpu')} CPU, "
-            f"{definition.get('memory')} memory. See the Amazon ECS documentation for the valid values."
+            f"{definition.get('memory')} memory. See the Amazon ECS documentation for the valid "
+            "values."
         )
     for part, whole in (("cpu", cpu), ("memory", memory)):
         taken = sum(container.get(part, 0) for container in definition["containerDefinitions"])
         if whole is not None and taken > whole:
-            yield f"Invalid '{part}' setting for task. The containers together reserve {taken}, the task has {whole}."
+            yield (
+                f"Invalid '{part}' setting for task. The containers together reserve {taken}, the "
+                f"task has {whole}."
+            )
 
 
 def _units(text: str, large_unit: str) -> int | None:
@@ -162,7 +205,10 @@ def _units(text: str, large_unit: str) -> int | None:
 
 
 def _is_from_ecr(endpoint_url: str, image: str) -> bool:
-    """Whether the image lies in ECR: AWS's own hosts, or the registry that this sandbox gives its repositories."""
+    """
+    Whether the image lies in ECR: AWS's own hosts, or the registry that this sandbox gives its
+    repositories.
+    """
     if _ECR_HOST.match(image):
         return True
     repository = re.sub(r"@.*$|:[^/:]*$", "", image)

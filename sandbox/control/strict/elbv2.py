@@ -1,8 +1,8 @@
 """
 ELBv2: requests that AWS refuses.
 
-Load balancers and listeners are here, rules in elbv2_rules.py, target groups in elbv2_targets.py; what AWS answers
-another way than moto is in elbv2_answers.py.
+Load balancers and listeners are here, rules in elbv2_rules.py, target groups in elbv2_targets.py;
+what AWS answers another way than moto is in elbv2_answers.py.
 """
 
 import re
@@ -62,22 +62,34 @@ def _check_tags(tags: list[dict[str, str]]) -> None:
     for tag in tags:
         for text in (tag.get("Key", ""), tag.get("Value", "")):
             if not _TAG.fullmatch(text):
-                raise AwsError("ValidationError", f"'{text}' contains characters that a tag cannot have")
+                raise AwsError(
+                    "ValidationError", f"'{text}' contains characters that a tag cannot have"
+                )
 
 
 def _check_load_balancer(endpoint_url: str, parameters: dict[str, Any]) -> None:
     name = parameters["Name"]
     if len(name) > 32:
-        raise AwsError("ValidationError", f"The load balancer name '{name}' cannot be longer than '32' characters")
+        raise AwsError(
+            "ValidationError",
+            f"The load balancer name '{name}' cannot be longer than '32' characters",
+        )
     if not _LB_NAME.fullmatch(name) or name.startswith("internal-"):
         raise AwsError(
             "ValidationError",
-            f"The load balancer name '{name}' can only contain characters that are alphanumeric characters and "
+            f"The load balancer name '{name}' can only contain characters that are alphanumeric "
+            "characters and "
             "hyphens(-), cannot begin or end with a hyphen, and cannot begin with 'internal-'",
         )
     if parameters.get("Type", "application") != "application":
-        raise AwsError("NotImplemented", "This sandbox has Application Load Balancers only: use type application", 501)
-    subnets = parameters.get("Subnets") or [one["SubnetId"] for one in parameters.get("SubnetMappings", [])]
+        raise AwsError(
+            "NotImplemented",
+            "This sandbox has Application Load Balancers only: use type application",
+            501,
+        )
+    subnets = parameters.get("Subnets") or [
+        one["SubnetId"] for one in parameters.get("SubnetMappings", [])
+    ]
     _check_subnets(endpoint_url, subnets)
     groups = parameters.get("SecurityGroups", [])
     if groups:
@@ -89,10 +101,15 @@ def _check_subnets(endpoint_url: str, subnets: list[str]) -> None:
     try:
         found = ec2.describe_subnets(SubnetIds=subnets)["Subnets"] if subnets else []
     except ClientError:
-        raise AwsError("SubnetNotFound", f"One of the subnet IDs {subnets} does not exist") from None
+        raise AwsError(
+            "SubnetNotFound", f"One of the subnet IDs {subnets} does not exist"
+        ) from None
     zones = [subnet["AvailabilityZone"] for subnet in found]
     if len(zones) < 2:
-        raise AwsError("ValidationError", "At least two subnets in two different Availability Zones must be specified")
+        raise AwsError(
+            "ValidationError",
+            "At least two subnets in two different Availability Zones must be specified",
+        )
     if len(set(zones)) < len(zones):
         raise AwsError(
             "InvalidConfigurationRequest",
@@ -104,7 +121,9 @@ def _check_security_groups(endpoint_url: str, groups: list[str]) -> None:
     try:
         internal_client(endpoint_url, "ec2").describe_security_groups(GroupIds=groups)
     except ClientError:
-        raise AwsError("InvalidSecurityGroup", f"One of the security groups {groups} does not exist") from None
+        raise AwsError(
+            "InvalidSecurityGroup", f"One of the security groups {groups} does not exist"
+        ) from None
 
 
 def _check_deletion_protection(endpoint_url: str, parameters: dict[str, Any]) -> None:
@@ -116,7 +135,8 @@ def _check_deletion_protection(endpoint_url: str, parameters: dict[str, Any]) ->
         return  # "If the load balancer does not exist, the call succeeds."
     if {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
         raise AwsError(
-            "OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+            "OperationNotPermitted",
+            f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled",
         )
 
 
@@ -126,7 +146,10 @@ def _check_new_listener(endpoint_url: str, parameters: dict[str, Any]) -> None:
     elbv2_rules.check_default_actions(endpoint_url, arn, parameters.get("DefaultActions", []))
     ports = {listener["Port"] for listener in elbv2_rules.read_listeners(endpoint_url, arn)}
     if parameters.get("Port") not in ports and len(ports) >= _LISTENERS:
-        raise AwsError("TooManyListeners", f"The maximum number of listeners per load balancer '{arn}' is {_LISTENERS}")
+        raise AwsError(
+            "TooManyListeners",
+            f"The maximum number of listeners per load balancer '{arn}' is {_LISTENERS}",
+        )
 
 
 def _check_listener_change(endpoint_url: str, parameters: dict[str, Any]) -> None:
@@ -143,11 +166,15 @@ def _check_listener_change(endpoint_url: str, parameters: dict[str, Any]) -> Non
 def _check_protocol(parameters: dict[str, Any]) -> None:
     if parameters.get("Protocol") == "HTTPS":
         raise AwsError(
-            "NotImplemented", "This sandbox's load balancer has no TLS: use a listener of protocol HTTP", 501
+            "NotImplemented",
+            "This sandbox's load balancer has no TLS: use a listener of protocol HTTP",
+            501,
         )
 
 
 def _check_described_tags(_endpoint_url: str, parameters: dict[str, Any]) -> None:
     arns = parameters.get("ResourceArns", [])
     if len(arns) > _DESCRIBED_AT_ONCE:
-        raise AwsError("ValidationError", f"Cannot have more than {_DESCRIBED_AT_ONCE} resources described")
+        raise AwsError(
+            "ValidationError", f"Cannot have more than {_DESCRIBED_AT_ONCE} resources described"
+        )

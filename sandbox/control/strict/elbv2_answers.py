@@ -63,7 +63,9 @@ def patch() -> None:
 def _create_load_balancer(moto: Moto, backend: Any, **settings: Any) -> Any:
     """One of the same name and settings is answered with itself; moto makes a second one."""
     settings["scheme"] = settings.get("scheme") or "internet-facing"
-    known = next((one for one in backend.load_balancers.values() if one.name == settings["name"]), None)
+    known = next(
+        (one for one in backend.load_balancers.values() if one.name == settings["name"]), None
+    )
     if known is None:
         return moto(backend, **settings)
     wanted = moto(_scratch(backend), **settings)
@@ -85,7 +87,9 @@ def _create_target_group(moto: Moto, backend: Any, name: str, **settings: Any) -
         return moto(backend, name, **settings)
     tags = settings.pop("tags", None)
     wanted = moto(_scratch(backend), name, **settings)
-    if _target_group_settings(wanted) == _target_group_settings(known) and _has_tags(backend, known.arn, tags):
+    if _target_group_settings(wanted) == _target_group_settings(known) and _has_tags(
+        backend, known.arn, tags
+    ):
         return known
     raise DuplicateTargetGroupName(_DIFFERENT.format("target group", name))
 
@@ -97,17 +101,27 @@ def _target_group_settings(group: Any) -> dict[str, str]:
 
 
 def _create_listener(moto: Moto, backend: Any, **settings: Any) -> Any:
-    """One on the same port with the same settings is answered with itself; moto makes a second one."""
+    """
+    One on the same port with the same settings is answered with itself; moto
+    makes a second one.
+    """
     arn = settings["load_balancer_arn"]
-    listeners = backend.load_balancers[arn].listeners.values() if arn in backend.load_balancers else ()
+    listeners = (
+        backend.load_balancers[arn].listeners.values() if arn in backend.load_balancers else ()
+    )
     known = next((one for one in listeners if str(one.port) == str(settings["port"])), None)
     if known is None:
         return moto(backend, **settings)
     wanted = [FakeAction(deepcopy(action)).data for action in settings["actions"]]
-    same = known.protocol == settings["protocol"] and [action.data for action in known.default_actions] == wanted
+    same = (
+        known.protocol == settings["protocol"]
+        and [action.data for action in known.default_actions] == wanted
+    )
     if same and _has_tags(backend, known.arn, settings.get("tags")):
         return known
-    raise DuplicateListenerError(f"A listener already exists on this port for this load balancer '{arn}'")
+    raise DuplicateListenerError(
+        f"A listener already exists on this port for this load balancer '{arn}'"
+    )
 
 
 def _scratch(backend: Any) -> Any:
@@ -124,7 +138,8 @@ def _load_balancer_arns(group: Any) -> list[str]:
     """
     The load balancers that use the group now.
 
-    moto writes one down for each rule that is created, and forgets none: not when a rule is modified or deleted.
+    moto writes one down for each rule that is created, and forgets none: not when a rule is
+    modified or deleted.
     """
     backend = elbv2_backends[group.account_id][group.region_name]
     return [
@@ -135,13 +150,18 @@ def _load_balancer_arns(group: Any) -> list[str]:
 
 
 def _rules(balancer: Any) -> list[Any]:
-    return [rule for listener in list(balancer.listeners.values()) for rule in listener.rules.values()]
+    return [
+        rule for listener in list(balancer.listeners.values()) for rule in listener.rules.values()
+    ]
 
 
 def _target_groups(rule: Any) -> set[str]:
     found = {action.data.get("TargetGroupArn") for action in rule.actions}
     for action in rule.actions:
-        found |= {one["TargetGroupArn"] for one in action.data.get("ForwardConfig", {}).get("TargetGroups", [])}
+        found |= {
+            one["TargetGroupArn"]
+            for one in action.data.get("ForwardConfig", {}).get("TargetGroups", [])
+        }
     return found
 
 
@@ -152,7 +172,9 @@ def _deregister(_moto: Moto, group: Any, targets: list[dict[str, Any]]) -> None:
             group.deregistered_targets[target["Id"]] = known
 
 
-def _describe_load_balancers(moto: Moto, backend: Any, arns: list[str] | None, names: list[str] | None) -> Any:
+def _describe_load_balancers(
+    moto: Moto, backend: Any, arns: list[str] | None, names: list[str] | None
+) -> Any:
     """One unknown name or ARN among others is an error; moto answers with the one before it."""
     known = {balancer.name for balancer in backend.load_balancers.values()}
     if not set(names or []) <= known or not set(arns or []) <= set(backend.load_balancers):
@@ -160,11 +182,19 @@ def _describe_load_balancers(moto: Moto, backend: Any, arns: list[str] | None, n
     return moto(backend, arns, names)
 
 
-def _add_tags(_moto: Moto, backend: Any, resource_arns: list[str], tags: list[dict[str, str]]) -> None:
-    """A resource has up to 50 tags; moto knows an old limit, 10. Source: ELB user guide, "Tag restrictions"."""
+def _add_tags(
+    _moto: Moto, backend: Any, resource_arns: list[str], tags: list[dict[str, str]]
+) -> None:
+    """
+    A resource has up to 50 tags; moto knows an old limit, 10. Source: ELB user guide, "Tag
+    restrictions".
+    """
     for arn in resource_arns:
         backend._get_resource_by_arn(arn)  # noqa: SLF001
-        keys = {*backend.tagging_service.get_tag_dict_for_resource(arn), *(tag["Key"] for tag in tags)}
+        keys = {
+            *backend.tagging_service.get_tag_dict_for_resource(arn),
+            *(tag["Key"] for tag in tags),
+        }
         if len(keys) > _TAGS:
             raise TooManyTagsError(f"The quota for the number of tags of '{arn}' is {_TAGS}")
         backend.tagging_service.tag_resource(arn, tags)
@@ -203,5 +233,10 @@ def _describe_page(key: str, moto: Moto, response: Any) -> Any:
 
 
 def _describe_account_limits(_moto: Moto, _response: Any) -> Any:
-    """Today's quotas; moto's are years old. Source: "Quotas for your Application Load Balancers"."""
-    return ActionResult({"Limits": [{"Name": name, "Max": str(limit)} for name, limit in _LIMITS.items()]})
+    """
+    Today's quotas; moto's are years old. Source: "Quotas for your Application
+    Load Balancers".
+    """
+    return ActionResult(
+        {"Limits": [{"Name": name, "Max": str(limit)} for name, limit in _LIMITS.items()]}
+    )

@@ -38,7 +38,9 @@ def check_new_rule(endpoint_url: str, parameters: dict[str, Any]) -> None:
     arn = load_balancer_of(parameters["ListenerArn"])
     rules = list(_read_rules(endpoint_url, arn))
     if sum(not rule["IsDefault"] for rule in rules) >= _RULES:
-        raise AwsError("TooManyRules", f"The maximum number of rules on load balancer '{arn}' has been reached")
+        raise AwsError(
+            "TooManyRules", f"The maximum number of rules on load balancer '{arn}' has been reached"
+        )
     _check_target_groups(endpoint_url, arn, parameters["Actions"], rules)
 
 
@@ -50,19 +52,28 @@ def check_rule_change(endpoint_url: str, parameters: dict[str, Any]) -> None:
     _check_actions(actions)
     if _target_groups(actions) <= _target_groups(rule["Actions"]):
         return  # a change of weights changes no quota, and is the most frequent one
-    arn = load_balancer_of(parameters["RuleArn"].rpartition("/")[0].replace(":listener-rule/", ":listener/"))
+    arn = load_balancer_of(
+        parameters["RuleArn"].rpartition("/")[0].replace(":listener-rule/", ":listener/")
+    )
     others = [one for one in _read_rules(endpoint_url, arn) if one["RuleArn"] != rule["RuleArn"]]
     _check_target_groups(endpoint_url, arn, actions, others)
 
 
-def check_default_actions(endpoint_url: str, load_balancer_arn: str, actions: list[dict[str, Any]]) -> None:
+def check_default_actions(
+    endpoint_url: str, load_balancer_arn: str, actions: list[dict[str, Any]]
+) -> None:
     """Source: CreateListener, ModifyListener."""
     _check_actions(actions)
-    _check_target_groups(endpoint_url, load_balancer_arn, actions, list(_read_rules(endpoint_url, load_balancer_arn)))
+    _check_target_groups(
+        endpoint_url, load_balancer_arn, actions, list(_read_rules(endpoint_url, load_balancer_arn))
+    )
 
 
 def check_rule_deletion(endpoint_url: str, parameters: dict[str, Any]) -> None:
-    """Refuse a rule that does not exist (moto deletes it again) or is a listener's default. Source: DeleteRule."""
+    """
+    Refuse a rule that does not exist (moto deletes it again) or is a listener's default. Source:
+    DeleteRule.
+    """
     _read_rule(endpoint_url, parameters["RuleArn"], "deleted")
 
 
@@ -86,7 +97,9 @@ def read_listeners(endpoint_url: str, load_balancer_arn: str) -> list[dict[str, 
     """The listeners of a load balancer; none when there is no such load balancer."""
     elb = internal_client(endpoint_url, "elbv2")
     try:
-        pages = list(elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=load_balancer_arn))
+        pages = list(
+            elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=load_balancer_arn)
+        )
     except elb.exceptions.LoadBalancerNotFoundException:
         return []
     return [listener for page in pages for listener in page["Listeners"]]
@@ -101,7 +114,11 @@ def _read_rules(endpoint_url: str, load_balancer_arn: str) -> Iterator[dict[str,
 
 def _check_conditions(parameters: dict[str, Any]) -> None:
     if "Transforms" in parameters:
-        raise AwsError("NotImplemented", "This sandbox's load balancer has no transforms: leave Transforms out", 501)
+        raise AwsError(
+            "NotImplemented",
+            "This sandbox's load balancer has no transforms: leave Transforms out",
+            501,
+        )
     conditions = parameters.get("Conditions", [])
     for field in _ONCE:
         if sum(condition.get("Field") == field for condition in conditions) > 1:
@@ -109,28 +126,43 @@ def _check_conditions(parameters: dict[str, Any]) -> None:
     values = [value for condition in conditions for value in _values(condition)]
     if len(values) > _CONDITION_VALUES:
         raise AwsError(
-            "ValidationError", f"A rule can only have '{_CONDITION_VALUES}' condition values and regex values"
+            "ValidationError",
+            f"A rule can only have '{_CONDITION_VALUES}' condition values and regex values",
         )
     if sum(value.count("*") + value.count("?") for value in values) > _CONDITION_WILDCARDS:
-        raise AwsError("ValidationError", f"A rule can only have '{_CONDITION_WILDCARDS}' condition wildcards")
+        raise AwsError(
+            "ValidationError", f"A rule can only have '{_CONDITION_WILDCARDS}' condition wildcards"
+        )
     for condition in conditions:
         if condition.get("Field") == "path-pattern":
             _check_path_patterns(condition)
 
 
 def _values(condition: dict[str, Any]) -> list[str]:
-    if "RegexValues" in condition or any("RegexValues" in condition.get(config, {}) for config in _CONFIGS):
-        raise AwsError("NotImplemented", "This sandbox's load balancer has no regular expressions: use Values", 501)
+    if "RegexValues" in condition or any(
+        "RegexValues" in condition.get(config, {}) for config in _CONFIGS
+    ):
+        raise AwsError(
+            "NotImplemented",
+            "This sandbox's load balancer has no regular expressions: use Values",
+            501,
+        )
     values = list(condition.get("Values", []))
     for config in _CONFIGS:
         values += condition.get(config, {}).get("Values", [])
-    return [value if isinstance(value, str) else f"{value.get('Key', '')}={value.get('Value', '')}" for value in values]
+    return [
+        value if isinstance(value, str) else f"{value.get('Key', '')}={value.get('Value', '')}"
+        for value in values
+    ]
 
 
 def _check_path_patterns(condition: dict[str, Any]) -> None:
     for pattern in _values(condition):
         if not _PATH.fullmatch(pattern):
-            raise AwsError("ValidationError", f"The path pattern '{pattern}' contains a character that is not valid")
+            raise AwsError(
+                "ValidationError",
+                f"The path pattern '{pattern}' contains a character that is not valid",
+            )
 
 
 def _check_actions(actions: list[dict[str, Any]]) -> None:
@@ -138,21 +170,26 @@ def _check_actions(actions: list[dict[str, Any]]) -> None:
         if action["Type"] not in _SERVED_ACTIONS:
             raise AwsError(
                 "NotImplemented",
-                f"This sandbox's load balancer has no action {action['Type']}: use {', '.join(_SERVED_ACTIONS)}",
+                f"This sandbox's load balancer has no action {action['Type']}: use "
+                f"{', '.join(_SERVED_ACTIONS)}",
                 501,
             )
         _check_forward(action)
 
 
 def _check_target_groups(
-    endpoint_url: str, load_balancer_arn: str, actions: list[dict[str, Any]], other_rules: list[dict[str, Any]]
+    endpoint_url: str,
+    load_balancer_arn: str,
+    actions: list[dict[str, Any]],
+    other_rules: list[dict[str, Any]],
 ) -> None:
     wanted = _target_groups(actions)
     used = set().union(*(_target_groups(rule["Actions"]) for rule in other_rules))
     if len(used | wanted) > _UNIQUE_TARGET_GROUPS:
         raise AwsError(
             "TooManyUniqueTargetGroupsPerLoadBalancer",
-            "You have reached the maximum number of unique target groups that you can associate with a load balancer "
+            "You have reached the maximum number of unique target groups that you can associate "
+            "with a load balancer "
             f"of type 'application': [{_UNIQUE_TARGET_GROUPS}]",
         )
     _check_association(endpoint_url, load_balancer_arn, sorted(wanted - used))
@@ -161,23 +198,32 @@ def _check_target_groups(
 def _check_forward(action: dict[str, Any]) -> None:
     groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
     if len(groups) > _TARGET_GROUPS_PER_ACTION:
-        raise AwsError("ValidationError", f"A forward action can only have '{_TARGET_GROUPS_PER_ACTION}' target groups")
+        raise AwsError(
+            "ValidationError",
+            f"A forward action can only have '{_TARGET_GROUPS_PER_ACTION}' target groups",
+        )
     for group in groups:
         if group.get("Weight", 1) not in _WEIGHTS:
             raise AwsError(
                 "ValidationError",
-                f"The weight '{group['Weight']}' of target group '{group['TargetGroupArn']}' must be between 0 and 999",
+                f"The weight '{group['Weight']}' of target group '{group['TargetGroupArn']}' "
+                "must be between 0 and 999",
             )
 
 
 def _target_groups(actions: list[dict[str, Any]]) -> set[str]:
     found = {action["TargetGroupArn"] for action in actions if "TargetGroupArn" in action}
     for action in actions:
-        found |= {group["TargetGroupArn"] for group in action.get("ForwardConfig", {}).get("TargetGroups", [])}
+        found |= {
+            group["TargetGroupArn"]
+            for group in action.get("ForwardConfig", {}).get("TargetGroups", [])
+        }
     return found
 
 
-def _check_association(endpoint_url: str, load_balancer_arn: str, target_group_arns: list[str]) -> None:
+def _check_association(
+    endpoint_url: str, load_balancer_arn: str, target_group_arns: list[str]
+) -> None:
     """A target group serves one load balancer."""
     elb = internal_client(endpoint_url, "elbv2")
     for arn in target_group_arns:
@@ -188,5 +234,6 @@ def _check_association(endpoint_url: str, load_balancer_arn: str, target_group_a
         if set(group.get("LoadBalancerArns", [])) - {load_balancer_arn}:
             raise AwsError(
                 "TargetGroupAssociationLimit",
-                f"The following target groups cannot be associated with more than one load balancer: {arn}",
+                "The following target groups cannot be associated with more than one load "
+                f"balancer: {arn}",
             )

@@ -37,11 +37,14 @@ def check_target_group(_endpoint_url: str, parameters: dict[str, Any]) -> None:
     """Source: CreateTargetGroup."""
     path = parameters.get("HealthCheckPath", "/")
     if not path.startswith("/"):
-        raise AwsError("ValidationError", f"Health check path '{path}' must begin with a '/' character")
+        raise AwsError(
+            "ValidationError", f"Health check path '{path}' must begin with a '/' character"
+        )
     for code in re.findall(r"\d+", parameters.get("Matcher", {}).get("HttpCode", "")):
         if not 200 <= int(code) <= 499:
             raise AwsError(
-                "ValidationError", f"Health check matcher HTTP code '{code}' must be within '200-499' inclusive"
+                "ValidationError",
+                f"Health check matcher HTTP code '{code}' must be within '200-499' inclusive",
             )
 
 
@@ -50,19 +53,25 @@ def check_target_group_change(endpoint_url: str, parameters: dict[str, Any]) -> 
     check_target_group(endpoint_url, parameters)
     elb = internal_client(endpoint_url, "elbv2")
     try:
-        found = elb.describe_target_groups(TargetGroupArns=[parameters["TargetGroupArn"]])["TargetGroups"][0]
+        found = elb.describe_target_groups(TargetGroupArns=[parameters["TargetGroupArn"]])[
+            "TargetGroups"
+        ][0]
     except elb.exceptions.TargetGroupNotFoundException:
         return
     after = found | parameters
     timeout, interval = after["HealthCheckTimeoutSeconds"], after["HealthCheckIntervalSeconds"]
     if timeout >= interval:
         raise AwsError(
-            "ValidationError", f"Health check timeout '{timeout}' must be smaller than the interval '{interval}'"
+            "ValidationError",
+            f"Health check timeout '{timeout}' must be smaller than the interval '{interval}'",
         )
 
 
 def check_targets(endpoint_url: str, parameters: dict[str, Any]) -> None:
-    """Source: RegisterTargets. Whether the address lies in the VPC is not asked: a Docker engine's do not."""
+    """
+    Source: RegisterTargets. Whether the address lies in the VPC is not asked: a Docker engine's do
+    not.
+    """
     elb = internal_client(endpoint_url, "elbv2")
     arn = parameters["TargetGroupArn"]
     try:
@@ -73,7 +82,9 @@ def check_targets(endpoint_url: str, parameters: dict[str, Any]) -> None:
         try:
             ipaddress.IPv4Address(target["Id"])
         except ValueError:
-            raise AwsError("ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address") from None
+            raise AwsError(
+                "ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address"
+            ) from None
 
 
 def check_attributes(_endpoint_url: str, parameters: dict[str, Any]) -> None:
@@ -81,9 +92,12 @@ def check_attributes(_endpoint_url: str, parameters: dict[str, Any]) -> None:
     for attribute in parameters["Attributes"]:
         key, value = attribute.get("Key"), attribute.get("Value", "")
         if key not in _ATTRIBUTES:
-            raise AwsError("ValidationError", f"Target group attribute key '{key}' is not recognized")
+            raise AwsError(
+                "ValidationError", f"Target group attribute key '{key}' is not recognized"
+            )
         allowed = _SECONDS.get(key)
         if allowed and not (value.isdecimal() and int(value) in allowed):
             raise AwsError(
-                "ValidationError", f"'{key}' value '{value}' must be between '{allowed[0]}-{allowed[-1]}' inclusive"
+                "ValidationError",
+                f"'{key}' value '{value}' must be between '{allowed[0]}-{allowed[-1]}' inclusive",
             )

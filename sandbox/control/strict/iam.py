@@ -15,11 +15,17 @@ __all__ = ["load_managed_policy", "refuse"]
 
 _MANAGED: Final = "arn:aws:iam::aws:policy/"
 _PRINCIPAL_TYPES: Final = ("AWS", "CanonicalUser", "Federated", "Service")
-_TRUST: Final = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}
+_TRUST: Final = {
+    "CreateRole": "AssumeRolePolicyDocument",
+    "UpdateAssumeRolePolicy": "PolicyDocument",
+}
 
 
 def refuse(call: Call) -> None:
-    """Refuse a name out of bounds, and a trust policy that is none. Source: CreateRole, UpdateAssumeRolePolicy."""
+    """
+    Refuse a name out of bounds, and a trust policy that is none. Source: CreateRole,
+    UpdateAssumeRolePolicy.
+    """
     parameters = read_parameters(call)
     check_limits(call, parameters, "ValidationError")
     if call.action in _TRUST:
@@ -35,7 +41,11 @@ def _check_trust_policy(document: str) -> None:
     if isinstance(statements, dict):
         statements = [statements]
     version = policy.get("Version", "2008-10-17") if isinstance(policy, dict) else None
-    if not statements or not isinstance(statements, list) or version not in ("2008-10-17", "2012-10-17"):
+    if (
+        not statements
+        or not isinstance(statements, list)
+        or version not in ("2008-10-17", "2012-10-17")
+    ):
         raise AwsError("MalformedPolicyDocument", "Syntax errors in policy.")
     for statement in statements:
         if reason := _statement_reason(statement):
@@ -44,7 +54,11 @@ def _check_trust_policy(document: str) -> None:
 
 def _statement_reason(statement: Any) -> str | None:
     if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
-        return "Missing required field Effect" if isinstance(statement, dict) else "Syntax errors in policy."
+        return (
+            "Missing required field Effect"
+            if isinstance(statement, dict)
+            else "Syntax errors in policy."
+        )
     if not statement.get("Action") and not statement.get("NotAction"):
         return "Missing required field Action"
     if not statement.get("Principal") and not statement.get("NotPrincipal"):
@@ -52,7 +66,10 @@ def _statement_reason(statement: Any) -> str | None:
     if "Resource" in statement or "NotResource" in statement:
         return "Has prohibited field Resource"
     actions = statement.get("Action", [])
-    if not all(str(one).lower().startswith("sts:") for one in ([actions] if isinstance(actions, str) else actions)):
+    if not all(
+        str(one).lower().startswith("sts:")
+        for one in ([actions] if isinstance(actions, str) else actions)
+    ):
         return "AssumeRole policy may only specify STS AssumeRole actions."
     return _principal_reason(statement.get("Principal", "*"))
 
@@ -84,7 +101,9 @@ def load_managed_policy(call: Call) -> None:
     start = aws_managed_policies_data.find(f'\n "{name}":{{')
     if start < 0:
         return
-    data, _ = json.JSONDecoder().raw_decode(aws_managed_policies_data, aws_managed_policies_data.index("{", start))
+    data, _ = json.JSONDecoder().raw_decode(
+        aws_managed_policies_data, aws_managed_policies_data.index("{", start)
+    )
     policy = AWSManagedPolicy.from_data(name, ACCOUNT, REGION, data)
     if policy.arn == arn:
         policies[arn] = policy

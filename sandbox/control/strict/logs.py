@@ -21,6 +21,7 @@ def refuse(call: Call) -> None:
     if call.action == "PutRetentionPolicy" and days not in _RETENTIONS:
         raise AwsError(
             "InvalidParameterException",
-            f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
+            f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy "
+            "constraint: "
             f"Member must satisfy enum value set: [{', '.join(map(str, _RETENTIONS))}]",
         )

@@ -14,8 +14,8 @@ def replace(owner: type, name: str, function: Callable[..., Any]) -> None:
     Args:
         owner: moto's class.
         name: The method's.
-        function: Gets the method it replaces, then what the method gets. That may be another part's replacement:
-            several can stand one before the other.
+        function: Gets the method it replaces, then what the method gets. That may be another part's
+            replacement: several can stand one before the other.
     """
     method = getattr(owner, name)
 

@@ -26,11 +26,18 @@ def _model(service: str) -> ServiceModel:
 
 def _input_shape(call: Call) -> Shape | None:
     model = _model(call.service)
-    return model.operation_model(call.action).input_shape if call.action in model.operation_names else None
+    return (
+        model.operation_model(call.action).input_shape
+        if call.action in model.operation_names
+        else None
+    )
 
 
 def read_parameters(call: Call) -> dict[str, Any]:
-    """The parameters of a query-protocol call as boto3 took them: nested, with numbers and booleans."""
+    """
+    The parameters of a query-protocol call as boto3 took them: nested, with
+    numbers and booleans.
+    """
     shape = _input_shape(call)
     return {} if shape is None else _read(shape, call.parameters, "") or {}
 
@@ -40,7 +47,9 @@ def _read(shape: Any, form: dict[str, str], prefix: str) -> Any:
     match shape.type_name:
         case "structure":
             join = f"{prefix}." if prefix else ""
-            read = {name: _read(member, form, join + name) for name, member in shape.members.items()}
+            read = {
+                name: _read(member, form, join + name) for name, member in shape.members.items()
+            }
             return {name: value for name, value in read.items() if value is not None} or None
         case "list":
             items = _read_items(shape.member, form, f"{prefix}.member")
@@ -54,7 +63,11 @@ def _read(shape: Any, form: dict[str, str], prefix: str) -> Any:
 
 
 def _read_items(member: Any, form: dict[str, str], prefix: str) -> list[Any]:
-    numbers = {int(found[1]) for key in form if (found := re.match(rf"{re.escape(prefix)}\.(\d+)(?:\.|$)", key))}
+    numbers = {
+        int(found[1])
+        for key in form
+        if (found := re.match(rf"{re.escape(prefix)}\.(\d+)(?:\.|$)", key))
+    }
     return [_read(member, form, f"{prefix}.{number}") for number in sorted(numbers)]
 
 
@@ -78,7 +91,9 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
             for name, member in shape.members.items():
                 if value.get(name) is not None:
                     label = name[0].lower() + name[1:]
-                    yield from _violations(member, value[name], f"{path}.{label}" if path else label)
+                    yield from _violations(
+                        member, value[name], f"{path}.{label}" if path else label
+                    )
         case "list" if isinstance(value, list):
             for number, item in enumerate(value, 1):
                 yield from _violations(shape.member, item, f"{path}.{number}.member")

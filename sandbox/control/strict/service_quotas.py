@@ -23,7 +23,8 @@ _SERVICES: Final = {
     "fargate": "AWS Fargate",
     "iam": "AWS Identity and Access Management (IAM)",
 }
-# Source: "Quotas for your Application Load Balancers", "Amazon ECS service quotas", "IAM and AWS STS quotas".
+# Source: "Quotas for your Application Load Balancers", "Amazon ECS service quotas", "IAM and AWS
+# STS quotas".
 _QUOTAS: Final = {
     "ecs": (
         _Quota("L-21C621EB", "Clusters per account", 10_000, adjustable=True),
@@ -38,13 +39,18 @@ _QUOTAS: Final = {
         _Quota("L-7E6692B2", "Targets per Application Load Balancer", 1_000, adjustable=True),
         _Quota("L-A0D0B863", "Targets per Target Group per Region", 1_000, adjustable=True),
     ),
-    "fargate": (_Quota("L-3032A538", "Fargate On-Demand vCPU resource count", 4_000, adjustable=True),),
+    "fargate": (
+        _Quota("L-3032A538", "Fargate On-Demand vCPU resource count", 4_000, adjustable=True),
+    ),
     "iam": (_Quota("L-FE177D64", "Roles per account", 1_000, adjustable=True, is_global=True),),
 }
 
 
 def answer(call: Call) -> dict[str, Any] | None:
-    """Answer the reading actions; no quota has been raised, so the value in force is the default."""
+    """
+    Answer the reading actions; no quota has been raised, so the value in force
+    is the default.
+    """
     if call.action != "ListServices" and call.parameters.get("ServiceCode") not in _QUOTAS:
         return None
     match call.action:
@@ -53,12 +59,18 @@ def answer(call: Call) -> dict[str, Any] | None:
             code = call.parameters["QuotaCode"]
             found = next((quota for quota in quotas if quota["QuotaCode"] == code), None)
             if found is None:
-                raise AwsError("NoSuchResourceException", f"The quota {code} does not exist in this service.")
+                raise AwsError(
+                    "NoSuchResourceException", f"The quota {code} does not exist in this service."
+                )
             return {"Quota": found}
         case "ListServiceQuotas" | "ListAWSDefaultServiceQuotas":
             return {"Quotas": _of(call.parameters["ServiceCode"])}
         case "ListServices":
-            return {"Services": [{"ServiceCode": code, "ServiceName": name} for code, name in _SERVICES.items()]}
+            return {
+                "Services": [
+                    {"ServiceCode": code, "ServiceName": name} for code, name in _SERVICES.items()
+                ]
+            }
         case _:
             return None
 

@@ -1,4 +1,7 @@
-"""Actions that moto does not have: an error that AWS clients can read, in the protocol of the call."""
+"""
+Actions that moto does not have: an error that AWS clients can read, in the
+protocol of the call.
+"""
 
 from collections.abc import Callable
 from functools import cache

@@ -39,7 +39,9 @@ def fields(schema):
     """(model, field, schema) of all fields of a form, nested ones too."""
     yield from (("", name, field) for name, field in schema["properties"].items())
     for model, definition in schema["definitions"].items():
-        yield from ((model, name, field) for name, field in definition.get("properties", {}).items())
+        yield from (
+            (model, name, field) for name, field in definition.get("properties", {}).items()
+        )
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
@@ -50,19 +52,29 @@ def test_every_entry_point_is_a_flow(name):
 @pytest.mark.parametrize("name", FLOWS)
 def test_every_field_of_a_form_is_described(name):
     schema = form(name)
-    described = {model for model, definition in schema["definitions"].items() if "description" in definition}
-    missing = [(model, key, field) for model, key, field in fields(schema) if "description" not in field]
-    assert [item for item in missing if item[2].get("$ref", "").rpartition("/")[2] not in described] == []
+    described = {
+        model for model, definition in schema["definitions"].items() if "description" in definition
+    }
+    missing = [
+        (model, key, field) for model, key, field in fields(schema) if "description" not in field
+    ]
+    assert [
+        item for item in missing if item[2].get("$ref", "").rpartition("/")[2] not in described
+    ] == []
 
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_every_field_of_a_form_has_its_place(name):
-    assert [(model, key) for model, key, field in fields(form(name)) if "position" not in field] == []
+    assert [
+        (model, key) for model, key, field in fields(form(name)) if "position" not in field
+    ] == []
 
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_config_is_a_file_or_inline(name):
-    choices = [choice["$ref"].rpartition("/")[2] for choice in form(name)["properties"]["config"]["anyOf"]]
+    choices = [
+        choice["$ref"].rpartition("/")[2] for choice in form(name)["properties"]["config"]["anyOf"]
+    ]
     assert choices == ["ConfigFile", "SplitConfig"]
 
 
@@ -74,16 +86,22 @@ def test_no_credential_is_a_parameter(name):
 
 def test_a_config_survives_as_the_parameter_of_a_run():
     config = load_config(ROOT / "examples/forum/split.yaml")
-    assert SplitConfig.model_validate(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+    assert (
+        SplitConfig.model_validate(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+    )
 
 
 def test_every_schedule_is_off_until_somebody_turns_it_on():
-    schedules = [schedule for item in PREFECT["deployments"] for schedule in item.get("schedules", [])]
+    schedules = [
+        schedule for item in PREFECT["deployments"] for schedule in item.get("schedules", [])
+    ]
     assert [schedule["slug"] for schedule in schedules if schedule["active"]] == []
 
 
 def test_every_schedule_is_a_cron_that_prefect_reads():
-    schedules = [schedule for item in PREFECT["deployments"] for schedule in item.get("schedules", [])]
+    schedules = [
+        schedule for item in PREFECT["deployments"] for schedule in item.get("schedules", [])
+    ]
     assert [CronSchedule(cron=item["cron"], timezone=item["timezone"]).cron for item in schedules]
 
 
@@ -95,6 +113,12 @@ def test_every_automation_is_one_that_prefect_reads(automation):
 
 
 def test_the_watch_for_dead_workers_waits_for_three_heartbeats():
-    [automation] = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text())["automations"]
-    heartbeat = int(PREFECT["definitions"]["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+    [automation] = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text())[
+        "automations"
+    ]
+    heartbeat = int(
+        PREFECT["definitions"]["work_pool"]["job_variables"]["env"][
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+        ]
+    )
     assert automation["trigger"]["within"] >= 3 * heartbeat

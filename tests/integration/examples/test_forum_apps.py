@@ -1,4 +1,7 @@
-"""The forum's four programs: they answer as the lab's do, tell who answered, and stop without failing anybody."""
+"""
+The forum's four programs: they answer as the lab's do, tell who answered, and stop without failing
+anybody.
+"""
 
 import contextlib
 import http.client
@@ -21,7 +24,14 @@ FORUM = Path(__file__).parents[3] / "examples" / "forum"
 SERVICES = ("users", "posts", "threads")
 COMMON = ("/", "/api", "/api/")
 PATHS = {
-    "users": ("/api/users", "/api/users/1", "/api/users/99", "/api/users/x", "/api/users/1/posts", "/api/usersX"),
+    "users": (
+        "/api/users",
+        "/api/users/1",
+        "/api/users/99",
+        "/api/users/x",
+        "/api/users/1/posts",
+        "/api/usersX",
+    ),
     "threads": ("/api/threads", "/api/threads/3", "/api/threads/99", "/api/threadsX"),
     "posts": (
         "/api/posts",
@@ -115,7 +125,9 @@ def test_the_monolith_answers_as_the_labs(apps, path, status, body):
     assert (answer[0], answer[2].decode()) == (status, body)
 
 
-@pytest.mark.parametrize(("path", "count"), [("/api/users", 4), ("/api/threads", 3), ("/api/posts", 6)])
+@pytest.mark.parametrize(
+    ("path", "count"), [("/api/users", 4), ("/api/threads", 3), ("/api/posts", 6)]
+)
 def test_a_collection_is_a_json_list(apps, path, count):
     assert len(json.loads(apps["monolith"].ask(path)[2])) == count
 
@@ -124,10 +136,16 @@ def test_one_user_is_a_json_object(apps):
     assert json.loads(apps["monolith"].ask("/api/users/1")[2])["username"] == "juniper"
 
 
-@pytest.mark.parametrize(("name", "path"), [(name, path) for name in SERVICES for path in (*COMMON, *PATHS[name])])
+@pytest.mark.parametrize(
+    ("name", "path"), [(name, path) for name in SERVICES for path in (*COMMON, *PATHS[name])]
+)
 def test_a_service_answers_its_paths_as_the_monolith_does(apps, name, path):
     theirs, ours = apps["monolith"].ask(path), apps[name].ask(path)
-    assert (ours[0], ours[1]["Content-Type"], ours[2]) == (theirs[0], theirs[1]["Content-Type"], theirs[2])
+    assert (ours[0], ours[1]["Content-Type"], ours[2]) == (
+        theirs[0],
+        theirs[1]["Content-Type"],
+        theirs[2],
+    )
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -137,14 +155,20 @@ def test_a_service_does_not_know_the_others_paths(apps, name):
 
 
 @pytest.mark.parametrize("name", ["monolith", *SERVICES])
-@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/nowhere"), ("POST", "/"), ("BREW", "/")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/"), ("GET", "/nowhere"), ("POST", "/"), ("BREW", "/")]
+)
 def test_every_answer_says_who_gave_it(apps, name, method, path):
     assert apps[name].ask(path, method)[1]["X-Served-By"] == name
 
 
 def test_head_has_the_length_and_no_body(apps):
     status, headers, body = apps["users"].ask("/api/users", "HEAD")
-    assert (status, headers["Content-Length"], body) == (200, str(len(apps["users"].ask("/api/users")[2])), b"")
+    assert (status, headers["Content-Length"], body) == (
+        200,
+        str(len(apps["users"].ask("/api/users")[2])),
+        b"",
+    )
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -215,7 +239,9 @@ def test_sigterm_ends_with_0(stopping):
 
 
 def test_nothing_new_is_accepted_after_sigterm(stopping):
-    stopping.idle.sock.recv(1)  # returns when idle connections are closed, which comes after the listener
+    stopping.idle.sock.recv(
+        1
+    )  # returns when idle connections are closed, which comes after the listener
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", stopping.app.port), timeout=5)
 
@@ -231,7 +257,9 @@ def test_no_request_that_was_sent_before_sigterm_fails(start):
 
 
 def test_wrong_json_on_request(start):
-    assert json.loads(start("users", FORUM_WRONG_JSON="1").ask("/api/users/1")[2])["wrong"]["id"] == 1
+    assert (
+        json.loads(start("users", FORUM_WRONG_JSON="1").ask("/api/users/1")[2])["wrong"]["id"] == 1
+    )
 
 
 def test_a_delay_on_request(start):
@@ -276,7 +304,11 @@ def test_a_service_has_its_slice_of_the_monoliths_data(name):
 def test_split_yaml_checks_only_what_the_service_takes_over(name):
     service = load_config(FORUM / "split.yaml").service(name)
     paths = [check.path for check in service.checks] + list(service.parity.paths)
-    assert [path for path in paths if not any(matches(pattern, path) for pattern in service.path_patterns)] == []
+    assert [
+        path
+        for path in paths
+        if not any(matches(pattern, path) for pattern in service.path_patterns)
+    ] == []
 
 
 def test_split_yaml_lets_the_monolith_be_drained():

@@ -18,7 +18,10 @@ Respond = Callable[[str, Writer], Awaitable[None]]
 
 
 def reply(
-    status: int = 200, served_by: str | None = "monolith", body: bytes = b"ok", length: int | None = None
+    status: int = 200,
+    served_by: str | None = "monolith",
+    body: bytes = b"ok",
+    length: int | None = None,
 ) -> bytes:
     name = f"X-Served-By: {served_by}\r\n" if served_by else ""
     size = len(body) if length is None else length
@@ -26,7 +29,9 @@ def reply(
 
 
 class Server:
-    """Answers each request on a kept-alive connection as `respond` says, and knows what it was asked."""
+    """
+    Answers each request on a kept-alive connection as `respond` says, and knows what it was asked.
+    """
 
     def __init__(self, respond: Respond) -> None:
         self.seen: list[str] = []
@@ -71,7 +76,9 @@ async def serving(respond: Respond) -> AsyncIterator[tuple[Server, str]]:
 
 
 @asynccontextmanager
-async def client(url: str, output: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def client(
+    url: str, output: Path, *options: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "flows.client", "--url", url, "--output", str(output), *options,
         stdout=asyncio.subprocess.PIPE,
@@ -98,7 +105,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def stopped(process: asyncio.subprocess.Process, number: signal.Signals = signal.SIGTERM) -> dict[str, object]:
+async def stopped(
+    process: asyncio.subprocess.Process, number: signal.Signals = signal.SIGTERM
+) -> dict[str, object]:
     process.send_signal(number)
     stdout, _ = await process.communicate()
     assert process.returncode == 0
@@ -112,7 +121,9 @@ async def answer_ok(path: str, writer: Writer) -> None:
 
 
 async def test_all_paths_are_called_in_turn(tmp_path):
-    async with calling(answer_ok, tmp_path / "a", "--path", "/users?limit=2", "/posts", "--path", "/threads") as (
+    async with calling(
+        answer_ok, tmp_path / "a", "--path", "/users?limit=2", "/posts", "--path", "/threads"
+    ) as (
         server,
         process,
     ):
@@ -127,14 +138,20 @@ async def test_every_request_that_reached_the_server_is_in_the_record(tmp_path, 
         await asyncio.sleep(0.3)
         await answer_ok(path, writer)
 
-    async with calling(slowly, tmp_path / "a", "--path", "/users", "--rate", "40") as (server, process):
+    async with calling(slowly, tmp_path / "a", "--path", "/users", "--rate", "40") as (
+        server,
+        process,
+    ):
         await until(lambda: len(server.seen) >= 20)
         await stopped(process, number)
     assert len(list(read_answers(tmp_path / "a"))) == len(server.seen)
 
 
 async def test_the_summary_equals_the_record(tmp_path):
-    async with calling(answer_ok, tmp_path / "a", "--path", "/users", "/posts") as (server, process):
+    async with calling(answer_ok, tmp_path / "a", "--path", "/users", "/posts") as (
+        server,
+        process,
+    ):
         await until(lambda: len(server.seen) >= 50)
         summary = await stopped(process)
     summary.pop("rate")
@@ -146,7 +163,9 @@ async def test_the_rate_is_steady_though_answers_are_slow(tmp_path):
         await asyncio.sleep(0.5)
         await answer_ok(path, writer)
 
-    async with calling(slowly, tmp_path / "a", "--path", "/x", "--rate", "50", "--connections", "64") as (
+    async with calling(
+        slowly, tmp_path / "a", "--path", "/x", "--rate", "50", "--connections", "64"
+    ) as (
         server,
         process,
     ):
@@ -160,7 +179,10 @@ async def test_no_more_connections_are_opened_than_allowed(tmp_path):
         await asyncio.sleep(0.1)
         await answer_ok(path, writer)
 
-    async with calling(slowly, tmp_path / "a", "--path", "/x", "--connections", "4") as (server, process):
+    async with calling(slowly, tmp_path / "a", "--path", "/x", "--connections", "4") as (
+        server,
+        process,
+    ):
         await until(lambda: len(server.seen) >= 20)
         assert server.connections == 4
         process.kill()
@@ -173,7 +195,9 @@ async def test_a_broken_connection_is_a_failed_request_and_nothing_is_sent_again
         else:
             writer.close()
 
-    async with calling(every_third_breaks, tmp_path / "a", "--path", "/x", "--rate", "50", "--connections", "1") as (
+    async with calling(
+        every_third_breaks, tmp_path / "a", "--path", "/x", "--rate", "50", "--connections", "1"
+    ) as (
         server,
         process,
     ):
@@ -188,10 +212,15 @@ async def test_an_answer_that_breaks_off_counts_as_none(tmp_path):
         await writer.drain()
         writer.close()
 
-    async with calling(break_off, tmp_path / "a", "--path", "/x", "--rate", "20") as (server, process):
+    async with calling(break_off, tmp_path / "a", "--path", "/x", "--rate", "20") as (
+        server,
+        process,
+    ):
         await until(lambda: len(server.seen) >= 3)
         await stopped(process)
-    assert {(answer.status, answer.failed) for answer in read_answers(tmp_path / "a")} == {(0, True)}
+    assert {(answer.status, answer.failed) for answer in read_answers(tmp_path / "a")} == {
+        (0, True)
+    }
 
 
 async def test_an_answer_of_the_load_balancer_itself_is_unnamed(tmp_path):
@@ -207,7 +236,9 @@ async def test_an_answer_of_the_load_balancer_itself_is_unnamed(tmp_path):
 
 async def test_nobody_listening_is_recorded_with_the_reason(tmp_path):
     log = AnswerLog(tmp_path / "a")
-    async with client("http://127.0.0.1:9", tmp_path / "a", "--path", "/x", "--rate", "20") as process:
+    async with client(
+        "http://127.0.0.1:9", tmp_path / "a", "--path", "/x", "--rate", "20"
+    ) as process:
         await until(lambda: bool(log.poll()))
         await stopped(process)
     assert "Cannot connect" in next(iter(log.tally.errors))
@@ -229,7 +260,8 @@ async def test_a_path_without_its_slash_is_refused_with_the_remedy(tmp_path, cap
 async def test_a_client_bound_to_its_starter_ends_when_that_is_killed(tmp_path):
     async with serving(answer_ok) as (server, url):
         command = (
-            f"{sys.executable} -m flows.client --with-parent --url {url} --path /x --output {tmp_path / 'a'} & wait"
+            f"{sys.executable} -m flows.client --with-parent --url {url} --path /x --output "
+            f"{tmp_path / 'a'} & wait"
         )
         starter = await asyncio.create_subprocess_exec(
             "sh", "-c", command, stdout=asyncio.subprocess.PIPE, start_new_session=True

@@ -1,4 +1,7 @@
-"""Every step of a split may be repeated: after a lost answer it finds what it made, and then changes nothing."""
+"""
+Every step of a split may be repeated: after a lost answer it finds what it made, and then changes
+nothing.
+"""
 
 from pathlib import Path
 
@@ -11,12 +14,17 @@ from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
 from tasks.discovery import read_surroundings
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.service import desired_service, ensure_service
-from tasks.ecs.task_definition import desired_task_definition, ensure_task_definition, read_task_definition
+from tasks.ecs.task_definition import (
+    desired_task_definition,
+    ensure_task_definition,
+    read_task_definition,
+)
 from tasks.elbv2.rule import desired_path_rules, ensure_rule, shift_weight
 from tasks.elbv2.target_group import desired_target_group, ensure_target_group
 from tasks.iam.task_role import desired_task_role, ensure_task_role
 
-# The actions whose answers get lost, by step; those before the last one leave a resource that is not finished.
+# The actions whose answers get lost, by step; those before the last one leave a resource that is
+# not finished.
 LOST = {
     "repository": ["CreateRepository"],
     "log group": ["CreateLogGroup", "PutRetentionPolicy"],
@@ -38,7 +46,11 @@ class Steps:
         users = config.service("users").model_dump() | {"task_role_policy": [statement]}
         self.config, self.aws = config, config.aws
         self.service = type(config.service("users")).model_validate(users)
-        self.owner, self.around, self.made = Owner(config.name, "users"), read_surroundings.plain(config), {}
+        self.owner, self.around, self.made = (
+            Owner(config.name, "users"),
+            read_surroundings.plain(config),
+            {},
+        )
         # Any image that can be pulled will do.
         monolith = read_task_definition(self.aws, self.around.monolith.task_definition)
         self.image = monolith["containerDefinitions"][0]["image"]
@@ -68,7 +80,9 @@ class Steps:
         return ensure_task_definition.plain(self.aws, desired)
 
     def target_group(self):
-        return ensure_target_group.plain(self.aws, desired_target_group(self.service, self.owner, self.around.vpc_id))
+        return ensure_target_group.plain(
+            self.aws, desired_target_group(self.service, self.owner, self.around.vpc_id)
+        )
 
     def path_rule(self):
         (rule,) = desired_path_rules(self.service.path_patterns, self.owner)
@@ -93,7 +107,9 @@ class Steps:
 
 
 class Taken:
-    """One step: how often its answer was lost, what it made, and what a repetition of it changed."""
+    """
+    One step: how often its answer was lost, what it made, and what a repetition of it changed.
+    """
 
     def __init__(self, sandbox, steps, name):
         before = len(sandbox.record())

@@ -59,7 +59,12 @@ class Half:
 
     def owners(self, path):
         """[{who: percent}] of a path."""
-        return [answer["shares"] for item in self.found["paths"] if item["path"] == path for answer in item["answers"]]
+        return [
+            answer["shares"]
+            for item in self.found["paths"]
+            if item["path"] == path
+            for answer in item["answers"]
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,10 @@ def test_the_object_has_the_keys_of_every_command(half):
 
 
 def test_a_look_makes_no_mutating_call(half):
-    assert ([call["action"] for call in half.calls if call["mutating"]], len(half.calls) > 10) == ([], True)
+    assert ([call["action"] for call in half.calls if call["mutating"]], len(half.calls) > 10) == (
+        [],
+        True,
+    )
 
 
 def test_every_service_has_its_stage(half):
@@ -93,7 +101,10 @@ def test_every_service_has_its_weight(half):
 
 
 def test_targets_are_counted_by_state(half):
-    assert (half.services["users"]["targets"], half.services["users"]["healthy_targets"]) == ({"healthy": 1}, 1)
+    assert (half.services["users"]["targets"], half.services["users"]["healthy_targets"]) == (
+        {"healthy": 1},
+        1,
+    )
 
 
 def test_tasks_are_counted(half):
@@ -124,7 +135,11 @@ def test_what_no_rule_takes_is_told(half):
 
 def test_the_monolith_is_told(half):
     monolith = half.found["monolith"]
-    assert (monolith["desired_count"], monolith["running_count"], monolith["drained"]) == (2, 2, False)
+    assert (monolith["desired_count"], monolith["running_count"], monolith["drained"]) == (
+        2,
+        2,
+        False,
+    )
 
 
 def test_the_run_that_holds_the_listener_is_named(half):
@@ -132,12 +147,16 @@ def test_the_run_that_holds_the_listener_is_named(half):
 
 
 def test_what_differs_from_the_config_is_told(half):
-    drift = [(row["resource"], row["action"]) for row in half.found["drift"] if row["service"] == "posts"]
+    drift = [
+        (row["resource"], row["action"]) for row in half.found["drift"] if row["service"] == "posts"
+    ]
     assert drift == [("task definition", "update"), ("ECS service", "update")]
 
 
 def test_steps_that_are_still_to_be_taken_are_drift(half):
-    assert [row["resource"] for row in half.found["drift"] if row["service"] == "users"] == ["traffic"]
+    assert [row["resource"] for row in half.found["drift"] if row["service"] == "users"] == [
+        "traffic"
+    ]
 
 
 def test_the_screen_has_a_row_for_every_service(half):
@@ -162,7 +181,9 @@ def test_a_config_that_is_not_there_is_refused(tmp_path):
 def test_a_split_that_is_not_begun_is_the_monolith_s_alone(sandbox):
     _, out = look(sandbox.state["config"], "--json")
     found = json.loads(out)
-    assert {who for item in found["paths"] for answer in item["answers"] for who in answer["shares"]} == {"monolith"}
+    assert {
+        who for item in found["paths"] for answer in item["answers"] for who in answer["shares"]
+    } == {"monolith"}
 
 
 def test_nobody_holds_the_listener_without_a_run(sandbox):

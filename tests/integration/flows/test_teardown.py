@@ -1,4 +1,7 @@
-"""What a teardown finds and deletes, against the served AWS: only what carries the split's tags, and was made by it."""
+"""
+What a teardown finds and deletes, against the served AWS: only what carries the split's tags, and
+was made by it.
+"""
 
 import json
 from pathlib import Path
@@ -27,7 +30,14 @@ SERVICE = ServiceConfig(
     task_role_policy=(PolicyStatement(actions=("s3:GetObject",), resources=("*",)),),
 )
 OWNER = Owner(split="forum", service="billing")
-KINDS = ["listener rule", "task definition", "log group", "IAM role", "ECR repository", "target group"]
+KINDS = [
+    "listener rule",
+    "task definition",
+    "log group",
+    "IAM role",
+    "ECR repository",
+    "target group",
+]
 
 
 class Place:
@@ -52,10 +62,14 @@ class Place:
             task_role_arn=role,
         )
         ensure_task_definition.plain(self.aws, definition)
-        self.group = ensure_target_group.plain(self.aws, desired_target_group(SERVICE, owner, self.around.vpc_id))
+        self.group = ensure_target_group.plain(
+            self.aws, desired_target_group(SERVICE, owner, self.around.vpc_id)
+        )
         monolith = self.around.monolith.target_group_arn
         (rule,) = desired_path_rules(SERVICE.path_patterns, owner)
-        ensure_rule.plain(self.aws, self.around.listener_arn, rule, {monolith: 100, self.group: 0}, monolith)
+        ensure_rule.plain(
+            self.aws, self.around.listener_arn, rule, {monolith: 100, self.group: 0}, monolith
+        )
 
     @property
     def rules(self):
@@ -90,7 +104,10 @@ def test_everything_that_was_made_is_found_in_the_order_of_its_deletion(place):
 
 def test_a_plan_says_what_goes_with_a_resource(place):
     details = {row["resource"]: row["details"] for row in removal_rows(place.traces())}
-    assert (details["log group"], details["ECR repository"]) == ("with everything in it", "with its images")
+    assert (details["log group"], details["ECR repository"]) == (
+        "with everything in it",
+        "with its images",
+    )
 
 
 def test_another_split_s_teardown_finds_nothing(place):

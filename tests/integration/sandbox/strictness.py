@@ -43,7 +43,10 @@ class Aws:
 
     @cached_property
     def subnets(self):
-        return [self._subnet("10.0.0.0/24", "us-east-1a"), self._subnet("10.0.1.0/24", "us-east-1b")]
+        return [
+            self._subnet("10.0.0.0/24", "us-east-1a"),
+            self._subnet("10.0.1.0/24", "us-east-1b"),
+        ]
 
     @cached_property
     def neighbour(self):
@@ -51,7 +54,9 @@ class Aws:
         return self._subnet("10.0.2.0/24", "us-east-1a")
 
     def _subnet(self, block, zone):
-        made = self.client("ec2").create_subnet(VpcId=self.vpc, CidrBlock=block, AvailabilityZone=zone)
+        made = self.client("ec2").create_subnet(
+            VpcId=self.vpc, CidrBlock=block, AvailabilityZone=zone
+        )
         return made["Subnet"]["SubnetId"]
 
     def name(self, kind="n"):
@@ -59,11 +64,21 @@ class Aws:
 
     def load_balancer(self, **settings):
         settings = {"Name": self.name("alb"), "Subnets": self.subnets} | settings
-        return self.client("elbv2").create_load_balancer(**settings)["LoadBalancers"][0]["LoadBalancerArn"]
+        return self.client("elbv2").create_load_balancer(**settings)["LoadBalancers"][0][
+            "LoadBalancerArn"
+        ]
 
     def target_group(self, **settings):
-        ours = {"Name": self.name("tg"), "Protocol": "HTTP", "Port": 80, "VpcId": self.vpc, "TargetType": "ip"}
-        return self.client("elbv2").create_target_group(**ours | settings)["TargetGroups"][0]["TargetGroupArn"]
+        ours = {
+            "Name": self.name("tg"),
+            "Protocol": "HTTP",
+            "Port": 80,
+            "VpcId": self.vpc,
+            "TargetType": "ip",
+        }
+        return self.client("elbv2").create_target_group(**ours | settings)["TargetGroups"][0][
+            "TargetGroupArn"
+        ]
 
     def listener(self, load_balancer=None, **settings):
         ours = {"Port": 80, "Protocol": "HTTP", "DefaultActions": [not_found()]}
@@ -108,7 +123,11 @@ def forward(*groups, weight=1):
 
 
 def trust(**changes):
-    statement = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
     statement = {name: value for name, value in (statement | changes).items() if value is not None}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 

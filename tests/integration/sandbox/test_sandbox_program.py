@@ -1,4 +1,6 @@
-"""`python -m sandbox`: ready with the forum in it, complete in what it says, and gone without a trace."""
+"""
+`python -m sandbox`: ready with the forum in it, complete in what it says, and gone without a trace.
+"""
 
 import json
 import signal
@@ -99,7 +101,11 @@ def test_the_config_allows_the_drain(sandbox):
 def test_the_configs_build_contexts_are_there(sandbox):
     config = load_config(Path(sandbox.state["config"]))
     contexts = [service.build.context for service in config.services]
-    assert [context for context in contexts if not (context.is_absolute() and (context / "Dockerfile").is_file())] == []
+    assert [
+        context
+        for context in contexts
+        if not (context.is_absolute() and (context / "Dockerfile").is_file())
+    ] == []
 
 
 def test_only_its_user_can_read_the_credentials(sandbox):
@@ -115,12 +121,18 @@ def test_the_product_finds_the_monolith_by_the_config(sandbox):
 
 def test_the_monolith_is_stable(sandbox):
     waiter = sandbox.boto("ecs").get_waiter("services_stable")
-    waiter.wait(cluster="forum", services=["monolith"], WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+    waiter.wait(
+        cluster="forum", services=["monolith"], WaiterConfig={"Delay": 1, "MaxAttempts": 10}
+    )
 
 
 def test_the_monolith_scales_by_itself(sandbox):
-    targets = sandbox.boto("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
-    assert [target["ResourceId"] for target in targets["ScalableTargets"]] == ["service/forum/monolith"]
+    targets = sandbox.boto("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="ecs"
+    )
+    assert [target["ResourceId"] for target in targets["ScalableTargets"]] == [
+        "service/forum/monolith"
+    ]
 
 
 def test_the_monoliths_rule_is_the_labs(sandbox):
@@ -179,7 +191,10 @@ def test_a_signal_ends_it_with_no_process_and_no_file_left(start_sandbox, number
     running = start_sandbox()
     code, left = running.end(number)
     assert (code, left) == (0, []), running.log.read_text()
-    assert sorted(path.name for path in running.directory.iterdir()) == ["record.jsonl", "sandbox.log"]
+    assert sorted(path.name for path in running.directory.iterdir()) == [
+        "record.jsonl",
+        "sandbox.log",
+    ]
 
 
 def test_a_second_signal_does_not_hinder_the_end(start_sandbox):
@@ -191,7 +206,10 @@ def test_a_second_signal_does_not_hinder_the_end(start_sandbox):
 
 def test_a_signal_before_it_is_ready_ends_it_too():
     with subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "--engine", "process"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sandbox", "--engine", "process"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert "engine" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
@@ -234,7 +252,11 @@ def test_the_forum_runs_on_a_real_docker_engine_and_leaves_no_container(start_sa
     assert running.state["engine"] == "docker"
     assert running.get("/api/users")[1]["X-Served-By"] == "monolith"
     pid = running.state["pid"]
-    assert (len(containers(running, pid)), running.end(), containers(running, pid)) == (2, (0, []), [])
+    assert (len(containers(running, pid)), running.end(), containers(running, pid)) == (
+        2,
+        (0, []),
+        [],
+    )
 
 
 def test_docker_that_does_not_answer_is_bad_input(monkeypatch):
@@ -258,7 +280,10 @@ def test_a_taken_port_is_bad_input():
         (["--faults", "rain=1"], "'rain=1' is not understood; known are throttle="),
         (["--engine", "lxc"], "invalid choice: 'lxc'"),
         (["--api-port", "http"], "http: is not a port"),
-        (["--state-file", "/nowhere/state.json"], "/nowhere/state.json: is not a file in an existing folder"),
+        (
+            ["--state-file", "/nowhere/state.json"],
+            "/nowhere/state.json: is not a file in an existing folder",
+        ),
         (["--speed", "9"], "unrecognized arguments"),
     ],
 )

@@ -104,13 +104,17 @@ def load_balancer_of_a_target_group_named_once(aws):
 
 
 def unknown_target_deregistered(aws):
-    answer = aws.client("elbv2").deregister_targets(TargetGroupArn=aws.target_group(), Targets=[{"Id": "10.0.0.9"}])
+    answer = aws.client("elbv2").deregister_targets(
+        TargetGroupArn=aws.target_group(), Targets=[{"Id": "10.0.0.9"}]
+    )
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 def target_that_is_no_address(aws):
     with refused("ValidationError", "not-an-ip"):
-        aws.client("elbv2").register_targets(TargetGroupArn=aws.target_group(), Targets=[{"Id": "not-an-ip"}])
+        aws.client("elbv2").register_targets(
+            TargetGroupArn=aws.target_group(), Targets=[{"Id": "not-an-ip"}]
+        )
 
 
 def fargate_size_that_does_not_exist(aws):
@@ -126,13 +130,17 @@ def fargate_on_a_bridge(aws):
 def fargate_without_execution_role_for_logs(aws):
     log = {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "us-east-1"}}
     with refused("ClientException", "execution role ARN to support log driver awslogs"):
-        aws.register(containerDefinitions=[{"name": "app", "image": "app:1", "logConfiguration": log}])
+        aws.register(
+            containerDefinitions=[{"name": "app", "image": "app:1", "logConfiguration": log}]
+        )
 
 
 def fargate_without_execution_role_for_an_ecr_image(aws):
     repository = aws.client("ecr").create_repository(repositoryName=aws.name("repo"))["repository"]
     with refused("ClientException", "execution role ARN to support ECR images"):
-        aws.register(containerDefinitions=[{"name": "app", "image": f"{repository['repositoryUri']}:1"}])
+        aws.register(
+            containerDefinitions=[{"name": "app", "image": f"{repository['repositoryUri']}:1"}]
+        )
 
 
 def retention_of_13_days(aws):
@@ -144,7 +152,9 @@ def retention_of_13_days(aws):
 
 def trust_policy_without_principal(aws):
     with refused("MalformedPolicyDocument", "Principal"):
-        aws.client("iam").create_role(RoleName=aws.name("role"), AssumeRolePolicyDocument=trust(Principal=None))
+        aws.client("iam").create_role(
+            RoleName=aws.name("role"), AssumeRolePolicyDocument=trust(Principal=None)
+        )
 
 
 def managed_policy_of_aws(aws):
@@ -158,7 +168,9 @@ def managed_policy_of_aws(aws):
 def action_that_moto_does_not_have(aws):
     arn = "arn:aws:iam::123456789012:role/r"
     with refused("NotImplemented"):
-        aws.client("iam").simulate_principal_policy(PolicySourceArn=arn, ActionNames=["ecs:RunTask"])
+        aws.client("iam").simulate_principal_policy(
+            PolicySourceArn=arn, ActionNames=["ecs:RunTask"]
+        )
 
 
 def alarm_after_breaching_data(aws):
@@ -191,7 +203,9 @@ def scaling_policy_without_target(aws):
 
 def load_balancer_tagged_by_the_tagging_api(aws):
     balancer = aws.load_balancer()
-    answer = aws.client("resourcegroupstaggingapi").tag_resources(ResourceARNList=[balancer], Tags={"a": "b"})
+    answer = aws.client("resourcegroupstaggingapi").tag_resources(
+        ResourceARNList=[balancer], Tags={"a": "b"}
+    )
     tags = aws.client("elbv2").describe_tags(ResourceArns=[balancer])["TagDescriptions"][0]["Tags"]
     assert (answer["FailedResourcesMap"], tags) == ({}, [{"Key": "a", "Value": "b"}])
 

@@ -17,7 +17,11 @@ BASE = Path("/srv/forum")
 
 def data(**changes):
     users = {"name": "users", "path_patterns": ["/api/users*"], "build": {"context": "users"}}
-    posts = {"name": "posts", "path_patterns": ["/api/posts*"], "image": "registry.example.com/posts:1"}
+    posts = {
+        "name": "posts",
+        "path_patterns": ["/api/posts*"],
+        "image": "registry.example.com/posts:1",
+    }
     return {
         "name": "forum-split",
         "aws": {"region": "eu-central-1"},
@@ -45,7 +49,14 @@ def test_an_absolute_build_context_stays():
 
 
 def test_a_file_of_parity_paths_is_relative_to_the_config_file():
-    services = [{"name": "users", "path_patterns": ["/u"], "image": "u:1", "parity": {"paths_file": "paths.txt"}}]
+    services = [
+        {
+            "name": "users",
+            "path_patterns": ["/u"],
+            "image": "u:1",
+            "parity": {"paths_file": "paths.txt"},
+        }
+    ]
     assert split(services=services).service("users").parity.paths_file == BASE / "paths.txt"
 
 
@@ -88,14 +99,22 @@ def test_a_config_cannot_be_changed():
         split().name = "other"
 
 
-@pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "ap-southeast-4", "us-isob-east-1", "eusc-de-east-1"])
+@pytest.mark.parametrize(
+    "region", ["us-east-1", "us-gov-west-1", "ap-southeast-4", "us-isob-east-1", "eusc-de-east-1"]
+)
 def test_regions_of_every_partition_are_taken(region):
     assert split(aws={"region": region}).aws.region == region
 
 
 def test_the_names_of_a_service_s_resources_derive_from_its_name():
     service = split().service("users")
-    names = (service.target_group, service.family, service.container, service.log_group, service.task_role)
+    names = (
+        service.target_group,
+        service.family,
+        service.container,
+        service.log_group,
+        service.task_role,
+    )
     assert names == ("users-tg", "users-task-def", "users-cntr", "/ecs/users", "users-task-role")
 
 

@@ -31,15 +31,34 @@ DEFAULT = ("monolith", "default_action")
 STEPS_FALLING = {"strategy": "steps", "list": [{"weight": 50}, {"weight": 10}, {"weight": 100}]}
 STEPS_TO_90 = {"strategy": "steps", "list": [{"weight": 50}, {"weight": 90}]}
 
-# Where the fault is put, what is put there, then what the one line must say: field path, value, remedy.
+# Where the fault is put, what is put there, then what the one line must say: field path, value,
+# remedy.
 FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
     # Keys
     (("clutser",), "x", "clutser", '"x"', "did you mean 'cluster'?"),
-    ((*USERS, "path_paterns"), ["/a"], "services[0].path_paterns", '["/a"]', "did you mean 'path_patterns'?"),
+    (
+        (*USERS, "path_paterns"),
+        ["/a"],
+        "services[0].path_paterns",
+        '["/a"]',
+        "did you mean 'path_patterns'?",
+    ),
     ((*USERS, "zzz"), 1, "services[0].zzz", "1", "take it out; known are build, checks"),
-    ((*USERS, "build"), {"contxt": "x"}, "services[0].build.contxt", '"x"', "did you mean 'context'?"),
+    (
+        (*USERS, "build"),
+        {"contxt": "x"},
+        "services[0].build.contxt",
+        '"x"',
+        "did you mean 'context'?",
+    ),
     ((*SHIFT,), {"strategy": "linear", "stp": 5}, "traffic.shift.stp", "5", "did you mean 'step'?"),
-    ((*SHIFT,), {"strategy": "steps", "steps": []}, "traffic.shift.steps", "[]", "known are list, strategy"),
+    (
+        (*SHIFT,),
+        {"strategy": "steps", "steps": []},
+        "traffic.shift.steps",
+        "[]",
+        "known are list, strategy",
+    ),
     ((3,), "x", "[3]", "3", "write it in quotes"),
     (("name",), GONE, "name", "is missing", "add it"),
     (("aws", "region"), GONE, "aws.region", "is missing", "add it"),
@@ -49,38 +68,140 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
     (("services",), None, "services", "null", "write a list"),
     (("services", 1), "posts", "services[1]", '"posts"', "write keys and values"),
     (("aws",), "eu-central-1", "aws", '"eu-central-1"', "write keys and values"),
-    (("aws", "account_id"), 123456789012, "aws.account_id", "123456789012", "write it as text, in quotes"),
+    (
+        ("aws", "account_id"),
+        123456789012,
+        "aws.account_id",
+        "123456789012",
+        "write it as text, in quotes",
+    ),
     ((*USERS, "name"), True, "services[0].name", "true", "write it as text, in quotes"),
-    ((*USERS, "path_patterns"), "/api/users*", "services[0].path_patterns", '"/api/users*"', "write a list"),
+    (
+        (*USERS, "path_patterns"),
+        "/api/users*",
+        "services[0].path_patterns",
+        '"/api/users*"',
+        "write a list",
+    ),
     ((*USERS, "memory"), "big", "services[0].memory", '"big"', "write digits only"),
     ((*USERS, "memory"), 512.5, "services[0].memory", "512.5", "write digits only"),
     ((*USERS, "port"), True, "services[0].port", "true", "write digits"),
     ((*USERS, "health_check"), 3, "services[0].health_check", "3", "write keys and values"),
-    ((*USERS, "environment"), {"DEBUG": 1}, "services[0].environment.DEBUG", "1", "write it as text, in quotes"),
-    ((*USERS, "environment"), {"steps": 1}, "services[0].environment.steps", "1", "write it as text, in quotes"),
-    ((*USERS, "build", "context"), 3, "services[0].build.context", "3", "write it as text, in quotes"),
+    (
+        (*USERS, "environment"),
+        {"DEBUG": 1},
+        "services[0].environment.DEBUG",
+        "1",
+        "write it as text, in quotes",
+    ),
+    (
+        (*USERS, "environment"),
+        {"steps": 1},
+        "services[0].environment.steps",
+        "1",
+        "write it as text, in quotes",
+    ),
+    (
+        (*USERS, "build", "context"),
+        3,
+        "services[0].build.context",
+        "3",
+        "write it as text, in quotes",
+    ),
     (("stable_timeout",), "15m", "stable_timeout", '"15m"', "write digits"),
     ((*GATES, "max_5xx_rate"), "1%", "traffic.gates.max_5xx_rate", '"1%"', "write digits"),
     ((*GATES, "dry_run"), "maybe", "traffic.gates.dry_run", '"maybe"', "write true or false"),
     ((*GATES, "alarms"), "high", "traffic.gates.alarms", '"high"', "write a list"),
     # Choices
-    ((*USERS, "cpu"), 300, "services[0].cpu", "300", "256, 512, 1024, 2048, 4096, 8192 or 16384; choose one of them"),
-    ((*USERS, "cpu_architecture"), "arm", "services[0].cpu_architecture", '"arm"', "'X86_64' or 'ARM64'; choose one"),
-    ((*USERS, "log_retention_days"), 13, "services[0].log_retention_days", "13", "choose one of them"),
-    (("monolith", "drain"), True, "monolith.drain", "true", "'never', 'approve' or 'auto'; choose one of them"),
-    (DEFAULT, {"action": "forwrd"}, "monolith.default_action.action", '"forwrd"', "choose one of them"),
-    (DEFAULT, {"service": "users"}, "monolith.default_action.action", '{"service": "users"}', "add it, with one of"),
+    (
+        (*USERS, "cpu"),
+        300,
+        "services[0].cpu",
+        "300",
+        "256, 512, 1024, 2048, 4096, 8192 or 16384; choose one of them",
+    ),
+    (
+        (*USERS, "cpu_architecture"),
+        "arm",
+        "services[0].cpu_architecture",
+        '"arm"',
+        "'X86_64' or 'ARM64'; choose one",
+    ),
+    (
+        (*USERS, "log_retention_days"),
+        13,
+        "services[0].log_retention_days",
+        "13",
+        "choose one of them",
+    ),
+    (
+        ("monolith", "drain"),
+        True,
+        "monolith.drain",
+        "true",
+        "'never', 'approve' or 'auto'; choose one of them",
+    ),
+    (
+        DEFAULT,
+        {"action": "forwrd"},
+        "monolith.default_action.action",
+        '"forwrd"',
+        "choose one of them",
+    ),
+    (
+        DEFAULT,
+        {"service": "users"},
+        "monolith.default_action.action",
+        '{"service": "users"}',
+        "add it, with one of",
+    ),
     (DEFAULT, {"action": "forward"}, "monolith.default_action.service", "is missing", "add it"),
     (DEFAULT, "keep", "monolith.default_action", '"keep"', "write keys and values"),
     (SHIFT, {"strategy": "blue"}, "traffic.shift.strategy", '"blue"', "choose one of them"),
-    (("fan_out",), "threads", "fan_out", '"threads"', "'in_process' or 'work_pool'; choose one of them"),
+    (
+        ("fan_out",),
+        "threads",
+        "fan_out",
+        '"threads"',
+        "'in_process' or 'work_pool'; choose one of them",
+    ),
     # Bounds
     ((*USERS, "port"), 70000, "services[0].port", "70000", "less than or equal to 65535; lower it"),
-    ((*USERS, "desired_count"), 0, "services[0].desired_count", "0", "greater than or equal to 1; raise it"),
-    ((*USERS, "memory"), 100, "services[0].memory", "100", "greater than or equal to 512; raise it"),
-    ((*USERS, "deregistration_delay"), 3601, "services[0].deregistration_delay", "3601", "lower it"),
-    ((*GATES, "max_5xx_rate"), 1.5, "traffic.gates.max_5xx_rate", "1.5", "less than or equal to 1; lower it"),
-    ((*GATES, "latency_ratio"), {"p95": 0}, "traffic.gates.latency_ratio.p95", "0", "greater than 0; raise it"),
+    (
+        (*USERS, "desired_count"),
+        0,
+        "services[0].desired_count",
+        "0",
+        "greater than or equal to 1; raise it",
+    ),
+    (
+        (*USERS, "memory"),
+        100,
+        "services[0].memory",
+        "100",
+        "greater than or equal to 512; raise it",
+    ),
+    (
+        (*USERS, "deregistration_delay"),
+        3601,
+        "services[0].deregistration_delay",
+        "3601",
+        "lower it",
+    ),
+    (
+        (*GATES, "max_5xx_rate"),
+        1.5,
+        "traffic.gates.max_5xx_rate",
+        "1.5",
+        "less than or equal to 1; lower it",
+    ),
+    (
+        (*GATES, "latency_ratio"),
+        {"p95": 0},
+        "traffic.gates.latency_ratio.p95",
+        "0",
+        "greater than 0; raise it",
+    ),
     (SHIFT, {"strategy": "canary", "weight": 100}, "traffic.shift.weight", "100", "lower it"),
     (("max_parallel",), 0, "max_parallel", "0", "greater than or equal to 1; raise it"),
     (("stable_timeout",), float("nan"), "stable_timeout", "NaN", "write digits"),
@@ -92,17 +213,59 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
     # Forms
     (("name",), "Forum Split", "name", '"Forum Split"', "write it like 'forum-split'"),
     (("aws", "region"), "frankfurt", "aws.region", '"frankfurt"', "write it like 'eu-central-1'"),
-    (("aws", "endpoint_url"), "localhost", "aws.endpoint_url", '"localhost"', "write it like 'http://"),
+    (
+        ("aws", "endpoint_url"),
+        "localhost",
+        "aws.endpoint_url",
+        '"localhost"',
+        "write it like 'http://",
+    ),
     ((*USERS, "name"), "Users", "services[0].name", '"Users"', "write it like 'users'"),
     ((*USERS, "name"), "my--users", "services[0].name", '"my--users"', "write it like 'users'"),
-    ((*USERS, "name"), "u" * 30, "services[0].name", '"' + "u" * 30, "at most 29 characters; shorten it"),
-    ((*USERS, "secrets"), {"KEY_FILE": "x"}, "services[0].secrets.KEY_FILE", '"x"', "write it like 'arn:aws:secrets"),
-    (("execution_role_arn",), "role/x", "execution_role_arn", '"role/x"', "write it like 'arn:aws:iam::"),
+    (
+        (*USERS, "name"),
+        "u" * 30,
+        "services[0].name",
+        '"' + "u" * 30,
+        "at most 29 characters; shorten it",
+    ),
+    (
+        (*USERS, "secrets"),
+        {"KEY_FILE": "x"},
+        "services[0].secrets.KEY_FILE",
+        '"x"',
+        "write it like 'arn:aws:secrets",
+    ),
+    (
+        ("execution_role_arn",),
+        "role/x",
+        "execution_role_arn",
+        '"role/x"',
+        "write it like 'arn:aws:iam::",
+    ),
     (("docker_host",), "localhost", "docker_host", '"localhost"', "write it like 'unix:///"),
-    (("listener", "url"), "http://x/", "listener.url", '"http://x/"', "write it like 'https://forum.example.com'"),
+    (
+        ("listener", "url"),
+        "http://x/",
+        "listener.url",
+        '"http://x/"',
+        "write it like 'https://forum.example.com'",
+    ),
     (("network", "subnets"), ["a"], "network.subnets[0]", '"a"', "write it like 'subnet-"),
-    ((*USERS, "checks"), [{"path": "x"}], "services[0].checks[0].path", '"x"', "write it like '/api/users/1'"),
-    ((*USERS, "parity"), {"ignore": ["at"]}, "services[0].parity.ignore[0]", '"at"', "write it like '/generated_at'"),
+    (
+        (*USERS, "checks"),
+        [{"path": "x"}],
+        "services[0].checks[0].path",
+        '"x"',
+        "write it like '/api/users/1'",
+    ),
+    (
+        (*USERS, "parity"),
+        {"ignore": ["at"]},
+        "services[0].parity.ignore[0]",
+        '"at"',
+        "write it like '/generated_at'",
+    ),
     (
         (*USERS, "task_role_policy"),
         [{"actions": ["*"], "resources": ["*"]}],
@@ -110,25 +273,97 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
         '"*"',
         "write it like 's3:GetObject'",
     ),
-    ((*USERS, "health_check"), {"matcher": "2xx"}, "services[0].health_check.matcher", '"2xx"', "like '200-299'"),
+    (
+        (*USERS, "health_check"),
+        {"matcher": "2xx"},
+        "services[0].health_check.matcher",
+        '"2xx"',
+        "like '200-299'",
+    ),
     # Path patterns
-    ((*USERS, "path_patterns"), ["api"], "services[0].path_patterns[0]", "'api'", "begin it with `/`"),
-    ((*USERS, "path_patterns"), ["/a", "/b#c"], "services[0].path_patterns[1]", "'/b#c'", "use only letters"),
-    ((*USERS, "path_patterns"), ["/a\n"], "services[0].path_patterns[0]", r"'/a\n'", "use only letters"),
-    ((*USERS, "path_patterns"), ["/" + "a" * 128], "services[0].path_patterns[0]", "'/aaa", "shorten it"),
-    ((*USERS, "path_patterns"), ["/*a*b*c*d*?"], "services[0].path_patterns[0]", "'/*a*b*c*d*?'", "use fewer"),
+    (
+        (*USERS, "path_patterns"),
+        ["api"],
+        "services[0].path_patterns[0]",
+        "'api'",
+        "begin it with `/`",
+    ),
+    (
+        (*USERS, "path_patterns"),
+        ["/a", "/b#c"],
+        "services[0].path_patterns[1]",
+        "'/b#c'",
+        "use only letters",
+    ),
+    (
+        (*USERS, "path_patterns"),
+        ["/a\n"],
+        "services[0].path_patterns[0]",
+        r"'/a\n'",
+        "use only letters",
+    ),
+    (
+        (*USERS, "path_patterns"),
+        ["/" + "a" * 128],
+        "services[0].path_patterns[0]",
+        "'/aaa",
+        "shorten it",
+    ),
+    (
+        (*USERS, "path_patterns"),
+        ["/*a*b*c*d*?"],
+        "services[0].path_patterns[0]",
+        "'/*a*b*c*d*?'",
+        "use fewer",
+    ),
     ((*USERS, "path_patterns"), ["/a", "/a"], "services[0].path_patterns", "'/a'", "name it once"),
-    (("services", 1, "path_patterns"), ["/x", "/api/users*"], "services[1].path_patterns[1]", "(users)", "leave it to"),
+    (
+        ("services", 1, "path_patterns"),
+        ["/x", "/api/users*"],
+        "services[1].path_patterns[1]",
+        "(users)",
+        "leave it to",
+    ),
     # Fields that do not go together
     ((*USERS, "memory"), 4096, "services[0].memory", "4096 MiB", "choose one of 512, 1024, 2048"),
-    ((*USERS, "health_check"), {"timeout": 10}, "services[0].health_check.timeout", "10", "lower the timeout"),
-    ((*USERS, "image"), "users:1", "services[0].build / image", "both are given", "give exactly one"),
+    (
+        (*USERS, "health_check"),
+        {"timeout": 10},
+        "services[0].health_check.timeout",
+        "10",
+        "lower the timeout",
+    ),
+    (
+        (*USERS, "image"),
+        "users:1",
+        "services[0].build / image",
+        "both are given",
+        "give exactly one",
+    ),
     ((*USERS, "build"), GONE, "services[0].build / image", "neither is given", "give exactly one"),
     (SHIFT, STEPS_FALLING, "traffic.shift.list", "[50, 10, 100]", "put them in rising order"),
     (SHIFT, STEPS_TO_90, "traffic.shift.list", "[50, 90]", "end with 100"),
-    ((*GATES, "metrics_period"), 7, "traffic.gates.metrics_period", "7", "use 1, 5, 10, 30 or a multiple of 60"),
-    ((*USERS, "name"), "forum", "services[0].name", "'forum'", "taken by monolith.service; choose another"),
-    (("services", 1, "name"), "users", "services[1].name", "'users'", "taken by services[0].name; choose another"),
+    (
+        (*GATES, "metrics_period"),
+        7,
+        "traffic.gates.metrics_period",
+        "7",
+        "use 1, 5, 10, 30 or a multiple of 60",
+    ),
+    (
+        (*USERS, "name"),
+        "forum",
+        "services[0].name",
+        "'forum'",
+        "taken by monolith.service; choose another",
+    ),
+    (
+        ("services", 1, "name"),
+        "users",
+        "services[1].name",
+        "'users'",
+        "taken by services[0].name; choose another",
+    ),
     (
         DEFAULT,
         {"action": "forward", "service": "mail"},
@@ -169,9 +404,13 @@ def refusal(path: Path, text: str | bytes) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "field", "shown", "remedy"), FAULTS, ids=[f"{index}-{row[2]}" for index, row in enumerate(FAULTS)]
+    ("path", "value", "field", "shown", "remedy"),
+    FAULTS,
+    ids=[f"{index}-{row[2]}" for index, row in enumerate(FAULTS)],
 )
-def test_a_fault_is_one_line_with_field_value_and_remedy(tmp_path, path, value, field, shown, remedy):
+def test_a_fault_is_one_line_with_field_value_and_remedy(
+    tmp_path, path, value, field, shown, remedy
+):
     head, *lines = refusal(tmp_path / "split.yaml", mutated((path, value)))
     assert (head, len(lines)) == (f"{tmp_path / 'split.yaml'} is not valid:", 1)
     before, _, after = lines[0].strip().partition(": ")
@@ -186,7 +425,9 @@ def test_the_table_starts_from_a_config_that_is_valid(tmp_path):
 
 
 def test_faults_in_several_places_are_all_reported_at_once(tmp_path):
-    text = mutated((("aws", "region"), "x"), ((*USERS, "port"), 0), (("services", 1, "cpu"), 3), (("nme",), 1))
+    text = mutated(
+        (("aws", "region"), "x"), ((*USERS, "port"), 0), (("services", 1, "cpu"), 3), (("nme",), 1)
+    )
     lines = refusal(tmp_path / "split.yaml", text)[1:]
     assert sorted(line.strip().partition(":")[0] for line in lines) == [
         "aws.region",
@@ -204,7 +445,9 @@ def test_faults_between_fields_of_one_service_are_all_reported_at_once(tmp_path)
         ((*USERS, "environment"), {"A": "x", "B": "x"}),
         ((*USERS, "secrets"), {"A": arn, "B": arn}),
     )
-    fields = [line.strip().partition(": ")[0] for line in refusal(tmp_path / "split.yaml", text)[1:]]
+    fields = [
+        line.strip().partition(": ")[0] for line in refusal(tmp_path / "split.yaml", text)[1:]
+    ]
     assert fields == [
         "services[0].build / image",
         "services[0].memory",
@@ -230,7 +473,10 @@ def test_faults_between_services_are_all_reported_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("gate", "value", "remedy"),
-    [("source", "probes", "or use cloudwatch"), ("too_little_traffic", "synthesize", "or use wait")],
+    [
+        ("source", "probes", "or use cloudwatch"),
+        ("too_little_traffic", "synthesize", "or use wait"),
+    ],
 )
 def test_gates_that_need_paths_are_refused_for_a_service_without_any(tmp_path, gate, value, remedy):
     text = mutated(((*GATES, gate), value), ((*USERS, "checks"), [{"path": "/api/users/1"}]))
@@ -259,22 +505,47 @@ def test_a_long_value_is_cut_short(tmp_path):
 
 
 def test_a_value_that_holds_itself_is_a_fault_like_any_other(tmp_path):
-    assert "aws: " in refusal(tmp_path / "split.yaml", GOOD.replace("aws: {region: eu-central-1}", "aws: &a [*a]"))[1]
+    assert (
+        "aws: "
+        in refusal(
+            tmp_path / "split.yaml", GOOD.replace("aws: {region: eu-central-1}", "aws: &a [*a]")
+        )[1]
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         pytest.param("name: [", (":1:8:", "is not YAML", "mend that line"), id="syntax"),
-        pytest.param("a: 1\nb: {c: 1, c: 2}\n", (":2:11:", "the key 'c' stands twice", "mend that line"), id="twice"),
-        pytest.param("? [a]\n: 1\n", (":1:3:", "unhashable key", "mend that line"), id="a list as key"),
-        pytest.param("a: 1\n---\nb: 1\n", (":2:1:", "another document", "mend that line"), id="two documents"),
-        pytest.param("a: !!python/object:x {}\n", (":1:4:", "constructor", "mend that line"), id="python tag"),
-        pytest.param("name: 2026-02-30\n", ("is not YAML", "day is out of range", "mend it"), id="no such day"),
-        pytest.param("name: a\x01\n", ("is not YAML", "not allowed", "mend it"), id="control character"),
+        pytest.param(
+            "a: 1\nb: {c: 1, c: 2}\n",
+            (":2:11:", "the key 'c' stands twice", "mend that line"),
+            id="twice",
+        ),
+        pytest.param(
+            "? [a]\n: 1\n", (":1:3:", "unhashable key", "mend that line"), id="a list as key"
+        ),
+        pytest.param(
+            "a: 1\n---\nb: 1\n", (":2:1:", "another document", "mend that line"), id="two documents"
+        ),
+        pytest.param(
+            "a: !!python/object:x {}\n", (":1:4:", "constructor", "mend that line"), id="python tag"
+        ),
+        pytest.param(
+            "name: 2026-02-30\n",
+            ("is not YAML", "day is out of range", "mend it"),
+            id="no such day",
+        ),
+        pytest.param(
+            "name: a\x01\n", ("is not YAML", "not allowed", "mend it"), id="control character"
+        ),
         pytest.param("", ("is empty", "write keys such as name"), id="empty"),
-        pytest.param("- a\n", ("holds a list instead of keys", "write keys such as name"), id="a list"),
-        pytest.param("hello\n", ("holds a str instead of keys", "write keys such as name"), id="a word"),
+        pytest.param(
+            "- a\n", ("holds a list instead of keys", "write keys such as name"), id="a list"
+        ),
+        pytest.param(
+            "hello\n", ("holds a str instead of keys", "write keys such as name"), id="a word"
+        ),
         pytest.param(b"name: \xff\n", ("byte 6 is not UTF-8", "save it as UTF-8"), id="Latin-1"),
     ],
 )
@@ -285,7 +556,9 @@ def test_a_file_that_is_no_mapping_of_keys_is_refused(tmp_path, text, words):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(InvalidConfig, match=r"nowhere\.yaml: there is no such file; give the path of a split\.yaml"):
+    with pytest.raises(
+        InvalidConfig, match=r"nowhere\.yaml: there is no such file; give the path of a split\.yaml"
+    ):
         load_config(tmp_path / "nowhere.yaml")
 
 
@@ -297,5 +570,8 @@ def test_a_folder_is_refused(tmp_path):
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     # A link to itself: permissions do not stop root, who may run this.
     (tmp_path / "split.yaml").symlink_to("split.yaml")
-    with pytest.raises(InvalidConfig, match=r"split\.yaml: cannot be read \(.+\); check the path and its permissions"):
+    with pytest.raises(
+        InvalidConfig,
+        match=r"split\.yaml: cannot be read \(.+\); check the path and its permissions",
+    ):
         load_config(tmp_path / "split.yaml")

@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from config.path_pattern import covers, is_valid, matches, overlaps
 
 SHORT = st.text(alphabet="ab*?", max_size=5)
-WORDS = ["".join(letters) for length in range(9) for letters in itertools.product("ab", repeat=length)]
-# The third letter stands for all the others: without it `*` would seem to be no more than a row of `a` and `b`.
-WORDS_OF_THREE = ["".join(letters) for length in range(7) for letters in itertools.product("abc", repeat=length)]
+WORDS = [
+    "".join(letters) for length in range(9) for letters in itertools.product("ab", repeat=length)
+]
+# The third letter stands for all the others: without it `*` would seem to be no more than a row of
+# `a` and `b`.
+WORDS_OF_THREE = [
+    "".join(letters) for length in range(7) for letters in itertools.product("abc", repeat=length)
+]
 LONGEST = "/" + "aaaaaaaaaaaaaaaaaaaaaaaa*" * 5 + "bb"
 
 
@@ -30,10 +35,13 @@ def test_matches_agrees_with_brute_force(pattern, path):
     assert matches(pattern, path) == brute_force(pattern, path)
 
 
-# Where there is a common path, there is one as long as both patterns' letters together: at most eight.
+# Where there is a common path, there is one as long as both patterns' letters together: at most
+# eight.
 @given(st.text(alphabet="ab*?", max_size=4), st.text(alphabet="ab*?", max_size=4))
 def test_overlaps_says_whether_a_common_path_exists(one, other):
-    assert overlaps(one, other) == any(matches(one, word) and matches(other, word) for word in WORDS)
+    assert overlaps(one, other) == any(
+        matches(one, word) and matches(other, word) for word in WORDS
+    )
 
 
 @given(SHORT, SHORT)
@@ -44,7 +52,9 @@ def test_overlaps_is_symmetric(one, other):
 @given(SHORT, SHORT)
 def test_a_covering_pattern_matches_whatever_the_covered_one_matches(wide, narrow):
     if covers(wide, narrow):
-        assert [word for word in WORDS_OF_THREE if matches(narrow, word) and not matches(wide, word)] == []
+        assert [
+            word for word in WORDS_OF_THREE if matches(narrow, word) and not matches(wide, word)
+        ] == []
 
 
 # `?` beside `*` is where `covers` may be over-cautious, so it is left out here.
@@ -100,12 +110,16 @@ def test_a_pattern_does_not_cover_its_own_other_case():
     assert not covers("/API/*", "/api/users")
 
 
-@pytest.mark.parametrize("pattern", ["/", "/*", "*", "*.jpg", "/a-b_c.d$e~f\"g'h@i:j+k&l", "/api/?/x"])
+@pytest.mark.parametrize(
+    "pattern", ["/", "/*", "*", "*.jpg", "/a-b_c.d$e~f\"g'h@i:j+k&l", "/api/?/x"]
+)
 def test_a_pattern_that_a_path_can_match_is_valid(pattern):
     assert is_valid(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["", "api", "/a b", "/a\n", "/a#b", "/ä", "/a%20b", "/a,b", "https://x/"])
+@pytest.mark.parametrize(
+    "pattern", ["", "api", "/a b", "/a\n", "/a#b", "/ä", "/a%20b", "/a,b", "https://x/"]
+)
 def test_a_pattern_that_no_path_can_match_is_not_valid(pattern):
     assert not is_valid(pattern)
 

@@ -37,17 +37,25 @@ def methods_called(function):
     }
     for node in ast.walk(function):
         if isinstance(node, ast.Attribute):
-            service = service_of(node.value) or (isinstance(node.value, ast.Name) and made.get(node.value.id))
+            service = service_of(node.value) or (
+                isinstance(node.value, ast.Name) and made.get(node.value.id)
+            )
             if service:
                 yield service, node.attr
     for service in set(made.values()) | {service_of(node) for node in ast.walk(function)} - {None}:
-        yield from ((service, method) for method in re.findall(r"get_paginator\('(\w+)'\)", ast.unparse(function)))
+        yield from (
+            (service, method)
+            for method in re.findall(r"get_paginator\('(\w+)'\)", ast.unparse(function))
+        )
 
 
 def actions_called():
     files = [*(ROOT / "tasks").rglob("*.py"), *(ROOT / "flows").rglob("*.py")]
     functions = [
-        node for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)
+        node
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef)
     ]
     return {
         iam_action(service, operations(service)[method])

@@ -15,7 +15,9 @@ from tasks.gates import (
     worst,
 )
 
-GATES = Gates(max_5xx_rate=0.01, min_requests=100, latency_floor=0.025, latency_ratio=LatencyRatio(p95=2.0))
+GATES = Gates(
+    max_5xx_rate=0.01, min_requests=100, latency_floor=0.025, latency_ratio=LatencyRatio(p95=2.0)
+)
 
 
 def window(requests, failed=0, p50=0.1, p95=0.2, p99=0.3):
@@ -59,7 +61,9 @@ def test_errors_are_judged_by_their_rate_once_there_are_enough_requests(requests
     ],
 )
 def test_before_the_end_of_a_bake_errors_fail_only_beyond_chance(requests, failed, verdict):
-    assert judge_errors(GATES, "cloudwatch", window(requests, failed), early=True).verdict == verdict
+    assert (
+        judge_errors(GATES, "cloudwatch", window(requests, failed), early=True).verdict == verdict
+    )
 
 
 def test_with_a_limit_of_0_one_failure_ends_a_step_early():
@@ -73,7 +77,10 @@ def test_with_a_limit_of_1_nothing_fails():
 
 
 def test_early_failures_among_very_many_requests_can_be_reckoned():
-    assert judge_errors(GATES, "cloudwatch", window(5_000_000, 4_000_000), early=True).verdict == "fail"
+    assert (
+        judge_errors(GATES, "cloudwatch", window(5_000_000, 4_000_000), early=True).verdict
+        == "fail"
+    )
 
 
 def test_without_a_fewest_number_no_requests_pass():
@@ -83,7 +90,13 @@ def test_without_a_fewest_number_no_requests_pass():
 
 def test_the_error_gate_tells_its_numbers():
     told = judge_errors(GATES, "probes", window(200, 5))
-    assert told.numbers == {"source": "probes", "requests": 200, "failed": 5, "rate": 0.025, "limit": 0.01}
+    assert told.numbers == {
+        "source": "probes",
+        "requests": 200,
+        "failed": 5,
+        "rate": 0.025,
+        "limit": 0.01,
+    }
     assert told.text == "probes: 5 of 200 requests failed, at most 1.0% may"
 
 
@@ -119,7 +132,10 @@ def test_a_percentile_without_a_value_stays_open():
 
 def test_before_the_end_of_a_bake_a_percentile_needs_more_requests():
     slow, monolith = window(99, p95=9.0), window(100)
-    assert [latency(slow, monolith, early=early).verdict for early in (False, True)] == ["fail", "inconclusive"]
+    assert [latency(slow, monolith, early=early).verdict for early in (False, True)] == [
+        "fail",
+        "inconclusive",
+    ]
 
 
 def test_at_100_percent_the_service_is_compared_with_the_monolith_before_the_shift():
@@ -129,18 +145,28 @@ def test_at_100_percent_the_service_is_compared_with_the_monolith_before_the_shi
 
 
 def test_the_monolith_is_compared_in_the_same_time_as_long_as_it_has_requests():
-    assert latency(window(100, p95=0.7), window(100, p95=0.5), window(500, p95=0.2)).verdict == "pass"
+    assert (
+        latency(window(100, p95=0.7), window(100, p95=0.5), window(500, p95=0.2)).verdict == "pass"
+    )
 
 
 def test_every_percentile_with_a_limit_has_a_verdict_of_its_own():
     gates = GATES.model_copy(update={"latency_ratio": LatencyRatio(p50=1.5, p95=None, p99=3.0)})
     judged = judge_latency(gates, "cloudwatch", window(100, p50=0.2, p99=0.3), window(100))
-    assert [(item.gate, item.verdict) for item in judged] == [("latency p50", "fail"), ("latency p99", "pass")]
+    assert [(item.gate, item.verdict) for item in judged] == [
+        ("latency p50", "fail"),
+        ("latency p99", "pass"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("state", "verdict"),
-    [("OK", "pass"), ("ALARM", "fail"), ("INSUFFICIENT_DATA", "inconclusive"), (None, "inconclusive")],
+    [
+        ("OK", "pass"),
+        ("ALARM", "fail"),
+        ("INSUFFICIENT_DATA", "inconclusive"),
+        (None, "inconclusive"),
+    ],
 )
 def test_an_alarm_is_judged_by_its_state(state, verdict):
     (judgement,) = judge_alarms(["forum-5xx"], {"forum-5xx": state} if state else {})
@@ -153,7 +179,9 @@ def test_an_alarm_that_is_not_there_is_named():
 
 
 def test_a_service_without_a_healthy_target_fails():
-    health = TargetHealth(healthy=0, states={"unhealthy": 1}, reasons=("Target.Timeout: Request timed out",))
+    health = TargetHealth(
+        healthy=0, states={"unhealthy": 1}, reasons=("Target.Timeout: Request timed out",)
+    )
     judgement = judge_targets(health)
     assert (judgement.verdict, judgement.text) == (
         "fail",
@@ -180,10 +208,16 @@ def test_the_worst_verdict_is_the_steps(verdicts, verdict):
 
 
 def test_a_latency_gate_that_one_source_decided_is_not_open():
-    judged = [Judgement("latency p95", "inconclusive", "cloudwatch"), Judgement("latency p95", "pass", "probes")]
+    judged = [
+        Judgement("latency p95", "inconclusive", "cloudwatch"),
+        Judgement("latency p95", "pass", "probes"),
+    ]
     assert without_open_doubles(judged) == judged[1:]
 
 
 def test_an_error_gate_that_one_source_leaves_open_stays_open():
-    judged = [Judgement("errors", "inconclusive", "cloudwatch"), Judgement("errors", "pass", "probes")]
+    judged = [
+        Judgement("errors", "inconclusive", "cloudwatch"),
+        Judgement("errors", "pass", "probes"),
+    ]
     assert without_open_doubles(judged) == judged

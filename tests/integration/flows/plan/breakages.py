@@ -1,4 +1,7 @@
-"""Ways to break the forum's surroundings: each takes a `Forum`, breaks one thing, and leaves its undoing with it."""
+"""
+Ways to break the forum's surroundings: each takes a `Forum`, breaks one thing, and leaves its
+undoing with it.
+"""
 
 import socket
 
@@ -31,7 +34,13 @@ def monolith_is_behind_no_load_balancer(forum):
 
 
 def monolith_has_no_tasks(forum):
-    group = [{"targetGroupArn": forum.monolith_group, "containerName": "monolith-cntr", "containerPort": 3000}]
+    group = [
+        {
+            "targetGroupArn": forum.monolith_group,
+            "containerName": "monolith-cntr",
+            "containerPort": 3000,
+        }
+    ]
     forum.service("asleep", loadBalancers=group)
     forum.config["monolith"]["service"] = "asleep"
 
@@ -47,7 +56,10 @@ def listener_is_not_there(forum):
 def listener_is_one_of_two(forum):
     refusal = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
     made = forum.elb.create_listener(
-        LoadBalancerArn=forum.balancer["LoadBalancerArn"], Protocol="HTTP", Port=8099, DefaultActions=[refusal]
+        LoadBalancerArn=forum.balancer["LoadBalancerArn"],
+        Protocol="HTTP",
+        Port=8099,
+        DefaultActions=[refusal],
     )["Listeners"][0]["ListenerArn"]
     forum.undo.callback(forum.elb.delete_listener, ListenerArn=made)
 
@@ -93,7 +105,9 @@ def credentials_have_expired(forum):
 
 
 def credentials_are_unknown(forum):
-    error = aws_error("InvalidClientTokenId", "The security token included in the request is invalid")
+    error = aws_error(
+        "InvalidClientTokenId", "The security token included in the request is invalid"
+    )
     forum.config["aws"]["endpoint_url"] = forum.undo.enter_context(answering(403, error))
 
 
@@ -127,7 +141,9 @@ def subnets_are_in_another_vpc(forum):
     vpc = other_vpc(forum)
     subnets = []
     for zone, block in (("a", "10.9.0.0/24"), ("b", "10.9.1.0/24")):
-        made = forum.ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=f"us-east-1{zone}")
+        made = forum.ec2.create_subnet(
+            VpcId=vpc, CidrBlock=block, AvailabilityZone=f"us-east-1{zone}"
+        )
         subnets.append(made["Subnet"]["SubnetId"])
         forum.undo.callback(forum.ec2.delete_subnet, SubnetId=subnets[-1])
     forum.config["network"] = {"subnets": subnets}
@@ -148,7 +164,9 @@ def security_group_is_not_there(forum):
 
 
 def security_group_is_in_another_vpc(forum):
-    made = forum.ec2.create_security_group(GroupName="far", Description="far", VpcId=other_vpc(forum))["GroupId"]
+    made = forum.ec2.create_security_group(
+        GroupName="far", Description="far", VpcId=other_vpc(forum)
+    )["GroupId"]
     forum.undo.callback(forum.ec2.delete_security_group, GroupId=made)
     forum.config["network"] = {"security_groups": [made]}
 
@@ -159,9 +177,13 @@ def port_is_closed(forum):
 
 def load_balancer_may_not_go_out(forum):
     (group,) = forum.balancer["SecurityGroups"]
-    found = forum.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissionsEgress"]
+    found = forum.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0][
+        "IpPermissionsEgress"
+    ]
     forum.ec2.revoke_security_group_egress(GroupId=group, IpPermissions=found)
-    forum.undo.callback(forum.ec2.authorize_security_group_egress, GroupId=group, IpPermissions=found)
+    forum.undo.callback(
+        forum.ec2.authorize_security_group_egress, GroupId=group, IpPermissions=found
+    )
 
 
 def execution_role_is_not_there(forum):
@@ -201,7 +223,9 @@ def no_priority_is_free(forum):
     rules = forum.elb.describe_rules(ListenerArn=forum.listener["ListenerArn"])["Rules"]
     (arn,) = (rule["RuleArn"] for rule in rules if rule["Priority"] == "99")
     forum.elb.set_rule_priorities(RulePriorities=[{"RuleArn": arn, "Priority": 2}])
-    forum.undo.callback(forum.elb.set_rule_priorities, RulePriorities=[{"RuleArn": arn, "Priority": 99}])
+    forum.undo.callback(
+        forum.elb.set_rule_priorities, RulePriorities=[{"RuleArn": arn, "Priority": 99}]
+    )
 
 
 def lock_s_priority_is_taken(forum):
@@ -221,12 +245,16 @@ def rules_do_not_fit(forum):
 
 
 def image_is_not_there(forum):
-    repository = forum.ecr.describe_repositories(repositoryNames=["forum-monolith"])["repositories"][0]
+    repository = forum.ecr.describe_repositories(repositoryNames=["forum-monolith"])[
+        "repositories"
+    ][0]
     forum.use_image(f"{repository['repositoryUri']}:7")
 
 
 def image_is_for_another_cpu(forum):
-    repository = forum.ecr.describe_repositories(repositoryNames=["forum-monolith"])["repositories"][0]
+    repository = forum.ecr.describe_repositories(repositoryNames=["forum-monolith"])[
+        "repositories"
+    ][0]
     forum.use_image(f"{repository['repositoryUri']}:1", cpu_architecture="ARM64")
 
 
@@ -243,7 +271,9 @@ def engine_is_not_there(forum):
 
 
 def engine_is_something_else(forum):
-    forum.config["docker_host"] = forum.undo.enter_context(answering(200, b"hello")).replace("http", "tcp")
+    forum.config["docker_host"] = forum.undo.enter_context(answering(200, b"hello")).replace(
+        "http", "tcp"
+    )
 
 
 def alarm_is_not_there(forum):
@@ -279,7 +309,11 @@ def adopt_names_nobody(forum):
 
 
 def listener_is_held(forum):
-    tag = {MANAGED_BY: TOOL, ROLE: LOCK, **Holder("split shop", "another-host", "7@boot", 4e9, 4e9).tags}
+    tag = {
+        MANAGED_BY: TOOL,
+        ROLE: LOCK,
+        **Holder("split shop", "another-host", "7@boot", 4e9, 4e9).tags,
+    }
     forum.rule(50_000, "/.ecs-splitter/lock", Tags=tags(tag))
 
 
@@ -314,6 +348,8 @@ def service_is_somebody_s(forum):
 
 def task_definition_is_somebody_s(forum):
     container = {"name": "users", "image": "users:1", "memory": 128}
-    made = forum.ecs.register_task_definition(family="users-task-def", containerDefinitions=[container])
+    made = forum.ecs.register_task_definition(
+        family="users-task-def", containerDefinitions=[container]
+    )
     arn = made["taskDefinition"]["taskDefinitionArn"]
     forum.undo.callback(forum.ecs.deregister_task_definition, taskDefinition=arn)

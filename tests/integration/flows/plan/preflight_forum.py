@@ -1,4 +1,7 @@
-"""Broken environments: ways to break the forum's surroundings, each undone afterwards, and to run the split on them."""
+"""
+Broken environments: ways to break the forum's surroundings, each undone afterwards, and to run the
+split on them.
+"""
 
 import contextlib
 import copy
@@ -20,7 +23,9 @@ SERVICES = ("ec2", "ecr", "ecs", "elbv2", "iam", "logs", "cloudwatch")
 
 
 class Forum:
-    """The sandbox's forum with a config to spoil, and clients to spoil AWS with; `undo` puts AWS back."""
+    """
+    The sandbox's forum with a config to spoil, and clients to spoil AWS with; `undo` puts AWS back.
+    """
 
     def __init__(self, sandbox, clients, folder, undo):
         self.config = yaml.safe_load(Path(sandbox.state["config"]).read_text(encoding="utf-8"))
@@ -37,11 +42,15 @@ class Forum:
 
     @property
     def listener(self):
-        return self.elb.describe_listeners(LoadBalancerArn=self.balancer["LoadBalancerArn"])["Listeners"][0]
+        return self.elb.describe_listeners(LoadBalancerArn=self.balancer["LoadBalancerArn"])[
+            "Listeners"
+        ][0]
 
     @property
     def monolith_group(self):
-        return self.elb.describe_target_groups(Names=["forum-monolith-tg"])["TargetGroups"][0]["TargetGroupArn"]
+        return self.elb.describe_target_groups(Names=["forum-monolith-tg"])["TargetGroups"][0][
+            "TargetGroupArn"
+        ]
 
     @property
     def monolith(self):
@@ -81,7 +90,9 @@ class Forum:
     def role(self, name, principal="ecs-tasks.amazonaws.com", tags=()):
         trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        made = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, Tags=list(tags))
+        made = self.iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=document, Tags=list(tags)
+        )
         self.undo.callback(self.iam.delete_role, RoleName=name)
         return made["Role"]["Arn"]
 

@@ -1,4 +1,7 @@
-"""What a plan says of an AWS as it is found: every resource, every conflict, and why the monolith is drained or not."""
+"""
+What a plan says of an AWS as it is found: every resource, every conflict, and why the monolith is
+drained or not.
+"""
 
 import functools
 from pathlib import Path
@@ -30,7 +33,9 @@ RESOURCES = [
 
 @pytest.fixture
 def plan(sandbox):
-    """Plans the sandbox's split after `edit` has changed its config; `options` are `plan_split`'s."""
+    """
+    Plans the sandbox's split after `edit` has changed its config; `options` are `plan_split`'s.
+    """
     return functools.partial(plan_on, sandbox)
 
 
@@ -50,7 +55,9 @@ def edited(sandbox, edit=lambda _: None):
 
 def observe(config, around, service):
     tag = content_tag(service.build, service.cpu_architecture)
-    return tag, read_service_state.plain(config.aws, around.cluster_arn, around.listener_arn, service, tag)
+    return tag, read_service_state.plain(
+        config.aws, around.cluster_arn, around.listener_arn, service, tag
+    )
 
 
 @pytest.mark.parametrize("service", ["users", "posts", "threads"])
@@ -63,7 +70,10 @@ def test_a_fresh_services_resources_are_all_created(plan, service):
 
 def test_only_the_rules_of_the_runs_own_are_temporary(plan):
     changes = [change for item in plan().services for change in item.changes]
-    assert {change.resource for change in changes if change.temporary} == {"preview rule", "control rule"}
+    assert {change.resource for change in changes if change.temporary} == {
+        "preview rule",
+        "control rule",
+    }
 
 
 def test_the_traffic_steps_are_the_configs(plan):
@@ -94,7 +104,9 @@ def approve(values):
 def test_a_split_that_may_drain_says_when(plan):
     decision = plan().drain
     assert decision.will_drain
-    assert decision.reasons[0].startswith("drained when every service has settled, no rule sends anything to it")
+    assert decision.reasons[0].startswith(
+        "drained when every service has settled, no rule sends anything to it"
+    )
 
 
 def test_a_drain_that_a_person_has_to_approve_says_so(plan):
@@ -144,7 +156,11 @@ def test_what_this_split_did_not_make_is_a_conflict(plan):
 
 @pytest.mark.usefixtures("foreign_log_group")
 def test_what_is_adopted_is_an_update_of_its_tags(plan):
-    (change,) = [item.change for item in plan(adopt=["users"]).services[0].changes if item.name == "/ecs/users"]
+    (change,) = [
+        item.change
+        for item in plan(adopt=["users"]).services[0].changes
+        if item.name == "/ecs/users"
+    ]
     assert (change.kind, "tags" in change.fields) == ("update", True)
 
 
@@ -152,7 +168,11 @@ def test_the_tables_rows_are_the_plans_changes(plan):
     made = plan()
     rows = plan_rows(made, "monolith")
     changes = [change for item in made.services for change in item.changes] + list(made.monolith)
-    told = [(row["resource"], row["name"]) for row in rows if row["resource"] not in ("traffic", "drain")]
+    told = [
+        (row["resource"], row["name"])
+        for row in rows
+        if row["resource"] not in ("traffic", "drain")
+    ]
     assert told == [(change.resource, change.name) for change in changes]
 
 
@@ -164,4 +184,6 @@ def test_a_new_path_of_a_service_with_users_is_a_conflict(start_sandbox):
         values["services"][0]["path_patterns"].append("/api/profiles*")
 
     (conflict,) = plan_on(sandbox, more).conflicts
-    assert conflict.startswith("services.users.path_patterns: '/api/profiles*' is new, and users has users already")
+    assert conflict.startswith(
+        "services.users.path_patterns: '/api/profiles*' is new, and users has users already"
+    )

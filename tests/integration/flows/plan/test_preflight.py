@@ -1,8 +1,9 @@
 """
-Broken environments: the command says field, value and remedy, exits with 2, and changes nothing in AWS.
+Broken environments: the command says field, value and remedy, exits with 2, and changes nothing in
+AWS.
 
-Each case breaks one thing about the forum's surroundings, in its config or in the AWS of the sandbox, runs the command
-as its user would, and looks at what AWS was asked to do.
+Each case breaks one thing about the forum's surroundings, in its config or in the AWS of the
+sandbox, runs the command as its user would, and looks at what AWS was asked to do.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ from prefect.testing.utilities import prefect_test_harness
 from tests.integration.flows.plan import breakages as broken
 from tests.integration.flows.plan.preflight_forum import ACCOUNT, SERVICES, Forum
 
-# Each command has an event loop of its own, and Prefect's client leaves its connections to a loop that has ended.
+# Each command has an event loop of its own, and Prefect's client leaves its connections to a loop
+# that has ended.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -62,8 +64,15 @@ CASES = [
         broken.load_balancer_is_not_there,
         "listener.load_balancer: farum does not exist in us-east-1; `aws elbv2 describe-",
     ),
-    (broken.listener_is_not_there, "listener.port: 443, and load balancer forum listens on 8080; name one"),
-    (broken.listener_is_one_of_two, "listener.port: not given, and load balancer forum listens on", "name one of them"),
+    (
+        broken.listener_is_not_there,
+        "listener.port: 443, and load balancer forum listens on 8080; name one",
+    ),
+    (
+        broken.listener_is_one_of_two,
+        "listener.port: not given, and load balancer forum listens on",
+        "name one of them",
+    ),
     (
         broken.account_is_another,
         "aws.account_id: the credentials belong to account 123456789012, not 999999999999; use",
@@ -74,22 +83,45 @@ CASES = [
         "does not answer",
         "check the address and the network",
     ),
-    (broken.endpoint_is_silent, "aws.endpoint_url: http://127.0.0.1:", "does not answer", "check the address"),
+    (
+        broken.endpoint_is_silent,
+        "aws.endpoint_url: http://127.0.0.1:",
+        "does not answer",
+        "check the address",
+    ),
     (
         broken.endpoint_is_a_web_page,
         "aws.endpoint_url: http://127.0.0.1:",
         "not as AWS does; give the address of an AWS API",
     ),
-    (broken.profile_is_unknown, "aws.profile: prodution:", "could not be found", "or set aws.profile"),
-    (broken.credentials_are_none, "aws.shared_credentials_file: ", "nowhere: no usable credentials", "`aws sso login`"),
+    (
+        broken.profile_is_unknown,
+        "aws.profile: prodution:",
+        "could not be found",
+        "or set aws.profile",
+    ),
+    (
+        broken.credentials_are_none,
+        "aws.shared_credentials_file: ",
+        "nowhere: no usable credentials",
+        "`aws sso login`",
+    ),
     (
         broken.credentials_are_half,
         "aws.shared_credentials_file: ",
         "half: no usable credentials",
         "aws_secret_access_key",
     ),
-    (broken.credentials_have_expired, "aws: the credentials have expired (ExpiredToken", "log in with `aws sso login`"),
-    (broken.credentials_are_unknown, "aws: AWS does not take the credentials (InvalidClientTokenId", "log in with"),
+    (
+        broken.credentials_have_expired,
+        "aws: the credentials have expired (ExpiredToken",
+        "log in with `aws sso login`",
+    ),
+    (
+        broken.credentials_are_unknown,
+        "aws: AWS does not take the credentials (InvalidClientTokenId",
+        "log in with",
+    ),
     (
         broken.denied("GetCallerIdentity"),
         "aws: the credentials may not call sts:GetCallerIdentity",
@@ -100,9 +132,21 @@ CASES = [
         "aws: the credentials may not call ecs:DescribeServices",
         "allow them to in IAM",
     ),
-    (broken.denied("DescribeRules"), "aws: the credentials may not call elasticloadbalancing:DescribeRules", "in IAM"),
-    (broken.denied("DescribeSubnets"), "aws: the credentials may not call ec2:DescribeSubnets", "allow them to in IAM"),
-    (broken.denied("GetRole"), "aws: the credentials may not call iam:GetRole", "allow them to in IAM"),
+    (
+        broken.denied("DescribeRules"),
+        "aws: the credentials may not call elasticloadbalancing:DescribeRules",
+        "in IAM",
+    ),
+    (
+        broken.denied("DescribeSubnets"),
+        "aws: the credentials may not call ec2:DescribeSubnets",
+        "allow them to in IAM",
+    ),
+    (
+        broken.denied("GetRole"),
+        "aws: the credentials may not call iam:GetRole",
+        "allow them to in IAM",
+    ),
     (
         broken.denied("GetAccountSummary"),
         "aws: the credentials may not call iam:GetAccountSummary",
@@ -113,8 +157,16 @@ CASES = [
         "aws: the credentials may not call cloudwatch:DescribeAlarms",
         "allow them to in IAM",
     ),
-    (broken.denied("DescribeRepositories"), "aws: the credentials may not call ecr:DescribeRepositories", "in IAM"),
-    (broken.subnet_is_not_there, "network.subnets: subnet-0123456789 does not exist", "name subnets of vpc-"),
+    (
+        broken.denied("DescribeRepositories"),
+        "aws: the credentials may not call ecr:DescribeRepositories",
+        "in IAM",
+    ),
+    (
+        broken.subnet_is_not_there,
+        "network.subnets: subnet-0123456789 does not exist",
+        "name subnets of vpc-",
+    ),
     (
         broken.subnets_are_in_one_zone,
         "network.subnets: subnet-",
@@ -130,7 +182,10 @@ CASES = [
     (
         broken.subnet_is_in_a_zone_that_the_load_balancer_does_not_serve,
         "network.subnets: subnet-",
-        "is in us-east-1c, which the load balancer does not serve (it serves us-east-1a, us-east-1b); leave it out",
+        (
+            "is in us-east-1c, which the load balancer does not serve (it serves us-east-1a, "
+            "us-east-1b); leave it out"
+        ),
     ),
     (
         broken.security_group_is_not_there,
@@ -205,8 +260,16 @@ CASES = [
         "7 wildcards",
         "put",
     ),
-    (broken.rules_do_not_fit, "services[1] (posts) will not fit: 94 of 100 rules", "ask AWS to raise quota L-7EED9B64"),
-    (broken.image_is_not_there, "services[0].image: ", "forum-monolith:7 is not in ECR; push it, or name a tag"),
+    (
+        broken.rules_do_not_fit,
+        "services[1] (posts) will not fit: 94 of 100 rules",
+        "ask AWS to raise quota L-7EED9B64",
+    ),
+    (
+        broken.image_is_not_there,
+        "services[0].image: ",
+        "forum-monolith:7 is not in ECR; push it, or name a tag",
+    ),
     (
         broken.image_is_for_another_cpu,
         "services[0].image: ",
@@ -216,15 +279,31 @@ CASES = [
         broken.build_context_is_not_there,
         "services[0].build.context: /nowhere is not a folder; give the folder to build",
     ),
-    (broken.dockerfile_is_not_there, "services[0].build.dockerfile: ", "Dockerfile.prod is not a file; create it"),
+    (
+        broken.dockerfile_is_not_there,
+        "services[0].build.dockerfile: ",
+        "Dockerfile.prod is not a file; create it",
+    ),
     (
         broken.engine_is_not_there,
         "docker_host: no Docker engine answers at unix:///nowhere/docker.sock",
         "or set docker_host",
     ),
-    (broken.engine_is_something_else, "docker_host: no Docker engine answers at tcp://127.0.0.1:", "start one, or set"),
-    (broken.alarm_is_not_there, "traffic.gates.alarms[0]: alarm forum-5xx does not exist", "create it, or take it out"),
-    (broken.alarm_rings, "services[0].traffic.gates.alarms[0]: alarm rings is in ALARM already", "see to its cause"),
+    (
+        broken.engine_is_something_else,
+        "docker_host: no Docker engine answers at tcp://127.0.0.1:",
+        "start one, or set",
+    ),
+    (
+        broken.alarm_is_not_there,
+        "traffic.gates.alarms[0]: alarm forum-5xx does not exist",
+        "create it, or take it out",
+    ),
+    (
+        broken.alarm_rings,
+        "services[0].traffic.gates.alarms[0]: alarm rings is in ALARM already",
+        "see to its cause",
+    ),
     (
         broken.paths_file_is_not_there,
         "services.users.parity.paths_file: ",
@@ -233,17 +312,41 @@ CASES = [
     ),
     (broken.only_names_nobody, "--only: user is no service here; choose from posts, users"),
     (broken.adopt_names_nobody, "--adopt: user is no service here; choose from posts, users"),
-    (broken.listener_is_held, "another run holds the listener: split shop on another-host (process 7)", "wait for it"),
-    (broken.target_group_is_somebody_s, "target group users-tg exists and was not made by this tool", "--adopt users"),
+    (
+        broken.listener_is_held,
+        "another run holds the listener: split shop on another-host (process 7)",
+        "wait for it",
+    ),
+    (
+        broken.target_group_is_somebody_s,
+        "target group users-tg exists and was not made by this tool",
+        "--adopt users",
+    ),
     (
         broken.target_group_is_another_split_s,
         "target group users-tg exists and belongs to split 'shop'",
         "rename service users",
     ),
-    (broken.role_is_somebody_s, "IAM role users-task-role exists and was not made by this tool", "--adopt users"),
-    (broken.log_group_is_somebody_s, "log group /ecs/users exists and was not made by this tool", "--adopt users"),
-    (broken.repository_is_somebody_s, "ECR repository users exists and was not made by this tool", "--adopt users"),
-    (broken.service_is_somebody_s, "ECS service users exists and was not made by this tool", "--adopt users"),
+    (
+        broken.role_is_somebody_s,
+        "IAM role users-task-role exists and was not made by this tool",
+        "--adopt users",
+    ),
+    (
+        broken.log_group_is_somebody_s,
+        "log group /ecs/users exists and was not made by this tool",
+        "--adopt users",
+    ),
+    (
+        broken.repository_is_somebody_s,
+        "ECR repository users exists and was not made by this tool",
+        "--adopt users",
+    ),
+    (
+        broken.service_is_somebody_s,
+        "ECS service users exists and was not made by this tool",
+        "--adopt users",
+    ),
     (
         broken.task_definition_is_somebody_s,
         "task definition users-task-def exists and was not made by this tool",
@@ -283,7 +386,13 @@ def test_all_findings_are_told_at_once(forum, capsys):
     broken.role_is_somebody_s(forum)
     forum.run()
     told = json.loads(capsys.readouterr().out)["error"]
-    fields = ("services[0].port:", "execution_role_arn:", "traffic.gates.alarms[0]:", "[1]: '/api/posts/", "IAM role")
+    fields = (
+        "services[0].port:",
+        "execution_role_arn:",
+        "traffic.gates.alarms[0]:",
+        "[1]: '/api/posts/",
+        "IAM role",
+    )
     assert [field for field in fields if field not in told] == []
 
 
@@ -301,7 +410,9 @@ def test_what_only_looks_odd_is_told_and_does_not_stop(forum, capsys):
     forum.arguments.append("--plan")
     code, _ = forum.run()
     assert code == 3
-    assert "'/api/users/*' does not match '/api/users' itself" in " ".join(capsys.readouterr().err.split())
+    assert "'/api/users/*' does not match '/api/users' itself" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_an_account_that_may_not_read_quotas_is_measured_by_aws_s_defaults(forum, capsys):

@@ -10,10 +10,14 @@ from flows.report.client_log import summarize
 from flows.report.html.page import write_report
 from tests.unit.flows.report import report_data as data
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH; install it to look at the report"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on PATH; install it to look at the report"
+    ),
 ]
 CHARTS = ("traffic", "lanes", "weights", "latency")
 
@@ -24,7 +28,9 @@ def report(tmp_path):
     path = tmp_path / "report.html"
     outcome = data.outcome(summarize(found), "posts")
     ended = data.START + data.LENGTH
-    write_report(path, outcome, data.moments("posts"), found, title="Split", started=data.START, ended=ended)
+    write_report(
+        path, outcome, data.moments("posts"), found, title="Split", started=data.START, ended=ended
+    )
     return path
 
 
@@ -59,7 +65,10 @@ async def test_nothing_is_asked_of_the_network(page, report):
 async def test_the_console_has_no_complaints(page, report):
     complaints: list[str] = []
     page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+        "console",
+        lambda message: (
+            complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     await open_report(page, report)
@@ -68,9 +77,12 @@ async def test_the_console_has_no_complaints(page, report):
 
 async def test_zooming_into_one_chart_zooms_into_all(page, report):
     await open_report(page, report)
-    await page.evaluate("Plotly.relayout('traffic', {'xaxis.range': ['2026-11-18 00:00', '2026-11-18 01:00']})")
+    await page.evaluate(
+        "Plotly.relayout('traffic', {'xaxis.range': ['2026-11-18 00:00', '2026-11-18 01:00']})"
+    )
     await page.wait_for_function(
-        f"{list(CHARTS)}.every(name => document.getElementById(name).layout.xaxis.range[1] === '2026-11-18 01:00')"
+        f"{list(CHARTS)}.every(name => document.getElementById(name).layout.xaxis.range[1] === "
+        "'2026-11-18 01:00')"
     )
 
 
@@ -86,4 +98,6 @@ async def test_the_charts_follow_the_theme(page, report):
     await open_report(page, report)
     light = await page.evaluate("document.getElementById('traffic').layout.font.color")
     await page.emulate_media(color_scheme="dark")
-    await page.wait_for_function(f"document.getElementById('traffic').layout.font.color !== '{light}'")
+    await page.wait_for_function(
+        f"document.getElementById('traffic').layout.font.color !== '{light}'"
+    )

@@ -9,7 +9,15 @@ import pytest
 from config.errors import PreflightFailed
 from flows.runtime.agree import agree
 
-ROWS = [{"service": "users", "resource": "target group", "name": "users-tg", "action": "delete", "details": ""}]
+ROWS = [
+    {
+        "service": "users",
+        "resource": "target group",
+        "name": "users-tg",
+        "action": "delete",
+        "details": "",
+    }
+]
 
 
 @pytest.fixture

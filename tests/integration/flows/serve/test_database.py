@@ -1,4 +1,6 @@
-"""The database under `make serve`: PostgreSQL where one can be had, and what is said where none can."""
+"""
+The database under `make serve`: PostgreSQL where one can be had, and what is said where none can.
+"""
 
 import shutil
 import tempfile
@@ -36,7 +38,9 @@ async def labels(folder, kind):
 @pytest.mark.skipif(not POSTGRES, reason="no PostgreSQL on this machine")
 async def test_a_postgres_of_its_own_has_the_extension_that_prefect_needs(folder):
     async with running_database(folder, "postgresql"):
-        connection = await asyncpg.connect(host=str(folder / "postgresql"), user="prefect", database="prefect")
+        connection = await asyncpg.connect(
+            host=str(folder / "postgresql"), user="prefect", database="prefect"
+        )
         await connection.execute("CREATE EXTENSION pg_trgm")
         await connection.close()
 
@@ -45,7 +49,9 @@ async def test_a_postgres_of_its_own_has_the_extension_that_prefect_needs(folder
 async def test_a_second_start_finds_the_records_of_the_first(folder):
     for statement in ("CREATE TABLE kept ()", "SELECT FROM kept"):
         async with running_database(folder, "postgresql"):
-            connection = await asyncpg.connect(host=str(folder / "postgresql"), user="prefect", database="prefect")
+            connection = await asyncpg.connect(
+                host=str(folder / "postgresql"), user="prefect", database="prefect"
+            )
             await connection.execute(statement)
             await connection.close()
 

@@ -26,7 +26,11 @@ def service(aws):
     ecs.create_cluster(clusterName=name)
     network = {"awsvpcConfiguration": {"subnets": aws.subnets, "securityGroups": []}}
     ecs.create_service(
-        cluster=name, serviceName=name, taskDefinition=family, desiredCount=1, networkConfiguration=network
+        cluster=name,
+        serviceName=name,
+        taskDefinition=family,
+        desiredCount=1,
+        networkConfiguration=network,
     )
     return {"ResourceId": f"service/{name}/{name}"} | DIMENSION
 
@@ -36,14 +40,19 @@ def put_policy(autoscaling, service):
     autoscaling.put_scaling_policy(
         PolicyName="cpu",
         PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration={"TargetValue": 50, "PredefinedMetricSpecification": metric},
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 50,
+            "PredefinedMetricSpecification": metric,
+        },
         **service,
     )
 
 
 def test_a_target_that_is_no_service_is_refused(autoscaling):
     with refused("ValidationException", "ECS service doesn't exist"):
-        autoscaling.register_scalable_target(ResourceId="service/c/s", MinCapacity=1, MaxCapacity=2, **DIMENSION)
+        autoscaling.register_scalable_target(
+            ResourceId="service/c/s", MinCapacity=1, MaxCapacity=2, **DIMENSION
+        )
 
 
 def test_a_new_target_needs_its_capacities(autoscaling, service):
@@ -64,7 +73,9 @@ def test_what_is_suspended_is_read_back(autoscaling, service):
         "ScheduledScalingSuspended": True,
     }
     autoscaling.register_scalable_target(SuspendedState=state, **service)
-    found = autoscaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[service["ResourceId"]])
+    found = autoscaling.describe_scalable_targets(
+        ServiceNamespace="ecs", ResourceIds=[service["ResourceId"]]
+    )
     target = found["ScalableTargets"][0]
     assert (target["SuspendedState"], target["MinCapacity"], target["MaxCapacity"]) == (state, 1, 2)
 
@@ -92,12 +103,21 @@ def test_a_target_that_is_not_there_is_not_deregistered(autoscaling, service):
 )
 def test_a_quota_has_awss_default(aws, service_code, quota_code, value):
     quotas = aws.client("service-quotas")
-    assert quotas.get_service_quota(ServiceCode=service_code, QuotaCode=quota_code)["Quota"]["Value"] == value
+    assert (
+        quotas.get_service_quota(ServiceCode=service_code, QuotaCode=quota_code)["Quota"]["Value"]
+        == value
+    )
 
 
 def test_the_quotas_of_a_service_are_listed(aws):
-    pages = aws.client("service-quotas").get_paginator("list_service_quotas").paginate(ServiceCode="ecs")
-    assert "Services per cluster" in [quota["QuotaName"] for page in pages for quota in page["Quotas"]]
+    pages = (
+        aws.client("service-quotas")
+        .get_paginator("list_service_quotas")
+        .paginate(ServiceCode="ecs")
+    )
+    assert "Services per cluster" in [
+        quota["QuotaName"] for page in pages for quota in page["Quotas"]
+    ]
 
 
 def test_an_unknown_quota_is_not_found(aws):

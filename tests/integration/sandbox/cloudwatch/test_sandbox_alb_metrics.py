@@ -1,4 +1,7 @@
-"""The load balancer's CloudWatch metrics, read with boto3 and held against what was really asked and answered."""
+"""
+The load balancer's CloudWatch metrics, read with boto3 and held against what was really asked and
+answered.
+"""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -35,10 +38,17 @@ class Watched:
 
     def data(self, metric, stat="Sum", period=3600, dimensions=None):
         now = datetime.now(UTC)
-        asked = {"Namespace": "AWS/ApplicationELB", "MetricName": metric, "Dimensions": dimensions or self.of_group}
+        asked = {
+            "Namespace": "AWS/ApplicationELB",
+            "MetricName": metric,
+            "Dimensions": dimensions or self.of_group,
+        }
         query = {"Id": "q", "MetricStat": {"Metric": asked, "Period": period, "Stat": stat}}
         found = self.cloudwatch.get_metric_data(
-            MetricDataQueries=[query], StartTime=now - HOUR, EndTime=now + HOUR, ScanBy="TimestampAscending"
+            MetricDataQueries=[query],
+            StartTime=now - HOUR,
+            EndTime=now + HOUR,
+            ScanBy="TimestampAscending",
         )["MetricDataResults"][0]
         return list(zip(found["Timestamps"], found["Values"], strict=True))
 
@@ -134,7 +144,9 @@ def test_response_times_are_the_targets(watched):
     for _ in range(5):
         watched.listener.text()
     eventually(lambda: watched.value("RequestCount") == 6)
-    point = watched.statistics("TargetResponseTime", Statistics=["Maximum", "Sum", "SampleCount", "Minimum"])[0]
+    point = watched.statistics(
+        "TargetResponseTime", Statistics=["Maximum", "Sum", "SampleCount", "Minimum"]
+    )[0]
     assert point["Maximum"] == pytest.approx(0.2, abs=0.05)
     assert point["Sum"] == pytest.approx(1.0, abs=0.15)
     assert point["SampleCount"] == 6
@@ -174,22 +186,43 @@ def test_healthy_and_unhealthy_hosts_are_counted(site, watched):
     ill.health = 500
     group = site.group(watched.target, ill, often=True)
     watched.listener.rule(1, [path("/other")], forward({group: 1}))
-    dimensions = [{"Name": "TargetGroup", "Value": group.rpartition(":")[2]}, *watched.of_load_balancer]
+    dimensions = [
+        {"Name": "TargetGroup", "Value": group.rpartition(":")[2]},
+        *watched.of_load_balancer,
+    ]
     eventually(lambda: set(site.states(group)) == {"healthy", "unhealthy"})
-    eventually(lambda: watched.data("UnHealthyHostCount", period=1, dimensions=dimensions, stat="Maximum")[-1][1] == 1)
-    assert watched.data("HealthyHostCount", period=1, dimensions=dimensions, stat="Maximum")[-1][1] == 1
+    eventually(
+        lambda: (
+            watched.data("UnHealthyHostCount", period=1, dimensions=dimensions, stat="Maximum")[-1][
+                1
+            ]
+            == 1
+        )
+    )
+    assert (
+        watched.data("HealthyHostCount", period=1, dimensions=dimensions, stat="Maximum")[-1][1]
+        == 1
+    )
 
 
 def test_the_metrics_are_listed(watched):
-    found = watched.cloudwatch.list_metrics(Namespace="AWS/ApplicationELB", MetricName="RequestCount")["Metrics"]
+    found = watched.cloudwatch.list_metrics(
+        Namespace="AWS/ApplicationELB", MetricName="RequestCount"
+    )["Metrics"]
     dimensions = [sorted(item["Value"] for item in metric["Dimensions"]) for metric in found]
     assert sorted(item["Value"] for item in watched.of_group) in dimensions
 
 
 def test_other_namespaces_stay_as_they_are(watched):
-    watched.cloudwatch.put_metric_data(Namespace="Own", MetricData=[{"MetricName": "m", "Value": 7}])
+    watched.cloudwatch.put_metric_data(
+        Namespace="Own", MetricData=[{"MetricName": "m", "Value": 7}]
+    )
     own = {"Namespace": "Own", "MetricName": "m"}
-    theirs = {"Namespace": "AWS/ApplicationELB", "MetricName": "RequestCount", "Dimensions": watched.of_group}
+    theirs = {
+        "Namespace": "AWS/ApplicationELB",
+        "MetricName": "RequestCount",
+        "Dimensions": watched.of_group,
+    }
     now = datetime.now(UTC)
     eventually(lambda: watched.value("RequestCount") == 1)
     found = watched.cloudwatch.get_metric_data(
@@ -216,4 +249,6 @@ def test_an_alarm_on_a_load_balancers_metric_goes_off(watched):
         ComparisonOperator="GreaterThanOrEqualToThreshold",
     )
     watched.listener.status("/status/500")
-    eventually(lambda: watched.cloudwatch.describe_alarms()["MetricAlarms"][0]["StateValue"] == "ALARM")
+    eventually(
+        lambda: watched.cloudwatch.describe_alarms()["MetricAlarms"][0]["StateValue"] == "ALARM"
+    )

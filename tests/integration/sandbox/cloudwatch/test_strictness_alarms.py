@@ -80,7 +80,10 @@ def test_an_alarm_goes_off_at_its_datapoints_of_its_evaluation_periods(cloudwatc
 
 
 def test_an_alarm_looks_at_its_own_dimensions(cloudwatch, name):
-    ours = [{"Name": "LoadBalancer", "Value": "app/a/1"}, {"Name": "TargetGroup", "Value": "targetgroup/a/1"}]
+    ours = [
+        {"Name": "LoadBalancer", "Value": "app/a/1"},
+        {"Name": "TargetGroup", "Value": "targetgroup/a/1"},
+    ]
     others = [ours[0], {"Name": "TargetGroup", "Value": "targetgroup/b/1"}]
     put_alarm(cloudwatch, name, Dimensions=ours)
     put_value(cloudwatch, name, 9, Dimensions=others)

@@ -20,7 +20,8 @@ from sandbox.control.server import ControlPlane
 from sandbox.registry import Registry
 
 IMMUTABLE = (
-    "The image tag '{tag}' already exists in the '{repository}' repository and cannot be overwritten because the "
+    "The image tag '{tag}' already exists in the '{repository}' repository and cannot be "
+    "overwritten because the "
     "repository is immutable."
 )
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -35,7 +36,9 @@ class Served:
         """Status, headers, body of a request with a fresh token."""
         if token is None:
             token = self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        request = urllib.request.Request(f"http://{self.registry.host}{path}", data=body, method=method)
+        request = urllib.request.Request(
+            f"http://{self.registry.host}{path}", data=body, method=method
+        )
         for name, value in ({"Authorization": f"Basic {token}"} if token else {}).items():
             request.add_header(name, value)
         for name, value in headers.items():
@@ -49,7 +52,9 @@ class Served:
 
     def upload(self, repository, content):
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
-        status, _, body = self.call("POST", f"/v2/{repository}/blobs/uploads/?digest={digest}", content)
+        status, _, body = self.call(
+            "POST", f"/v2/{repository}/blobs/uploads/?digest={digest}", content
+        )
         assert status == 201, body
         return digest
 
@@ -80,7 +85,9 @@ def sandbox(tmp_path_factory):
         after.append(registry.after)
         registry.start()
         credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        ecr = boto3.client("ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials)
+        ecr = boto3.client(
+            "ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials
+        )
         stack.callback(ecr.close)
         yield Served(ecr, registry)
 
@@ -132,7 +139,9 @@ def test_a_made_up_token_is_refused(served):
 
 def test_an_expired_token_is_refused_in_ecrs_words(served, monkeypatch):
     monkeypatch.setattr("sandbox.registry.credentials.LIFETIME", -1.0)
-    assert error_of(served.call("GET", "/v2/users/tags/list"))[2].startswith("Your authorization token has expired")
+    assert error_of(served.call("GET", "/v2/users/tags/list"))[2].startswith(
+        "Your authorization token has expired"
+    )
 
 
 def test_a_push_to_a_repository_that_ecr_does_not_have_is_refused(served):
@@ -159,7 +168,10 @@ def test_an_images_size_is_that_of_its_parts(users):
 def test_a_manifest_is_read_back_byte_for_byte(users, by):
     _, digest = users.push("users", "v1")
     _, headers, body = users.call("GET", f"/v2/users/manifests/{'v1' if by == 'tag' else digest}")
-    assert ("sha256:" + hashlib.sha256(body).hexdigest(), headers["Content-Type"]) == (digest, OCI_MANIFEST)
+    assert ("sha256:" + hashlib.sha256(body).hexdigest(), headers["Content-Type"]) == (
+        digest,
+        OCI_MANIFEST,
+    )
 
 
 def test_a_deleted_image_cannot_be_pulled(users):
@@ -186,7 +198,9 @@ def test_the_same_image_may_be_pushed_again(users):
 def test_putting_another_image_under_an_immutable_tag_has_awss_error_code(users):
     users.push("users", "v1")
     with pytest.raises(ClientError, match="ImageTagAlreadyExistsException"):
-        users.ecr.put_image(repositoryName="users", imageManifest='{"mediaType":"x"}', imageTag="v1")
+        users.ecr.put_image(
+            repositoryName="users", imageManifest='{"mediaType":"x"}', imageTag="v1"
+        )
 
 
 def test_an_image_that_loses_its_tag_can_still_be_pulled_by_digest(served):
@@ -198,12 +212,16 @@ def test_an_image_that_loses_its_tag_can_still_be_pulled_by_digest(served):
 
 def test_a_manifest_whose_layers_are_missing_is_refused(users):
     manifest = {"config": {"digest": "sha256:" + "0" * 64}, "layers": []}
-    answer = users.call("PUT", "/v2/users/manifests/v1", json.dumps(manifest).encode(), Content_Type=OCI_MANIFEST)
+    answer = users.call(
+        "PUT", "/v2/users/manifests/v1", json.dumps(manifest).encode(), Content_Type=OCI_MANIFEST
+    )
     assert error_of(answer)[1] == "MANIFEST_BLOB_UNKNOWN"
 
 
 def test_a_manifest_under_another_digest_is_refused(users):
-    answer = users.call("PUT", f"/v2/users/manifests/sha256:{'0' * 64}", b"{}", Content_Type=OCI_MANIFEST)
+    answer = users.call(
+        "PUT", f"/v2/users/manifests/sha256:{'0' * 64}", b"{}", Content_Type=OCI_MANIFEST
+    )
     assert error_of(answer)[1] == "DIGEST_INVALID"
 
 
@@ -255,14 +273,22 @@ def test_a_new_repository_of_a_deleted_ones_name_is_empty(users):
 def test_the_tags_of_a_repository_are_listed(users):
     users.push("users", "v2", layer=b"2")
     users.push("users", "v1", layer=b"1")
-    assert json.loads(users.call("GET", "/v2/users/tags/list")[2]) == {"name": "users", "tags": ["v1", "v2"]}
+    assert json.loads(users.call("GET", "/v2/users/tags/list")[2]) == {
+        "name": "users",
+        "tags": ["v1", "v2"],
+    }
 
 
 def test_an_index_is_read_back_with_its_media_type(users):
     _, digest = users.push("users", "v1")
     media_type = "application/vnd.oci.image.index.v1+json"
-    index = {"schemaVersion": 2, "manifests": [{"digest": digest, "mediaType": OCI_MANIFEST, "size": 1}]}
-    users.call("PUT", "/v2/users/manifests/all", json.dumps(index).encode(), Content_Type=media_type)
+    index = {
+        "schemaVersion": 2,
+        "manifests": [{"digest": digest, "mediaType": OCI_MANIFEST, "size": 1}],
+    }
+    users.call(
+        "PUT", "/v2/users/manifests/all", json.dumps(index).encode(), Content_Type=media_type
+    )
     assert users.call("GET", "/v2/users/manifests/all")[1]["Content-Type"] == media_type
 
 

@@ -46,7 +46,9 @@ def parts(tmp_path_factory):
         client = docker.DockerClient(base_url=engine.docker_host)
         stack.callback(client.close)
         credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        ecr = boto3.client("ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials)
+        ecr = boto3.client(
+            "ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials
+        )
         stack.callback(ecr.close)
         yield SimpleNamespace(engine=engine, registry=registry, ecr=ecr, client=client)
         for repository in ecr.describe_repositories()["repositories"]:
@@ -59,11 +61,14 @@ def built(parts, tmp_path_factory):
     folder = tmp_path_factory.mktemp("context")
     (folder / "hello.txt").write_text("hello")
     (folder / "Dockerfile").write_text(
-        'FROM split-sandbox/python\nCOPY hello.txt /\nCMD ["python3", "-c", "print(open(\'/hello.txt\').read())"]\n'
+        'FROM split-sandbox/python\nCOPY hello.txt /\nCMD ["python3", "-c", '
+        "\"print(open('/hello.txt').read())\"]\n"
     )
     uri = parts.ecr.create_repository(repositoryName="source")["repository"]["repositoryUri"]
     parts.client.images.build(path=str(folder), tag=f"{uri}:v1")
-    events = parts.client.api.push(uri, tag="v1", auth_config=login(parts), stream=True, decode=True)
+    events = parts.client.api.push(
+        uri, tag="v1", auth_config=login(parts), stream=True, decode=True
+    )
     assert [event["error"] for event in events if "error" in event] == []
     return uri
 
@@ -78,12 +83,16 @@ def skopeo(parts, *arguments):
     found = login(parts)
     credentials = f"{found['username']}:{found['password']}"
     words = [credentials if word == "LOGIN" else word for word in arguments]
-    return subprocess.run(["skopeo", *words], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        ["skopeo", *words], capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 @needs_skopeo
 def test_skopeo_reads_an_image_of_the_embedded_engine(parts, built):
-    done = skopeo(parts, "inspect", "--tls-verify=false", "--creds", "LOGIN", f"docker://{built}:v1")
+    done = skopeo(
+        parts, "inspect", "--tls-verify=false", "--creds", "LOGIN", f"docker://{built}:v1"
+    )
     assert (
         json.loads(done.stdout)["Digest"]
         == parts.ecr.describe_images(repositoryName="source")["imageDetails"][0]["imageDigest"]
@@ -101,7 +110,8 @@ def test_skopeo_pulls_and_pushes_an_image_unchanged(parts, built, tmp_path):
         done = skopeo(parts, "copy", *words)
         assert done.returncode == 0, done.stderr
     digests = {
-        parts.ecr.describe_images(repositoryName=name)["imageDetails"][0]["imageDigest"] for name in ("source", "copy")
+        parts.ecr.describe_images(repositoryName=name)["imageDetails"][0]["imageDigest"]
+        for name in ("source", "copy")
     }
     assert len(digests) == 1
 
@@ -110,20 +120,40 @@ def test_skopeo_pulls_and_pushes_an_image_unchanged(parts, built, tmp_path):
 def test_skopeo_pushes_dockers_own_format(parts, built):
     target = parts.ecr.create_repository(repositoryName="v2s2")["repository"]["repositoryUri"]
     done = skopeo(
-        parts, "copy", "--format", "v2s2", "--src-tls-verify=false", "--src-creds", "LOGIN", "--dest-tls-verify=false",
-        "--dest-creds", "LOGIN", f"docker://{built}:v1", f"docker://{target}:v1",
-    )  # fmt: skip
+        parts,
+        "copy",
+        "--format",
+        "v2s2",
+        "--src-tls-verify=false",
+        "--src-creds",
+        "LOGIN",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        "LOGIN",
+        f"docker://{built}:v1",
+        f"docker://{target}:v1",
+    )
     assert done.returncode == 0, done.stderr
     pulled = parts.engine.pull(f"{target}:v1")
-    assert parts.ecr.describe_images(repositoryName="v2s2")["imageDetails"][0]["imageDigest"] == pulled
+    assert (
+        parts.ecr.describe_images(repositoryName="v2s2")["imageDetails"][0]["imageDigest"] == pulled
+    )
 
 
 @needs_skopeo
 def test_skopeo_is_told_that_a_repository_is_missing(parts, built):
     done = skopeo(
-        parts, "copy", "--src-tls-verify=false", "--src-creds", "LOGIN", "--dest-tls-verify=false", "--dest-creds",
-        "LOGIN", f"docker://{built}:v1", f"docker://{parts.registry.host}/missing:v1",
-    )  # fmt: skip
+        parts,
+        "copy",
+        "--src-tls-verify=false",
+        "--src-creds",
+        "LOGIN",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        "LOGIN",
+        f"docker://{built}:v1",
+        f"docker://{parts.registry.host}/missing:v1",
+    )
     assert "The repository with name 'missing' does not exist" in done.stderr
 
 
@@ -139,7 +169,9 @@ def real(tmp_path):
 
     def run(*arguments, **options):
         words = ["docker", "--config", str(tmp_path / "docker"), *arguments]
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, **options)
+        return subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=120, **options
+        )
 
     return run
 
@@ -147,7 +179,14 @@ def real(tmp_path):
 @pytest.mark.docker
 def test_a_real_engine_runs_an_image_of_the_embedded_one(parts, built, real):
     found = login(parts)
-    done = real("login", "-u", found["username"], "--password-stdin", parts.registry.host, input=found["password"])
+    done = real(
+        "login",
+        "-u",
+        found["username"],
+        "--password-stdin",
+        parts.registry.host,
+        input=found["password"],
+    )
     assert done.returncode == 0, done.stderr
     try:
         done = real("run", "--rm", f"{built}:v1")
@@ -162,7 +201,14 @@ def test_a_real_engine_pushes_what_the_embedded_one_pulls(parts, real, tmp_path)
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     found = login(parts)
-    real("login", "-u", found["username"], "--password-stdin", parts.registry.host, input=found["password"])
+    real(
+        "login",
+        "-u",
+        found["username"],
+        "--password-stdin",
+        parts.registry.host,
+        input=found["password"],
+    )
     try:
         real("build", "-t", f"{uri}:v1", str(tmp_path / "context"))
         done = real("push", f"{uri}:v1")
@@ -196,7 +242,9 @@ def other_registry(tmp_path):
     }
     (tmp_path / "config.yml").write_text(json.dumps(config))
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", str(tmp_path / "config.yml")], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [program, "serve", str(tmp_path / "config.yml")], stdout=log, stderr=log
+        )
     try:
         wait_until_served(f"http://{host}/v2/")
         yield host
@@ -217,7 +265,9 @@ def wait_until_served(url):
 
 
 @pytest.mark.docker
-def test_the_embedded_engine_pushes_to_and_pulls_from_another_registry(parts, built, other_registry):
+def test_the_embedded_engine_pushes_to_and_pulls_from_another_registry(
+    parts, built, other_registry
+):
     name = f"{other_registry}/users"
     parts.client.images.get(f"{built}:v1").tag(name, "v1")
     events = list(parts.client.api.push(name, tag="v1", stream=True, decode=True))

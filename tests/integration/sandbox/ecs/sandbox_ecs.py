@@ -1,4 +1,7 @@
-"""A served AWS with ECS and load balancers at work, and an engine that runs small programs as processes."""
+"""
+A served AWS with ECS and load balancers at work, and an engine that runs small programs as
+processes.
+"""
 
 import contextlib
 import functools
@@ -29,7 +32,8 @@ PROGRAMS = {
 import http.server, os
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        sick = self.path == "/health" and os.path.exists(os.environ.get("SICK_FILE", "/nonexistent"))
+        marker = os.environ.get("SICK_FILE", "/nonexistent")
+        sick = self.path == "/health" and os.path.exists(marker)
         body = os.environ.get(self.path.rpartition("/")[2], "web").encode()
         self.send_response(503 if sick else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -92,7 +96,9 @@ class ProcessEngine:
         return DIGEST
 
     def start(self, spec, on_line):
-        container = ProcessContainer(spec, self._addresses.task(self._addresses.subnets[0]), on_line)
+        container = ProcessContainer(
+            spec, self._addresses.task(self._addresses.subnets[0]), on_line
+        )
         self.containers.append(container)
         self.specs.append(spec)
         return container
@@ -108,7 +114,11 @@ class Cluster(Aws):
     def __init__(self, endpoint_url, engine, faults):
         super().__init__(endpoint_url)
         self.engine, self.faults = engine, faults
-        self.ecs, self.elbv2, self.logs = self.client("ecs"), self.client("elbv2"), self.client("logs")
+        self.ecs, self.elbv2, self.logs = (
+            self.client("ecs"),
+            self.client("elbv2"),
+            self.client("logs"),
+        )
         self.ecs.create_cluster(clusterName="forum")
         self.logs.create_log_group(logGroupName="/ecs/forum")
 
@@ -118,7 +128,10 @@ class Cluster(Aws):
 
     @functools.cached_property
     def listener(self):
-        action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain"}}
+        action = {
+            "Type": "fixed-response",
+            "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain"},
+        }
         made = self.elbv2.create_listener(
             LoadBalancerArn=self.balancer, Protocol="HTTP", Port=8080, DefaultActions=[action]
         )
@@ -128,7 +141,10 @@ class Cluster(Aws):
         return {"awsvpcConfiguration": {"subnets": self.subnets, "assignPublicIp": "DISABLED"}}
 
     def group(self, *, rule=True, delay=1, **settings):
-        """A target group for tasks with quick health checks; with a rule on /NAME/* unless told otherwise."""
+        """
+        A target group for tasks with quick health checks; with a rule on /NAME/* unless told
+        otherwise.
+        """
         name = self.name("tg")
         group = self.elbv2.create_target_group(
             Name=name,
@@ -189,7 +205,9 @@ class Cluster(Aws):
         """A service; returns its name."""
         name = self.name("service")
         if group:
-            settings["loadBalancers"] = [{"targetGroupArn": group, "containerName": "app", "containerPort": PORT}]
+            settings["loadBalancers"] = [
+                {"targetGroupArn": group, "containerName": "app", "containerPort": PORT}
+            ]
         request = {
             "cluster": "forum",
             "serviceName": name,
@@ -203,7 +221,9 @@ class Cluster(Aws):
         return name
 
     def read(self, service):
-        return self.ecs.describe_services(cluster="forum", services=[service], include=["TAGS"])["services"][0]
+        return self.ecs.describe_services(cluster="forum", services=[service], include=["TAGS"])[
+            "services"
+        ][0]
 
     def wait_stable(self, service):
         waiter = self.ecs.get_waiter("services_stable")
@@ -227,19 +247,27 @@ class Cluster(Aws):
     def tasks(self, service=None, desired="RUNNING", **settings):
         filters = {"serviceName": service} if service else {}
         arns = self.ecs.list_tasks(cluster="forum", desiredStatus=desired, **filters)["taskArns"]
-        return self.ecs.describe_tasks(cluster="forum", tasks=arns, **settings)["tasks"] if arns else []
+        return (
+            self.ecs.describe_tasks(cluster="forum", tasks=arns, **settings)["tasks"]
+            if arns
+            else []
+        )
 
     def stopped(self, service):
         """The service's tasks that have stopped, as soon as there is one."""
         return self.wait_until(
-            lambda: [one for one in self.tasks(service, "STOPPED") if one["lastStatus"] == "STOPPED"]
+            lambda: [
+                one for one in self.tasks(service, "STOPPED") if one["lastStatus"] == "STOPPED"
+            ]
         )
 
     def events(self, service):
         return [event["message"] for event in self.read(service)["events"]]
 
     def targets(self, group):
-        described = self.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        described = self.elbv2.describe_target_health(TargetGroupArn=group)[
+            "TargetHealthDescriptions"
+        ]
         return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in described}
 
     def lines(self, task):
@@ -250,7 +278,9 @@ class Cluster(Aws):
 
     def url(self, group):
         """Where the load balancer answers for the group."""
-        found = self.elbv2.describe_load_balancers(LoadBalancerArns=[self.balancer])["LoadBalancers"][0]
+        found = self.elbv2.describe_load_balancers(LoadBalancerArns=[self.balancer])[
+            "LoadBalancers"
+        ][0]
         return f"http://{found['DNSName']}:8080/{group.split('/')[1]}"
 
 
@@ -262,17 +292,23 @@ def served_ecs():
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         addresses = stack.enter_context(contextlib.closing(Addresses()))
         faults, handlers, after = Faults(Plan()), {}, []
-        control = stack.enter_context(contextlib.closing(ControlPlane(0, handlers, after, faults, Record(None))))
+        control = stack.enter_context(
+            contextlib.closing(ControlPlane(0, handlers, after, faults, Record(None)))
+        )
         engine = stack.enter_context(contextlib.closing(ProcessEngine(addresses)))
         url = control.endpoint_url
-        balancers = stack.enter_context(contextlib.closing(LoadBalancers(url, addresses, run_dir, faults)))
+        balancers = stack.enter_context(
+            contextlib.closing(LoadBalancers(url, addresses, run_dir, faults))
+        )
         ecs = stack.enter_context(contextlib.closing(Ecs(url, addresses, engine, faults)))
         handlers.update(strict.handlers(url))
         handlers.setdefault("ecs", []).append(ecs.handle)
         after += [balancers.after, ecs.after]
         control.start()
         # moto's state is the process's: what another test has left would be served too.
-        urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
+        urllib.request.urlopen(
+            urllib.request.Request(f"{url}/moto-api/reset", method="POST")
+        ).close()
         balancers.start()
         ecs.start()
         yield Cluster(url, engine, faults)

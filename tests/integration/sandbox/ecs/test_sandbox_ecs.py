@@ -77,7 +77,10 @@ def test_scaling_in_stops_tasks_for_the_reason_aws_gives(cluster):
     cluster.wait_completed(name)
     cluster.ecs.update_service(cluster="forum", service=name, desiredCount=0)
     deployment = cluster.primary(name)["id"]
-    assert cluster.stopped(name)[0]["stoppedReason"] == f"Scaling activity initiated by (deployment {deployment})"
+    assert (
+        cluster.stopped(name)[0]["stoppedReason"]
+        == f"Scaling activity initiated by (deployment {deployment})"
+    )
 
 
 def test_a_task_that_ends_by_itself_is_replaced(cluster):
@@ -110,7 +113,10 @@ def test_a_stopping_target_is_drained_before_its_container_is_told_to_stop(clust
 def test_lines_reach_cloudwatch_logs_complete_and_in_order_before_the_task_is_stopped(cluster):
     definition = cluster.definition("writer")
     made = cluster.ecs.run_task(
-        cluster="forum", taskDefinition=definition, networkConfiguration=cluster.network(), launchType="FARGATE"
+        cluster="forum",
+        taskDefinition=definition,
+        networkConfiguration=cluster.network(),
+        launchType="FARGATE",
     )
     arn = made["tasks"][0]["taskArn"]
     waiter = cluster.ecs.get_waiter("tasks_stopped")
@@ -120,7 +126,9 @@ def test_lines_reach_cloudwatch_logs_complete_and_in_order_before_the_task_is_st
 
 
 def test_a_secret_reaches_the_container_as_an_environment_variable(cluster):
-    arn = cluster.client("secretsmanager").create_secret(Name="db", SecretString='{"password": "hush"}')["ARN"]
+    arn = cluster.client("secretsmanager").create_secret(
+        Name="db", SecretString='{"password": "hush"}'
+    )["ARN"]
     secrets = [{"name": "PASSWORD", "valueFrom": f"{arn}:password::"}]
     cluster.wait_stable(cluster.service(cluster.definition(secrets=secrets)))
     assert cluster.engine.specs[-1].environment["PASSWORD"] == "hush"
@@ -128,7 +136,9 @@ def test_a_secret_reaches_the_container_as_an_environment_variable(cluster):
 
 def test_a_parameter_reaches_the_container_as_an_environment_variable(cluster):
     cluster.client("ssm").put_parameter(Name="/forum/key", Value="hush", Type="SecureString")
-    secrets = [{"name": "KEY", "valueFrom": "arn:aws:ssm:us-east-1:123456789012:parameter/forum/key"}]
+    secrets = [
+        {"name": "KEY", "valueFrom": "arn:aws:ssm:us-east-1:123456789012:parameter/forum/key"}
+    ]
     cluster.wait_stable(cluster.service(cluster.definition(secrets=secrets)))
     assert cluster.engine.specs[-1].environment["KEY"] == "hush"
 
@@ -138,7 +148,11 @@ def _no_image(cluster):
 
 
 def _no_log_group(cluster):
-    options = {"awslogs-group": "/absent", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "ecs"}
+    options = {
+        "awslogs-group": "/absent",
+        "awslogs-region": "us-east-1",
+        "awslogs-stream-prefix": "ecs",
+    }
     return cluster.definition(logConfiguration={"logDriver": "awslogs", "options": options})
 
 
@@ -157,7 +171,13 @@ def _no_parameter(cluster):
     [
         (_no_image, "CannotPullContainerError: absent: not found"),
         (_no_log_group, "ResourceNotFoundException: The specified log group does not exist."),
-        (_no_secret, "failed to fetch secret arn:aws:secretsmanager:us-east-1:123456789012:secret:absent-AbCdEf"),
+        (
+            _no_secret,
+            (
+                "failed to fetch secret "
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:absent-AbCdEf"
+            ),
+        ),
         (_no_parameter, "invalid parameters: arn:aws:ssm:us-east-1:123456789012:parameter/absent"),
     ],
 )
@@ -201,7 +221,9 @@ def test_the_name_of_an_inactive_service_can_be_used_again(cluster):
 
 
 def test_a_task_of_run_task_shows_its_override_at_work(cluster):
-    override = {"containerOverrides": [{"name": "app", "environment": [{"name": "MODE", "value": "once"}]}]}
+    override = {
+        "containerOverrides": [{"name": "app", "environment": [{"name": "MODE", "value": "once"}]}]
+    }
     cluster.ecs.run_task(
         cluster="forum",
         taskDefinition=cluster.definition("writer"),

@@ -1,4 +1,6 @@
-"""Deployments of ECS services of the sandbox, seen through boto3 and by clients of the load balancer."""
+"""
+Deployments of ECS services of the sandbox, seen through boto3 and by clients of the load balancer.
+"""
 
 import pytest
 
@@ -59,7 +61,10 @@ def test_a_service_is_stable_only_when_the_old_tasks_have_stopped(cluster):
     old = cluster.tasks(name)[0]["taskArn"]
     cluster.ecs.update_service(cluster="forum", service=name, forceNewDeployment=True)
     cluster.wait_stable(name)
-    assert cluster.ecs.describe_tasks(cluster="forum", tasks=[old])["tasks"][0]["lastStatus"] in ("STOPPING", "STOPPED")
+    assert cluster.ecs.describe_tasks(cluster="forum", tasks=[old])["tasks"][0]["lastStatus"] in (
+        "STOPPING",
+        "STOPPED",
+    )
 
 
 def test_the_same_task_definition_again_starts_no_deployment(cluster):
@@ -106,7 +111,9 @@ def test_a_rollback_is_part_of_the_service_deployment_it_undoes(cluster):
     deploy(cluster, name, cluster.definition("crash"))
     wait_failed(cluster, name)
     cluster.wait_completed(name)
-    found = cluster.ecs.list_service_deployments(cluster="forum", service=name)["serviceDeployments"]
+    found = cluster.ecs.list_service_deployments(cluster="forum", service=name)[
+        "serviceDeployments"
+    ]
     assert [one["status"] for one in found] == ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
 
 
@@ -127,17 +134,29 @@ def test_without_rollback_a_failed_deployment_stays_failed_and_the_old_tasks_ser
     old = cluster.tasks(name)[0]["taskArn"]
     deploy(cluster, name, cluster.definition("crash"))
     wait_failed(cluster, name)
-    assert (cluster.primary(name)["rolloutState"], cluster.tasks(name)[0]["taskArn"]) == ("FAILED", old)
+    assert (cluster.primary(name)["rolloutState"], cluster.tasks(name)[0]["taskArn"]) == (
+        "FAILED",
+        old,
+    )
 
 
 def test_a_first_deployment_that_fails_launches_nothing_more(cluster):
     name = cluster.service(cluster.definition("crash"), deploymentConfiguration=ROLLBACK)
     wait_failed(cluster, name)
-    cluster.wait_until(lambda: all(one["lastStatus"] == "STOPPED" for one in cluster.tasks(name, "STOPPED")))
-    found = cluster.ecs.list_service_deployments(cluster="forum", service=name)["serviceDeployments"]
+    cluster.wait_until(
+        lambda: all(one["lastStatus"] == "STOPPED" for one in cluster.tasks(name, "STOPPED"))
+    )
+    found = cluster.ecs.list_service_deployments(cluster="forum", service=name)[
+        "serviceDeployments"
+    ]
     arns = [found[0]["serviceDeploymentArn"]]
-    full = cluster.ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"][0]
-    assert (len(cluster.tasks(name, "STOPPED")), full["deploymentCircuitBreaker"]["status"]) == (3, "TRIGGERED")
+    full = cluster.ecs.describe_service_deployments(serviceDeploymentArns=arns)[
+        "serviceDeployments"
+    ][0]
+    assert (len(cluster.tasks(name, "STOPPED")), full["deploymentCircuitBreaker"]["status"]) == (
+        3,
+        "TRIGGERED",
+    )
 
 
 def test_a_service_that_keeps_failing_says_so(cluster):
@@ -159,7 +178,10 @@ def test_a_task_that_fails_its_load_balancers_checks_is_stopped_for_that(cluster
         group,
         deploymentConfiguration=BREAKER | {"maximumPercent": 100, "minimumHealthyPercent": 0},
     )
-    assert cluster.stopped(name)[0]["stoppedReason"] == f"Task failed ELB health checks in (target-group {group})"
+    assert (
+        cluster.stopped(name)[0]["stoppedReason"]
+        == f"Task failed ELB health checks in (target-group {group})"
+    )
 
 
 def test_the_grace_period_keeps_a_task_that_is_not_healthy_yet(cluster):

@@ -37,8 +37,16 @@ def awsvpc(**settings):
 CREATE = [
     ("ClusterNotFoundException", "Cluster not found.", lambda _: {"cluster": "absent"}),
     ("ClientException", "TaskDefinition not found.", lambda _: {"taskDefinition": "absent:1"}),
-    ("InvalidParameterException", "idempotent", lambda c: {"serviceName": c.service(desiredCount=0)}),
-    ("InvalidParameterException", "Network Configuration must be provided", lambda _: {"networkConfiguration": {}}),
+    (
+        "InvalidParameterException",
+        "idempotent",
+        lambda c: {"serviceName": c.service(desiredCount=0)},
+    ),
+    (
+        "InvalidParameterException",
+        "Network Configuration must be provided",
+        lambda _: {"networkConfiguration": {}},
+    ),
     (
         "InvalidParameterException",
         "The subnet ID 'subnet-0' does not exist",
@@ -74,17 +82,25 @@ CREATE = [
             )
         },
     ),
-    ("InvalidParameterException", "Health check grace", lambda _: {"healthCheckGracePeriodSeconds": 9}),
+    (
+        "InvalidParameterException",
+        "Health check grace",
+        lambda _: {"healthCheckGracePeriodSeconds": 9},
+    ),
     (
         "InvalidParameterException",
         "cannot be 100",
-        lambda _: {"deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 100}},
+        lambda _: {
+            "deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 100}
+        },
     ),
     ("UnsupportedFeatureException", "DAEMON", lambda _: {"schedulingStrategy": "DAEMON"}),
 ]
 
 
-@pytest.mark.parametrize(("code", "words", "settings"), CREATE, ids=[words or code for code, words, _ in CREATE])
+@pytest.mark.parametrize(
+    ("code", "words", "settings"), CREATE, ids=[words or code for code, words, _ in CREATE]
+)
 def test_create_service_refuses(cluster, code, words, settings):
     with refused(code, words):
         cluster.service(**{"desiredCount": 0, **settings(cluster)})
@@ -122,7 +138,9 @@ def test_updating_an_inactive_service(cluster, inactive):
 
 def test_deleting_a_service_that_is_scaled_above_0(cluster):
     name = cluster.service()
-    with refused("InvalidParameterException", "The service cannot be stopped while it is scaled above 0."):
+    with refused(
+        "InvalidParameterException", "The service cannot be stopped while it is scaled above 0."
+    ):
         cluster.ecs.delete_service(cluster="forum", service=name)
 
 
@@ -134,21 +152,32 @@ def test_deleting_a_cluster_with_services(cluster):
 
 def test_describing_more_than_ten_services(cluster):
     with refused("InvalidParameterException"):
-        cluster.ecs.describe_services(cluster="forum", services=[f"s{number}" for number in range(11)])
+        cluster.ecs.describe_services(
+            cluster="forum", services=[f"s{number}" for number in range(11)]
+        )
 
 
 def test_an_unknown_service_is_a_failure_of_reason_missing(cluster):
     failures = cluster.ecs.describe_services(cluster="forum", services=["absent"])["failures"]
-    assert failures == [{"arn": "arn:aws:ecs:us-east-1:123456789012:service/forum/absent", "reason": "MISSING"}]
+    assert failures == [
+        {"arn": "arn:aws:ecs:us-east-1:123456789012:service/forum/absent", "reason": "MISSING"}
+    ]
 
 
 def test_an_unknown_task_is_a_failure_of_reason_missing(cluster):
-    assert cluster.ecs.describe_tasks(cluster="forum", tasks=["absent"])["failures"][0]["reason"] == "MISSING"
+    assert (
+        cluster.ecs.describe_tasks(cluster="forum", tasks=["absent"])["failures"][0]["reason"]
+        == "MISSING"
+    )
 
 
 def test_an_inactive_service_is_not_listed(cluster, inactive):
-    pages = cluster.ecs.get_paginator("list_services").paginate(cluster="forum", PaginationConfig={"PageSize": 2})
-    assert not [arn for page in pages for arn in page["serviceArns"] if arn.endswith(f"/{inactive}")]
+    pages = cluster.ecs.get_paginator("list_services").paginate(
+        cluster="forum", PaginationConfig={"PageSize": 2}
+    )
+    assert not [
+        arn for page in pages for arn in page["serviceArns"] if arn.endswith(f"/{inactive}")
+    ]
 
 
 def test_listing_the_tasks_of_a_service_that_does_not_exist(cluster):
@@ -163,9 +192,15 @@ def test_stopping_a_task_that_does_not_exist(cluster):
 
 def test_a_deployment_configuration_is_kept_and_shown_with_its_defaults(cluster):
     breaker = {"enable": True, "rollback": True}
-    name = cluster.service(desiredCount=0, deploymentConfiguration={"deploymentCircuitBreaker": breaker})
+    name = cluster.service(
+        desiredCount=0, deploymentConfiguration={"deploymentCircuitBreaker": breaker}
+    )
     held = cluster.read(name)["deploymentConfiguration"]
-    assert (held["deploymentCircuitBreaker"], held["maximumPercent"], held["minimumHealthyPercent"]) == (
+    assert (
+        held["deploymentCircuitBreaker"],
+        held["maximumPercent"],
+        held["minimumHealthyPercent"],
+    ) == (
         breaker,
         200,
         100,
@@ -174,12 +209,18 @@ def test_a_deployment_configuration_is_kept_and_shown_with_its_defaults(cluster)
 
 def test_tags_of_a_service_can_be_changed(cluster, idle):
     arn = cluster.read(idle)["serviceArn"]
-    cluster.ecs.tag_resource(resourceArn=arn, tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "2"}])
+    cluster.ecs.tag_resource(
+        resourceArn=arn, tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "2"}]
+    )
     cluster.ecs.untag_resource(resourceArn=arn, tagKeys=["a"])
-    assert cluster.ecs.list_tags_for_resource(resourceArn=arn)["tags"] == [{"key": "b", "value": "2"}]
+    assert cluster.ecs.list_tags_for_resource(resourceArn=arn)["tags"] == [
+        {"key": "b", "value": "2"}
+    ]
 
 
 def test_tags_of_a_cluster_stay_motos(cluster):
     arn = cluster.ecs.describe_clusters(clusters=["forum"])["clusters"][0]["clusterArn"]
     cluster.ecs.tag_resource(resourceArn=arn, tags=[{"key": "a", "value": "1"}])
-    assert cluster.ecs.list_tags_for_resource(resourceArn=arn)["tags"] == [{"key": "a", "value": "1"}]
+    assert cluster.ecs.list_tags_for_resource(resourceArn=arn)["tags"] == [
+        {"key": "a", "value": "1"}
+    ]

@@ -110,7 +110,9 @@ class RunningTarget:
         self.may_pass_checks.set()
         self.server = _Server((address, port), _Answer)
         self.server.target = self
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self.thread.start()
 
     def close(self):
@@ -138,7 +140,10 @@ class Site(Aws):
         return target
 
     def group(self, *targets, often=False, **settings):
-        """A target group; `often` checks more often than AWS lets anyone ask for, so that no test has to wait."""
+        """
+        A target group; `often` checks more often than AWS lets anyone ask for, so that no test has
+        to wait.
+        """
         arn = self.target_group(**QUICK | {"Port": PORT} | settings)
         if often:
             made = elbv2_backends[ACCOUNT][REGION].target_groups[arn]
@@ -148,16 +153,24 @@ class Site(Aws):
         return arn
 
     def register_targets(self, arn, *targets):
-        self.elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": target.address} for target in targets])
+        self.elb.register_targets(
+            TargetGroupArn=arn, Targets=[{"Id": target.address} for target in targets]
+        )
 
     def deregister_targets(self, arn, *targets):
-        self.elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": target.address} for target in targets])
+        self.elb.deregister_targets(
+            TargetGroupArn=arn, Targets=[{"Id": target.address} for target in targets]
+        )
 
     def set_attribute(self, arn, key, value):
-        self.elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[{"Key": key, "Value": value}])
+        self.elb.modify_target_group_attributes(
+            TargetGroupArn=arn, Attributes=[{"Key": key, "Value": value}]
+        )
 
     def health(self, arn, **asked):
-        found = self.elb.describe_target_health(TargetGroupArn=arn, **asked)["TargetHealthDescriptions"]
+        found = self.elb.describe_target_health(TargetGroupArn=arn, **asked)[
+            "TargetHealthDescriptions"
+        ]
         return {item["Target"]["Id"]: item["TargetHealth"] for item in found}
 
     def states(self, arn):
@@ -185,13 +198,17 @@ class Listener:
         self.label = self.load_balancer.partition("loadbalancer/")[2]
 
     def describe(self):
-        return self.elb.describe_load_balancers(LoadBalancerArns=[self.load_balancer])["LoadBalancers"][0]
+        return self.elb.describe_load_balancers(LoadBalancerArns=[self.load_balancer])[
+            "LoadBalancers"
+        ][0]
 
     def wait_until_it_answers(self):
         eventually(lambda: self.status("/") != "refused")
 
     def rule(self, priority, conditions, action):
-        made = self.elb.create_rule(ListenerArn=self.arn, Priority=priority, Conditions=conditions, Actions=[action])
+        made = self.elb.create_rule(
+            ListenerArn=self.arn, Priority=priority, Conditions=conditions, Actions=[action]
+        )
         return made["Rules"][0]["RuleArn"]
 
     def ask(self, path="/", method="GET", headers=None, body=None):
@@ -209,7 +226,10 @@ class Listener:
     def status(self, path="/", **request):
         try:
             return self.ask(path, **request)[0].status
-        except (ConnectionRefusedError, ConnectionResetError):  # a reset: it closed with the connection in its queue
+        except (
+            ConnectionRefusedError,
+            ConnectionResetError,
+        ):  # a reset: it closed with the connection in its queue
             return "refused"
 
     def count(self, requests, path="/"):
@@ -246,7 +266,9 @@ class Traffic:
         connection = http.client.HTTPConnection(self.listener.host, self.listener.port, timeout=30)
         while not self._ending.is_set():
             try:
-                connection.request(self.method, self.path, body=b"x" if self.method == "POST" else None)
+                connection.request(
+                    self.method, self.path, body=b"x" if self.method == "POST" else None
+                )
                 response = connection.getresponse()
                 text = response.read().decode()
             except (OSError, http.client.HTTPException) as problem:
@@ -277,7 +299,11 @@ def not_found():
 def fixed(text):
     return {
         "Type": "fixed-response",
-        "FixedResponseConfig": {"StatusCode": "200", "MessageBody": text, "ContentType": "text/plain"},
+        "FixedResponseConfig": {
+            "StatusCode": "200",
+            "MessageBody": text,
+            "ContentType": "text/plain",
+        },
     }
 
 
@@ -296,7 +322,9 @@ def served_site(run_dir):
     load_balancers = LoadBalancers(plane.endpoint_url, addresses, run_dir, faults)
     after.append(load_balancers.after)
     plane.start()
-    urllib.request.urlopen(urllib.request.Request(f"{plane.endpoint_url}/moto-api/reset", method="POST")).close()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{plane.endpoint_url}/moto-api/reset", method="POST")
+    ).close()
     load_balancers.start()
     site = Site(plane.endpoint_url, addresses, load_balancers, faults)
     try:

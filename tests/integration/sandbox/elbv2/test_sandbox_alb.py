@@ -4,7 +4,14 @@ import time
 
 import pytest
 
-from tests.integration.sandbox.elbv2.sandbox_alb import PORT, Traffic, eventually, fixed, forward, served_site
+from tests.integration.sandbox.elbv2.sandbox_alb import (
+    PORT,
+    Traffic,
+    eventually,
+    fixed,
+    forward,
+    served_site,
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,9 @@ def test_a_new_load_balancer_has_a_loopback_address_as_its_dns_name(site):
 def test_a_created_load_balancer_that_is_created_again_keeps_its_address(site):
     name = site.name("alb")
     first = site.elb.create_load_balancer(Name=name, Subnets=site.subnets)["LoadBalancers"][0]
-    assert site.elb.create_load_balancer(Name=name, Subnets=site.subnets)["LoadBalancers"][0] == first
+    assert (
+        site.elb.create_load_balancer(Name=name, Subnets=site.subnets)["LoadBalancers"][0] == first
+    )
 
 
 def test_requests_are_shared_by_weight(site, pair):
@@ -103,7 +112,9 @@ def test_a_target_that_does_not_answer_within_the_idle_timeout_is_504(site):
     target, group = site.run_target(), site.group()
     listener = site.serve(forward({group: 1}))
     idle = [{"Key": "idle_timeout.timeout_seconds", "Value": "1"}]
-    site.elb.modify_load_balancer_attributes(LoadBalancerArn=listener.load_balancer, Attributes=idle)
+    site.elb.modify_load_balancer_attributes(
+        LoadBalancerArn=listener.load_balancer, Attributes=idle
+    )
     site.register_targets(group, target)
     eventually(lambda: listener.status() == 200)
     assert listener.status("/slow") == 504
@@ -113,7 +124,9 @@ def test_a_target_that_does_not_answer_within_the_idle_timeout_is_504(site):
 def test_the_target_learns_who_asks_for_what(site):
     listener = site.serve(forward({site.group(site.run_target()): 1}))
     eventually(lambda: listener.status() == 200)
-    seen = listener.text("/echo/%41?b=%20", headers={"Host": "forum.example", "X-Forwarded-For": "203.0.113.9"})
+    seen = listener.text(
+        "/echo/%41?b=%20", headers={"Host": "forum.example", "X-Forwarded-For": "203.0.113.9"}
+    )
     assert seen.splitlines()[0] == "GET /echo/%41?b=%20 HTTP/1.1"
     headers = dict(line.lower().split(": ", 1) for line in seen.splitlines()[1:] if line)
     assert headers["host"] == "forum.example"
@@ -135,7 +148,9 @@ def test_a_target_that_closes_idle_connections_costs_no_request(site, method):
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
-def test_no_request_fails_while_weights_change_and_groups_and_listeners_come_and_go(site, pair, keep_alive):
+def test_no_request_fails_while_weights_change_and_groups_and_listeners_come_and_go(
+    site, pair, keep_alive
+):
     listener, rule, old, new = pair
     with Traffic(listener, "/app/x", keep_alive=keep_alive) as traffic:
         for step in range(5):
@@ -163,7 +178,9 @@ def test_no_request_fails_while_targets_are_replaced_and_stopped(site):
         for number in range(3):
             second = site.run_target(f"next {number}")
             site.register_targets(group, second)
-            eventually(lambda second=second: site.health(group)[second.address]["State"] == "healthy")
+            eventually(
+                lambda second=second: site.health(group)[second.address]["State"] == "healthy"
+            )
             site.deregister_targets(group, first)
             eventually(lambda first=first: first.address not in site.health(group))
             first.close()
@@ -210,7 +227,11 @@ def test_a_request_in_flight_outlives_its_listener(site):
 
 def test_haproxy_that_dies_is_started_again_and_said_so(site, capfd):
     listener = site.serve(fixed("alive"))
-    proxy = next(proxy for (arn, *_), (proxy, _) in site.load_balancers._proxies.items() if arn == listener.arn)
+    proxy = next(
+        proxy
+        for (arn, *_), (proxy, _) in site.load_balancers._proxies.items()
+        if arn == listener.arn
+    )
     killed = eventually(lambda: proxy._process)
     killed.kill()
     eventually(lambda: killed.returncode is not None)

@@ -17,7 +17,11 @@ MISMATCH = {
     "Reason": "Target.ResponseCodeMismatch",
     "Description": "Health checks failed with these codes: [503]",
 }
-FAILED = {"State": "unhealthy", "Reason": "Target.FailedHealthChecks", "Description": "Health checks failed"}
+FAILED = {
+    "State": "unhealthy",
+    "Reason": "Target.FailedHealthChecks",
+    "Description": "Health checks failed",
+}
 TIMED_OUT = {"State": "unhealthy", "Reason": "Target.Timeout", "Description": "Request timed out"}
 DRAINING = {
     "State": "draining",
@@ -226,7 +230,12 @@ async def test_checks_that_time_out_while_the_prober_closes_end_as_well():
         check = HealthCheck("HTTP", "traffic-port", "/", 0.06, 0.03, 2, 2, "200")
         for _ in range(10):
             prober = Prober(lambda *_: None, lambda _: False)
-            prober.follow({Registration("arn", "tg", Target("127.0.0.1", port), number): check for number in range(20)})
+            prober.follow(
+                {
+                    Registration("arn", "tg", Target("127.0.0.1", port), number): check
+                    for number in range(20)
+                }
+            )
             await asyncio.sleep(0.028)
             time.sleep(0.004)  # noqa: ASYNC251 - so that the timeouts are due when the event loop comes to the close
             await asyncio.wait_for(prober.close(), 5)

@@ -40,7 +40,10 @@ def condition(field, *values):
 
 
 def header(name, *values):
-    return {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": name, "Values": list(values)}}
+    return {
+        "Field": "http-header",
+        "HttpHeaderConfig": {"HttpHeaderName": name, "Values": list(values)},
+    }
 
 
 def pair(value, key=None):
@@ -123,19 +126,29 @@ def test_priorities_can_be_exchanged(listener, rules):
 def test_a_fixed_response_has_its_status_type_and_body(listener, rules):
     body = 'quotes " and \\ and \N{SNOWMAN}\nin two lines'
     settings = {"StatusCode": "418", "ContentType": "application/json", "MessageBody": body}
-    rules(1, [condition("path-pattern", "/teapot")], {"Type": "fixed-response", "FixedResponseConfig": settings})
+    rules(
+        1,
+        [condition("path-pattern", "/teapot")],
+        {"Type": "fixed-response", "FixedResponseConfig": settings},
+    )
     eventually(lambda: listener.status("/teapot") == 418)
     response, text = listener.ask("/teapot")
     assert (response.getheader("Content-Type"), text) == ("application/json", body)
 
 
 REDIRECTS = [
-    ({"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}, "https://www.x.org:443/go/a?b=c"),
+    (
+        {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"},
+        "https://www.x.org:443/go/a?b=c",
+    ),
     (
         {"Host": "new.#{host}", "Path": "/moved/#{path}", "StatusCode": "HTTP_301"},
         "http://new.www.x.org:{port}/moved/go/a?b=c",
     ),
-    ({"Query": "from=#{path}&#{query}", "StatusCode": "HTTP_301"}, "http://www.x.org:{port}/go/a?from=go/a&b=c"),
+    (
+        {"Query": "from=#{path}&#{query}", "StatusCode": "HTTP_301"},
+        "http://www.x.org:{port}/go/a?from=go/a&b=c",
+    ),
 ]
 
 

@@ -15,7 +15,11 @@ from tests.integration.sandbox.strictness import forward, served_aws
 def aws(tmp_path_factory):
     addresses, parts = Addresses(), []
     with served_aws(after=lambda call: [part.after(call) for part in parts]) as served:
-        parts.append(LoadBalancers(served.endpoint_url, addresses, tmp_path_factory.mktemp("run"), Faults(Plan())))
+        parts.append(
+            LoadBalancers(
+                served.endpoint_url, addresses, tmp_path_factory.mktemp("run"), Faults(Plan())
+            )
+        )
         parts[0].start()
         yield served
         parts[0].close()
@@ -23,7 +27,9 @@ def aws(tmp_path_factory):
 
 
 def dns_name(aws, arn):
-    return aws.client("elbv2").describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["DNSName"]
+    return aws.client("elbv2").describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0][
+        "DNSName"
+    ]
 
 
 def test_an_alarm_follows_a_load_balancers_metric(aws):

@@ -19,7 +19,9 @@ def elb(aws):
 
 
 def load_balancers_of(elb, group):
-    return elb.describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]["LoadBalancerArns"]
+    return elb.describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0][
+        "LoadBalancerArns"
+    ]
 
 
 def test_a_load_balancer_with_other_tags_is_a_duplicate(aws):
@@ -31,7 +33,10 @@ def test_a_load_balancer_with_other_tags_is_a_duplicate(aws):
 
 def test_a_load_balancer_is_internet_facing_unless_it_is_told(aws, elb):
     arn = aws.load_balancer()
-    assert elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["Scheme"] == "internet-facing"
+    assert (
+        elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["Scheme"]
+        == "internet-facing"
+    )
 
 
 @pytest.mark.parametrize("name", ["x" * 33, "-alb", "internal-alb", "my_alb"])
@@ -66,7 +71,9 @@ def test_a_protected_load_balancer_is_not_deleted(aws, elb):
 def test_a_load_balancer_that_does_not_exist_is_deleted(aws, elb):
     arn = aws.load_balancer()
     elb.delete_load_balancer(LoadBalancerArn=arn)
-    assert elb.delete_load_balancer(LoadBalancerArn=arn)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert (
+        elb.delete_load_balancer(LoadBalancerArn=arn)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    )
 
 
 def test_an_unknown_load_balancer_among_known_ones_is_not_found(aws, elb):
@@ -157,7 +164,9 @@ def test_a_rule_that_is_deleted_takes_its_load_balancer_from_the_target_group(aw
 )
 def test_a_target_group_attribute_out_of_bounds_is_refused(aws, elb, key, value):
     with refused("ValidationError", key):
-        elb.modify_target_group_attributes(TargetGroupArn=aws.target_group(), Attributes=[{"Key": key, "Value": value}])
+        elb.modify_target_group_attributes(
+            TargetGroupArn=aws.target_group(), Attributes=[{"Key": key, "Value": value}]
+        )
 
 
 @pytest.mark.parametrize(("count", "expected"), [(50, None), (51, "TooManyTags")])
@@ -169,7 +178,9 @@ def test_a_resource_has_50_tags(aws, elb, count, expected):
 
 def test_target_groups_are_described_in_pages(aws, elb):
     arns = {aws.target_group() for _ in range(3)}
-    pages = list(elb.get_paginator("describe_target_groups").paginate(PaginationConfig={"PageSize": 2}))
+    pages = list(
+        elb.get_paginator("describe_target_groups").paginate(PaginationConfig={"PageSize": 2})
+    )
     found = {group["TargetGroupArn"] for page in pages for group in page["TargetGroups"]}
     assert (max(len(page["TargetGroups"]) for page in pages), arns <= found) == (2, True)
 
@@ -245,7 +256,9 @@ def test_weights_of_a_rule_change_and_are_read_back(aws, elb):
     group = aws.target_group()
     rule = aws.rule(aws.listener(), actions=[forward(group, weight=1)])
     elb.modify_rule(RuleArn=rule, Actions=[forward(group, weight=999)])
-    read = elb.describe_rules(RuleArns=[rule])["Rules"][0]["Actions"][0]["ForwardConfig"]["TargetGroups"]
+    read = elb.describe_rules(RuleArns=[rule])["Rules"][0]["Actions"][0]["ForwardConfig"][
+        "TargetGroups"
+    ]
     assert read == [{"TargetGroupArn": group, "Weight": 999}]
 
 

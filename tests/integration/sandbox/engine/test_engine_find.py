@@ -46,7 +46,9 @@ def test_without_a_real_engine_the_embedded_one_is_found(find):
 
 @pytest.mark.usefixtures("nothing_listens")
 def test_a_real_engine_that_does_not_answer_is_missed_where_it_was_looked_for(find):
-    with pytest.raises(EngineUnavailable, match=r"tcp://127.0.0.1:9: no engine answers\. Start Docker or Podman"):
+    with pytest.raises(
+        EngineUnavailable, match=r"tcp://127.0.0.1:9: no engine answers\. Start Docker or Podman"
+    ):
         find("docker")
 
 

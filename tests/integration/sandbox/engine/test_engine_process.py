@@ -39,7 +39,8 @@ code = (
     "print(os.getpid(), child.pid, flush=True); time.sleep(300)"
 )
 say = functools.partial(print, flush=True)
-engine.start(ContainerSpec(name="app", image="app:v1", command=("python", "-c", code), entry_point=()), say)
+command = ("python", "-c", code)
+engine.start(ContainerSpec(name="app", image="app:v1", command=command, entry_point=()), say)
 say("warden", engine._warden.pid)
 time.sleep(300)
 """
@@ -100,7 +101,9 @@ def runs(pid):
 
 
 def test_nothing_outlives_a_sandbox_that_is_killed(tmp_path):
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     try:
         said = [owner.stdout.readline().split() for _ in range(2)]
         pids = [int(word) for words in said for word in words if word.isdigit()]
@@ -138,8 +141,14 @@ def test_every_step_of_a_build_is_said(client, tmp_path):
 @pytest.mark.parametrize(
     ("dockerfile", "error"),
     [
-        ("FROM split-sandbox/python\nRUN pip install x", "Dockerfile line 2: RUN pip install x: RUN is not supported"),
-        ("FROM a AS b\nFROM split-sandbox/python", "Dockerfile line 2: FROM split-sandbox/python: a second build"),
+        (
+            "FROM split-sandbox/python\nRUN pip install x",
+            "Dockerfile line 2: RUN pip install x: RUN is not supported",
+        ),
+        (
+            "FROM a AS b\nFROM split-sandbox/python",
+            "Dockerfile line 2: FROM split-sandbox/python: a second build",
+        ),
         ("FROM nginx:1", "'nginx:1' cannot be pulled by the embedded engine"),
         ("FROM split-sandbox/python\nCOPY --from=x /a /b", "--from=x is not supported"),
         ("FROM split-sandbox/python\nCOPY missing /b", "missing: not in the build context"),
@@ -187,7 +196,10 @@ def test_a_second_build_uses_the_cache(client, tmp_path):
 
 def test_a_public_python_image_is_replaced_and_that_is_said(client, tmp_path):
     lines = build(client, tmp_path / "context", "FROM python:3.12-slim")
-    assert "---> python:3.12-slim is not pulled: the embedded engine takes the Python of this machine for it" in lines
+    assert (
+        "---> python:3.12-slim is not pulled: the embedded engine takes the Python of this "
+        "machine for it" in lines
+    )
 
 
 def test_settings_are_those_of_the_dockerfile(client, tmp_path):
@@ -204,11 +216,19 @@ def test_settings_are_those_of_the_dockerfile(client, tmp_path):
         ENTRYPOINT ["python"]
         CMD ["app.py"]
     """
-    options = {"buildargs": {"VERSION": "2", "BASE": "split-sandbox/python"}, "labels": {"extra": "1"}}
+    options = {
+        "buildargs": {"VERSION": "2", "BASE": "split-sandbox/python"},
+        "labels": {"extra": "1"},
+    }
     build(client, tmp_path / "context", dockerfile, **options)
     settings = client.images.get("app:v1").attrs["Config"]
     assert settings == {
-        "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "VERSION=2", "GREETING=hello world"],
+        "Env": [
+            "PATH=/usr/local/bin:/usr/bin:/bin",
+            "LANG=C.UTF-8",
+            "VERSION=2",
+            "GREETING=hello world",
+        ],
         "Labels": {"team": "forum", "extra": "1"},
         "WorkingDir": "/srv/app",
         "ExposedPorts": {"3000/tcp": {}},
@@ -219,7 +239,11 @@ def test_settings_are_those_of_the_dockerfile(client, tmp_path):
 
 
 def test_a_program_in_shell_form_runs(engine, client, tmp_path):
-    build(client, tmp_path / "context", "FROM split-sandbox/python\nCMD python -c 'print(1 + 1)' && echo done")
+    build(
+        client,
+        tmp_path / "context",
+        "FROM split-sandbox/python\nCMD python -c 'print(1 + 1)' && echo done",
+    )
     assert run(engine) == ["2", "done"]
 
 
@@ -232,7 +256,10 @@ def test_absolute_paths_of_the_image_are_found(engine, client, tmp_path):
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "app.py").write_text("import helper; print(helper.__name__)")
     (tmp_path / "context" / "helper.py").touch()
-    dockerfile = "FROM split-sandbox/python\nCOPY app.py /srv/\nCOPY helper.py /lib/own/\nENV PYTHONPATH=/lib/own\n"
+    dockerfile = (
+        "FROM split-sandbox/python\nCOPY app.py /srv/\nCOPY helper.py /lib/own/\nENV "
+        "PYTHONPATH=/lib/own\n"
+    )
     build(client, tmp_path / "context", dockerfile + 'CMD ["/usr/local/bin/python", "/srv/app.py"]')
     assert run(engine) == ["helper"]
 
@@ -241,7 +268,9 @@ def test_absolute_paths_of_the_image_are_found(engine, client, tmp_path):
 def test_a_file_copied_to_a_folder_lands_in_it(engine, client, tmp_path, target):
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "app.py").write_text("print('here')")
-    dockerfile = f"FROM split-sandbox/python\nWORKDIR /app\nCOPY app.py {target}\nCMD python /app/app.py"
+    dockerfile = (
+        f"FROM split-sandbox/python\nWORKDIR /app\nCOPY app.py {target}\nCMD python /app/app.py"
+    )
     build(client, tmp_path / "context", dockerfile)
     assert run(engine) == ["here"]
 
@@ -255,7 +284,9 @@ def test_containers_do_not_see_each_others_files(engine, client, tmp_path):
 
 def test_a_program_sees_nothing_of_the_sandboxs_packages(engine, client, tmp_path):
     build(client, tmp_path / "context", "FROM split-sandbox/python")
-    said = run(engine, command=("python", "-c", "import importlib.util as u; print(u.find_spec('boto3'))"))
+    said = run(
+        engine, command=("python", "-c", "import importlib.util as u; print(u.find_spec('boto3'))")
+    )
     assert said == ["None"]
 
 

@@ -62,12 +62,16 @@ class Parts:
         return {"username": username, "password": password}
 
     def build(self, folder, reference, **arguments):
-        stream = self.client.api.build(path=str(folder), tag=reference, rm=True, decode=True, **arguments)
+        stream = self.client.api.build(
+            path=str(folder), tag=reference, rm=True, decode=True, **arguments
+        )
         return [event.get("error") or event.get("stream", "") for event in stream]
 
     def push(self, name, tag, login=None):
         login = login or self.login()
-        events = list(self.client.api.push(name, tag=tag, auth_config=login, stream=True, decode=True))
+        events = list(
+            self.client.api.push(name, tag=tag, auth_config=login, stream=True, decode=True)
+        )
         return [event["error"] for event in events if "error" in event]
 
 
@@ -95,7 +99,9 @@ def cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(
+    scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)]
+)
 def parts(request, tmp_path_factory, cache):  # noqa: ARG001 - fixtures are asked for by name
     run_dir = tmp_path_factory.mktemp("run")
     with ExitStack() as stack:
@@ -113,7 +119,9 @@ def parts(request, tmp_path_factory, cache):  # noqa: ARG001 - fixtures are aske
         engine = find_engine(request.param, registry.host, addresses, run_dir)
         stack.callback(engine.close)
         credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        ecr = boto3.client("ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials)
+        ecr = boto3.client(
+            "ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials
+        )
         stack.callback(ecr.close)
         found = Parts(engine, registry, ecr)
         stack.callback(found.client.close)
@@ -149,7 +157,9 @@ def start(parts, pinned):
             lines = Lines()
             parts.engine.pull(pinned)
             name = f"t-{time.monotonic_ns()}"
-            container = parts.engine.start(ContainerSpec(name=name, image=pinned, **fields), lines.add)
+            container = parts.engine.start(
+                ContainerSpec(name=name, image=pinned, **fields), lines.add
+            )
             stack.callback(container.stop)
             return container, lines
 
@@ -209,7 +219,10 @@ def test_a_stopped_container_may_leave_by_itself(start):
 
 
 def test_a_container_that_does_not_leave_is_killed(start):
-    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    code = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); "
+        "time.sleep(60)"
+    )
     container, lines = start(command=("python", "-c", code), stop_timeout=0.5)
     lines.wait_for("deaf")
     container.stop()
@@ -223,7 +236,10 @@ def test_every_line_is_delivered_before_the_exit_code(start):
 
 
 def test_the_environment_is_the_images_and_the_task_definitions(start):
-    code = "import os; print(sorted(set(os.environ) & {'GREETING', 'EXTRA', 'PYTEST_CURRENT_TEST', 'VIRTUAL_ENV'}))"
+    code = (
+        "import os; print(sorted(set(os.environ) & {'GREETING', 'EXTRA', "
+        "'PYTEST_CURRENT_TEST', 'VIRTUAL_ENV'}))"
+    )
     container, lines = start(command=("python", "-c", code), environment={"EXTRA": "1"})
     wait_until(lambda: container.exit_code() is not None)
     assert lines == ["['EXTRA', 'GREETING']"]
@@ -239,7 +255,10 @@ def test_a_container_that_uses_too_much_memory_is_killed(start):
 def test_a_running_container_is_listed_with_its_labels(parts, start):
     container, _ = start(labels={"com.amazonaws.ecs.cluster": "forum"}, stop_timeout=1)
     listed = parts.client.containers.list(filters={"label": "com.amazonaws.ecs.cluster=forum"})
-    addresses = [next(iter(found.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"] for found in listed]
+    addresses = [
+        next(iter(found.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
+        for found in listed
+    ]
     assert addresses == [container.address]
 
 
@@ -258,7 +277,9 @@ def test_a_push_to_a_repository_that_ecr_does_not_have_fails(parts):
 
 @pytest.mark.usefixtures("pinned")
 def test_a_push_without_a_good_login_fails(parts):
-    errors = parts.push(f"{parts.registry.host}/greeter", "v1", {"username": "AWS", "password": "guess"})
+    errors = parts.push(
+        f"{parts.registry.host}/greeter", "v1", {"username": "AWS", "password": "guess"}
+    )
     assert errors == ["unauthorized: Not Authorized"]
 
 
@@ -268,7 +289,10 @@ def test_an_immutable_tag_keeps_its_image(parts, tmp_path):
     (tmp_path / "app.py").write_text("print('other')")
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     parts.build(tmp_path, f"{parts.registry.host}/greeter:v1")
-    assert ["cannot be overwritten" in error for error in parts.push(f"{parts.registry.host}/greeter", "v1")] == [True]
+    assert [
+        "cannot be overwritten" in error
+        for error in parts.push(f"{parts.registry.host}/greeter", "v1")
+    ] == [True]
 
 
 def test_the_engine_says_what_it_is(parts):

@@ -46,7 +46,8 @@ def test_a_trust_policy_that_is_changed_meets_the_same_rules(aws, iam):
 
 
 @pytest.mark.parametrize(
-    "principal", ["*", {"AWS": "arn:aws:iam::123456789012:root"}, {"Service": ["ecs.amazonaws.com"]}]
+    "principal",
+    ["*", {"AWS": "arn:aws:iam::123456789012:root"}, {"Service": ["ecs.amazonaws.com"]}],
 )
 def test_a_trust_policy_for_a_principal_that_exists_is_taken(aws, iam, principal):
     role = aws.name("role")
@@ -61,7 +62,9 @@ def test_a_role_name_has_64_characters(iam):
 
 def test_a_managed_policy_has_awss_document(iam):
     version = iam.get_policy(PolicyArn=EXECUTION_POLICY)["Policy"]["DefaultVersionId"]
-    document = iam.get_policy_version(PolicyArn=EXECUTION_POLICY, VersionId=version)["PolicyVersion"]["Document"]
+    document = iam.get_policy_version(PolicyArn=EXECUTION_POLICY, VersionId=version)[
+        "PolicyVersion"
+    ]["Document"]
     assert "ecr:BatchGetImage" in document["Statement"][0]["Action"]
 
 
@@ -69,4 +72,6 @@ def test_a_managed_policy_that_aws_does_not_have_is_not_found(aws, iam):
     role = aws.name("role")
     iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust())
     with refused("NoSuchEntity"):
-        iam.attach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AmazonECSTaskExecutionRolePolicy")
+        iam.attach_role_policy(
+            RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AmazonECSTaskExecutionRolePolicy"
+        )

@@ -1,4 +1,7 @@
-"""Reading calls outlive an answer that AWS puts off; changing ones are left to whoever can look what they did."""
+"""
+Reading calls outlive an answer that AWS puts off; changing ones are left to whoever can look what
+they did.
+"""
 
 from pathlib import Path
 
@@ -30,12 +33,20 @@ def calls(sandbox, action):
             "DescribeRepositories",
             "ThrottlingException",
         ),
-        ("throttle=DescribeLoadBalancers:2", "elbv2", "describe_load_balancers", "DescribeLoadBalancers", "Throttling"),
+        (
+            "throttle=DescribeLoadBalancers:2",
+            "elbv2",
+            "describe_load_balancers",
+            "DescribeLoadBalancers",
+            "Throttling",
+        ),
         ("error=ListClusters:2", "ecs", "list_clusters", "ListClusters", "InternalFailure"),
         ("lost=ListRoles:2", "iam", "list_roles", "ListRoles", None),
     ],
 )
-def test_a_reading_call_is_sent_until_it_is_answered(throttled, fault, service, call, action, codes):
+def test_a_reading_call_is_sent_until_it_is_answered(
+    throttled, fault, service, call, action, codes
+):
     sandbox, aws = throttled
     sandbox.faults(fault)
     getattr(client(aws, service), call)()
@@ -63,6 +74,8 @@ def test_a_changing_call_is_sent_once(throttled, fault):
     sandbox, aws = throttled
     before = len(calls(sandbox, "CreateRepository"))
     sandbox.faults(fault)
-    with pytest.raises((botocore.exceptions.ClientError, botocore.exceptions.ConnectionClosedError)):
+    with pytest.raises(
+        (botocore.exceptions.ClientError, botocore.exceptions.ConnectionClosedError)
+    ):
         client(aws, "ecr").create_repository(repositoryName=f"once-{fault[:4]}")
     assert len(calls(sandbox, "CreateRepository")) == before + 1

@@ -20,8 +20,12 @@ class Measured:
 
     def __init__(self, site, directory):
         credentials = directory / "credentials"
-        credentials.write_text("[default]\naws_access_key_id = AKIAREHEARSAL\naws_secret_access_key = rehearsal\n")
-        self.aws = AwsConfig(region="us-east-1", endpoint_url=site.endpoint_url, shared_credentials_file=credentials)
+        credentials.write_text(
+            "[default]\naws_access_key_id = AKIAREHEARSAL\naws_secret_access_key = rehearsal\n"
+        )
+        self.aws = AwsConfig(
+            region="us-east-1", endpoint_url=site.endpoint_url, shared_credentials_file=credentials
+        )
         self.target = site.run_target()
         self.group = site.group(self.target, often=True)
         self.listener = site.serve(forward({self.group: 1}))
@@ -36,7 +40,9 @@ class Measured:
         return [self.listener.status(path) for _ in range(times)][-1]
 
     def window(self):
-        """The window of everything since the beginning, once it holds all requests that were asked."""
+        """
+        The window of everything since the beginning, once it holds all requests that were asked.
+        """
         return eventually(self._complete)
 
     def _complete(self):

@@ -62,12 +62,16 @@ def boot():
 
 def test_a_run_s_name_is_written_in_the_characters_of_a_tag(listener):
     take_lock.plain(*listener, "split forum (nightly) #7")
-    assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == ["split forum -nightly- -7"]
+    assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == [
+        "split forum -nightly- -7"
+    ]
 
 
 def test_a_free_listener_is_taken(listener):
     rule = take_lock.plain(*listener, "our run")
-    assert [(held.arn, Holder.from_tags(held.tags).run) for held in locks(*listener)] == [(rule, "our run")]
+    assert [(held.arn, Holder.from_tags(held.tags).run) for held in locks(*listener)] == [
+        (rule, "our run")
+    ]
 
 
 def test_a_released_listener_is_free(listener):
@@ -90,12 +94,23 @@ def test_a_second_run_is_told_who_holds_it(sandbox, listener):
     take_as(sandbox, listener, started=1_700_000_000)
     with pytest.raises(RunRefused) as refused:
         take_lock.plain(*listener, "our run")
-    begun = f"their run on {socket.gethostname()} (process {os.getpid()}), started 2023-11-14 22:13:20 UTC"
+    begun = (
+        f"their run on {socket.gethostname()} (process {os.getpid()}), started 2023-11-14 "
+        "22:13:20 UTC"
+    )
     assert f"another run holds the listener: {begun}" in str(refused.value)
 
 
-def test_a_run_on_another_machine_is_believed_while_it_gives_signs_of_life(sandbox, listener, dead_process):
-    take_as(sandbox, listener, host=ELSEWHERE, process=f"{dead_process}@{boot()}", renewed=time.time() - 30)
+def test_a_run_on_another_machine_is_believed_while_it_gives_signs_of_life(
+    sandbox, listener, dead_process
+):
+    take_as(
+        sandbox,
+        listener,
+        host=ELSEWHERE,
+        process=f"{dead_process}@{boot()}",
+        renewed=time.time() - 30,
+    )
     with pytest.raises(RunRefused, match=f"their run on {ELSEWHERE}"):
         take_lock.plain(*listener, "our run")
 
@@ -103,7 +118,9 @@ def test_a_run_on_another_machine_is_believed_while_it_gives_signs_of_life(sandb
 @pytest.mark.parametrize(
     "signs_of_death",
     [
-        pytest.param({"host": ELSEWHERE, "renewed": 0.0}, id="of another machine that gives no sign of life"),
+        pytest.param(
+            {"host": ELSEWHERE, "renewed": 0.0}, id="of another machine that gives no sign of life"
+        ),
         pytest.param({"process": "1@another-boot"}, id="from before this machine's last start"),
     ],
 )
@@ -113,7 +130,9 @@ def test_the_lock_of_a_dead_run_is_taken_over(sandbox, listener, signs_of_death)
     assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == ["our run"]
 
 
-def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over_at_once(sandbox, listener, dead_process):
+def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over_at_once(
+    sandbox, listener, dead_process
+):
     take_as(sandbox, listener, process=f"{dead_process}@{boot()}")
     take_lock.plain(*listener, "our run")
     assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == ["our run"]
@@ -125,7 +144,9 @@ def test_a_dead_runs_lock_is_told_from_a_live_ones(sandbox, listener, process, a
     assert is_abandoned(read_rules(*listener)) == abandoned
 
 
-def test_the_lock_of_a_dead_run_that_a_third_run_has_just_deleted_is_no_hindrance(sandbox, listener, monkeypatch):
+def test_the_lock_of_a_dead_run_that_a_third_run_has_just_deleted_is_no_hindrance(
+    sandbox, listener, monkeypatch
+):
     gone = take_as(sandbox, listener, process="1@another-boot")
     seen = lock.read_rules
 
@@ -166,7 +187,10 @@ async def hold(listener, running):
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Signs of life every tenth of a second; and the task without Prefect, which has nothing to say about a lock."""
+    """
+    Signs of life every tenth of a second; and the task without Prefect, which has nothing to say
+    about a lock.
+    """
     monkeypatch.setattr(lock, "_RENEW_EVERY", 0.1)
     monkeypatch.setattr(lock, "take_lock", take_lock.fn)
 
@@ -176,7 +200,9 @@ async def test_a_holder_renews_its_sign_of_life(sandbox, listener):
     running = asyncio.Event()
     holding = asyncio.create_task(hold(listener, running))
     await running.wait()
-    sandbox.boto("elbv2").add_tags(ResourceArns=[locks(*listener)[0].arn], Tags=tag_list({"split:lock-renewed": "0"}))
+    sandbox.boto("elbv2").add_tags(
+        ResourceArns=[locks(*listener)[0].arn], Tags=tag_list({"split:lock-renewed": "0"})
+    )
     async with asyncio.timeout(20):
         while Holder.from_tags(locks(*listener)[0].tags).renewed == 0:  # noqa: ASYNC110 - AWS tells nobody
             await asyncio.sleep(0.05)
@@ -195,7 +221,9 @@ async def test_a_cancelled_holder_releases_it(listener):
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_holder_that_cannot_renew_ends_before_another_run_may_take_over(listener, monkeypatch):
+async def test_a_holder_that_cannot_renew_ends_before_another_run_may_take_over(
+    listener, monkeypatch
+):
     monkeypatch.setattr(lock, "_STALE_AFTER", 0.5)
     running = asyncio.Event()
     holding = asyncio.create_task(hold(listener, running))
@@ -207,7 +235,9 @@ async def test_a_holder_that_cannot_renew_ends_before_another_run_may_take_over(
 
 
 def refuse_renewal(*_):
-    raise botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AddTags")
+    raise botocore.exceptions.ClientError(
+        {"Error": {"Code": "AccessDenied", "Message": "no"}}, "AddTags"
+    )
 
 
 @pytest.mark.usefixtures("hasty")

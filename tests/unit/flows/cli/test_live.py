@@ -59,7 +59,9 @@ def summary(failing: str | None = None, log: AnswerLog | None = None) -> str:
     stream = io.StringIO()
     screen = Screen("split", services=data.SERVICES, stream=stream, live=False, answers=log)
     traffic = summarize(data.answers(failing))
-    screen.summary(data.outcome(traffic, failing), data.moments(failing), Path("report.html"), "process")
+    screen.summary(
+        data.outcome(traffic, failing), data.moments(failing), Path("report.html"), "process"
+    )
     return stream.getvalue()
 
 
@@ -69,11 +71,17 @@ def test_a_line_has_time_service_and_text():
 
 
 def test_a_line_about_no_service_is_the_monoliths():
-    assert "monolith  desired count" in log_line(Moment(0, "drain", None, "desired count 2 -> 0")).plain
+    assert (
+        "monolith  desired count"
+        in log_line(Moment(0, "drain", None, "desired count 2 -> 0")).plain
+    )
 
 
 def test_a_failed_stage_says_why():
-    assert "failed: no image" in log_line(Moment(0, "stage", "users", "failed", numbers={"error": "no image"})).plain
+    assert (
+        "failed: no image"
+        in log_line(Moment(0, "stage", "users", "failed", numbers={"error": "no image"})).plain
+    )
 
 
 def test_further_lines_of_a_text_stand_under_its_first():
@@ -137,7 +145,11 @@ def test_no_color_leaves_out_the_colours(monkeypatch):
 
 
 def test_the_summary_begins_with_the_verdict():
-    assert summary().lstrip().startswith("3 services moved, monolith drained, 22,500 requests, none failed")
+    assert (
+        summary()
+        .lstrip()
+        .startswith("3 services moved, monolith drained, 22,500 requests, none failed")
+    )
 
 
 def test_the_summary_of_a_failed_run_names_the_problem():
@@ -158,7 +170,11 @@ def test_the_tables_of_the_summary_fit_into_100_columns():
 
 
 def test_somebody_elses_line_stays_above_the_table():
-    seen = on_terminal(lambda stream: _log(Screen("split", services=data.SERVICES, stream=stream), "a [library] says"))
+    seen = on_terminal(
+        lambda stream: _log(
+            Screen("split", services=data.SERVICES, stream=stream), "a [library] says"
+        )
+    )
     assert "a [library] says" in seen
 
 

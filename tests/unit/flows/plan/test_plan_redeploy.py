@@ -17,7 +17,13 @@ def deployment(revision="users-task-def:1", state="COMPLETED", status="PRIMARY")
 
 
 def service_plan(
-    weight=100, service=NOTHING, rule=NOTHING, image=NOTHING, deployments=None, tag="c-1", digest="sha256:1"
+    weight=100,
+    service=NOTHING,
+    rule=NOTHING,
+    image=NOTHING,
+    deployments=None,
+    tag="c-1",
+    digest="sha256:1",
 ):
     held = {"serviceName": "users", "deployments": deployments or [deployment()]}
     state = ServiceState(
@@ -59,7 +65,9 @@ def test_a_service_that_does_not_have_all_its_requests_is_left_alone(weight):
 
 
 def test_rules_without_their_service_are_left_alone():
-    assert "no such ECS service" in plan_redeploy([service_plan(service=Create())]).left_alone["users"]
+    assert (
+        "no such ECS service" in plan_redeploy([service_plan(service=Create())]).left_alone["users"]
+    )
 
 
 def test_rules_that_somebody_else_changed_are_told():
@@ -68,7 +76,9 @@ def test_rules_that_somebody_else_changed_are_told():
 
 
 def test_listener_rules_are_not_a_redeploy_s():
-    plan = plan_redeploy([service_plan(service=NEW_REVISION, rule=Update({"path-pattern": ("/a", "/b")}))])
+    plan = plan_redeploy(
+        [service_plan(service=NEW_REVISION, rule=Update({"path-pattern": ("/a", "/b")}))]
+    )
     assert [item.resource for item in plan.changed[0].changes] == ["image", "ECS service"]
 
 
@@ -101,7 +111,9 @@ def test_only_an_image_that_was_never_pushed_is_built():
 
 
 def test_a_ready_image_is_not_built():
-    assert plan_redeploy([service_plan(service=NEW_REVISION, tag=None, digest=None)]).to_build() == []
+    assert (
+        plan_redeploy([service_plan(service=NEW_REVISION, tag=None, digest=None)]).to_build() == []
+    )
 
 
 def test_the_good_revision_is_that_of_the_newest_completed_deployment():

@@ -3,7 +3,16 @@
 import pytest
 
 from flows.plan.routes import Answer, path_owners
-from tasks.elbv2.rule_matching import CONTROL, DEFAULT_PRIORITY, LOCK, PATH, PREVIEW, ROLE, Rule, weighted_forward
+from tasks.elbv2.rule_matching import (
+    CONTROL,
+    DEFAULT_PRIORITY,
+    LOCK,
+    PATH,
+    PREVIEW,
+    ROLE,
+    Rule,
+    weighted_forward,
+)
 
 GROUP = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup"
 MONOLITH, USERS, OTHER = f"{GROUP}/forum-tg/1", f"{GROUP}/users-tg/2", f"{GROUP}/billing-tg/3"
@@ -13,7 +22,12 @@ NAMES = {MONOLITH: "forum", USERS: "users"}
 def rule(priority, *patterns, weights=None, actions=None, role=None, header=None):
     conditions = [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}]
     if header:
-        conditions.append({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": header, "Values": ["x"]}})
+        conditions.append(
+            {
+                "Field": "http-header",
+                "HttpHeaderConfig": {"HttpHeaderName": header, "Values": ["x"]},
+            }
+        )
     actions = actions or weighted_forward(weights or {MONOLITH: 1})
     tags = {ROLE: role} if role else {}
     return Rule(f"arn:rule/{priority}", priority, tuple(conditions), tuple(actions), tags)
@@ -23,12 +37,16 @@ DEFAULT = Rule("arn:default", DEFAULT_PRIORITY, (), tuple(weighted_forward({MONO
 
 
 def owners(*rules, wanted=None):
-    return path_owners({"/api/users*": "users"} if wanted is None else wanted, [*rules, DEFAULT], NAMES)
+    return path_owners(
+        {"/api/users*": "users"} if wanted is None else wanted, [*rules, DEFAULT], NAMES
+    )
 
 
 def test_a_path_without_a_rule_of_its_own_is_the_default_action_s():
     (found, _) = owners()
-    assert found.answers == (Answer(rule="the default action", shares={"forum": 100}, only_some=False),)
+    assert found.answers == (
+        Answer(rule="the default action", shares={"forum": 100}, only_some=False),
+    )
 
 
 def test_weights_are_told_in_percent():
@@ -47,7 +65,9 @@ def test_a_rule_whose_weights_are_all_0_is_nobody_s():
 
 
 def test_a_rule_before_it_that_takes_longer_paths_takes_some():
-    found, *_ = owners(rule(4, "/api/users/1"), rule(5, "/api/users*", weights={USERS: 1}, role=PATH))
+    found, *_ = owners(
+        rule(4, "/api/users/1"), rule(5, "/api/users*", weights={USERS: 1}, role=PATH)
+    )
     assert [(answer.shares, answer.only_some) for answer in found.answers] == [
         ({"forum": 100}, True),
         ({"users": 100}, False),
@@ -72,7 +92,11 @@ def test_rules_that_a_run_makes_for_itself_answer_no_user(role):
 
 def test_other_rules_of_the_listener_are_told_once_each():
     found = owners(rule(9, "/shop*"), rule(5, "/api/users*", weights={USERS: 1}, role=PATH))
-    assert [(item.path, item.wanted) for item in found] == [("/api/users*", "users"), ("/shop*", None), ("*", None)]
+    assert [(item.path, item.wanted) for item in found] == [
+        ("/api/users*", "users"),
+        ("/shop*", None),
+        ("*", None),
+    ]
 
 
 def test_a_target_group_of_somebody_else_s_goes_by_its_name():
@@ -83,7 +107,10 @@ def test_a_target_group_of_somebody_else_s_goes_by_its_name():
 @pytest.mark.parametrize(
     ("action", "words"),
     [
-        ({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}, "fixed response 404"),
+        (
+            {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}},
+            "fixed response 404",
+        ),
         ({"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301"}}, "redirect"),
     ],
 )

@@ -1,4 +1,6 @@
-"""A run as it could have been: three services, 90 seconds, 250 requests a second. The same every time."""
+"""
+A run as it could have been: three services, 90 seconds, 250 requests a second. The same every time.
+"""
 
 import random
 from collections.abc import Iterator
@@ -26,12 +28,21 @@ def moments(failing: str | None = None) -> list[Moment]:
         found += _prelude(name, shift)
         found += _shift_failing(name, shift) if name == failing else _shift(name, shift)
     if failing:
-        found.append(Moment(at(62), "drain", None, f"forum-monolith is not drained: {failing} failed"))
+        found.append(
+            Moment(at(62), "drain", None, f"forum-monolith is not drained: {failing} failed")
+        )
     else:
         found += [
-            Moment(at(54), "drain", None, "waiting until forum-monolith has had no request for 12 s"),
+            Moment(
+                at(54), "drain", None, "waiting until forum-monolith has had no request for 12 s"
+            ),
             Moment(at(DRAIN), "drain", None, "forum-monolith: desired count 2 -> 0"),
-            Moment(at(74), "drain", None, "forum-monolith is drained: 0 tasks, every check holds without it"),
+            Moment(
+                at(74),
+                "drain",
+                None,
+                "forum-monolith is drained: 0 tasks, every check holds without it",
+            ),
         ]
     return sorted(found, key=lambda moment: moment.time)
 
@@ -67,13 +78,22 @@ def _shift(name: str, shift: float) -> list[Moment]:
 
 def _shift_failing(name: str, shift: float) -> list[Moment]:
     breach = "5xx rate 0.083 is above 0.01 (cloudwatch)"
-    error = f"{name} at 50 %: fail; its traffic is back on the monolith; look at its log\n  errors: {breach}"
+    error = (
+        f"{name} at 50 %: fail; its traffic is back on the monolith; look at its log\n  "
+        f"errors: {breach}"
+    )
     return [
         _weight(name, shift, 10),
         *_verdicts(name, shift + 7, 10),
         _weight(name, shift + 8, 50),
         Moment(
-            at(shift + 12), "verdict", name, breach, 50, "fail", {"source": "cloudwatch", "requests": 168, "failed": 14}
+            at(shift + 12),
+            "verdict",
+            name,
+            breach,
+            50,
+            "fail",
+            {"source": "cloudwatch", "requests": 168, "failed": 14},
         ),
         Moment(at(shift + 12.2), "weight", name, "weight 0 %: a gate failed", 0),
         Moment(at(shift + 14), "note", name, "no request reaches it any more"),
@@ -90,7 +110,15 @@ def _verdicts(name: str, seconds: float, weight: int) -> list[Moment]:
     latency = {"source": "probes", "p95": 0.0114, "monolith p95": 0.0172, "ratio": 0.6628}
     return [
         Moment(at(seconds), "verdict", name, "5xx rate 0 is within 0.01", weight, "pass", numbers),
-        Moment(at(seconds), "verdict", name, "p95 is 0.66 times the monolith's, within 2", weight, "pass", latency),
+        Moment(
+            at(seconds),
+            "verdict",
+            name,
+            "p95 is 0.66 times the monolith's, within 2",
+            weight,
+            "pass",
+            latency,
+        ),
     ]
 
 
@@ -116,12 +144,18 @@ def _weight_at(name: str, t: float, failing: str | None) -> int:
 
 def outcome(traffic: TrafficOutcome, failing: str | None = None) -> Outcome:
     """What the run came to."""
-    error = f"1 of 3 services failed ({failing}); forum-monolith serves what was not moved" if failing else None
+    error = (
+        f"1 of 3 services failed ({failing}); forum-monolith serves what was not moved"
+        if failing
+        else None
+    )
     return Outcome(
         status="failed" if failing else "completed",
         engine="docker 27.3.1",
         services={name: _service(name, failed=name == failing) for name in SERVICES},
-        monolith=MonolithOutcome(service="forum-monolith", desired_count=2 if failing else 0, drained=failing is None),
+        monolith=MonolithOutcome(
+            service="forum-monolith", desired_count=2 if failing else 0, drained=failing is None
+        ),
         traffic=traffic,
         alb_url="http://127.92.128.1:8080",
         error=error,

@@ -5,7 +5,9 @@ import pytest
 from flows.report.client_log import Answer, AnswerLog, percentile, read_answers, summarize
 
 
-def answer(t: float = 0.0, status: int = 200, backend: str | None = "users", latency: float = 0.01) -> Answer:
+def answer(
+    t: float = 0.0, status: int = 200, backend: str | None = "users", latency: float = 0.01
+) -> Answer:
     return Answer(t, "/users", status, backend, latency, None if status else "no answer")
 
 
@@ -19,7 +21,8 @@ def test_a_line_of_something_else_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("status", "failed"), [(0, True), (200, False), (302, False), (404, False), (500, True), (503, True)]
+    ("status", "failed"),
+    [(0, True), (200, False), (302, False), (404, False), (500, True), (503, True)],
 )
 def test_failed_means_5xx_or_no_answer(status, failed):
     assert answer(status=status).failed is failed
@@ -63,7 +66,9 @@ def test_the_last_line_of_a_killed_client_is_left_out(tmp_path):
 
 def test_the_rate_is_that_of_the_recent_window(tmp_path):
     log = AnswerLog(tmp_path / "a", window=2)
-    (tmp_path / "a").write_text("".join(answer(t=t / 10).line() for t in [*range(100), *range(100, 120, 2)]))
+    (tmp_path / "a").write_text(
+        "".join(answer(t=t / 10).line() for t in [*range(100), *range(100, 120, 2)])
+    )
     log.poll()
     assert log.rate == pytest.approx(7, abs=1.5)
 

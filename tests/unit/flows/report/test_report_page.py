@@ -1,4 +1,6 @@
-"""The HTML report as text; `tests/integration/flows/report/test_report_in_browser.py` looks at it."""
+"""
+The HTML report as text; `tests/integration/flows/report/test_report_in_browser.py` looks at it.
+"""
 
 import functools
 import json
@@ -29,7 +31,9 @@ def page(failing: str | None = None) -> str:
 
 
 def render(outcome: Outcome, moments=(), answers=()) -> str:
-    return render_report(outcome, moments, answers, title="t", started=data.START, ended=data.START + 10)
+    return render_report(
+        outcome, moments, answers, title="t", started=data.START, ended=data.START + 10
+    )
 
 
 def body(text: str) -> str:
@@ -37,7 +41,9 @@ def body(text: str) -> str:
 
 
 def figures(text: str) -> dict[str, dict]:
-    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text, re.DOTALL)
+    found = re.search(
+        r'<script type="application/json" id="figures">(.*?)</script>', text, re.DOTALL
+    )
     assert found
     return json.loads(found[1])
 
@@ -52,13 +58,17 @@ def test_every_weight_change_and_drain_step_is_a_line_in_the_chart_of_answers():
 
 
 def test_every_verdict_is_a_mark_in_its_lane():
-    marks = [mark for trace in figures(page())["lanes"]["data"] for mark in trace.get("customdata", ())]
+    marks = [
+        mark for trace in figures(page())["lanes"]["data"] for mark in trace.get("customdata", ())
+    ]
     judged = [moment for moment in data.moments() if moment.verdict]
     assert sum(mark.startswith("pass: ") for mark in marks) == len(judged)
 
 
 def test_failed_requests_are_marked_in_the_chart():
-    assert "failed requests" in [trace.get("name") for trace in figures(page("posts"))["traffic"]["data"]]
+    assert "failed requests" in [
+        trace.get("name") for trace in figures(page("posts"))["traffic"]["data"]
+    ]
 
 
 def test_a_run_without_failures_has_no_list_of_problems():
@@ -74,7 +84,9 @@ def test_nothing_is_loaded_from_outside():
         found: list[str] = []  # noqa: RUF012 - of this one test
 
         def handle_starttag(self, _tag, attributes):
-            self.found += [value for name, value in attributes if name in ("src", "href") and value != "data:,"]
+            self.found += [
+                value for name, value in attributes if name in ("src", "href") and value != "data:,"
+            ]
 
     sources = Sources()
     sources.feed(page())
@@ -83,9 +95,15 @@ def test_nothing_is_loaded_from_outside():
 
 def test_text_from_outside_is_escaped_in_the_page():
     services = {HOSTILE: ServiceOutcome(stage=HOSTILE, image=HOSTILE)}
-    moments = [Moment(data.START, "check", HOSTILE, HOSTILE, verdict="fail", numbers={HOSTILE: HOSTILE})]
+    moments = [
+        Moment(data.START, "check", HOSTILE, HOSTILE, verdict="fail", numbers={HOSTILE: HOSTILE})
+    ]
     answers = [Answer(data.START, HOSTILE, 0, HOSTILE, 0.1, HOSTILE)]
-    text = render(Outcome(status="failed", services=services, error=HOSTILE, alb_url=HOSTILE), moments, answers)
+    text = render(
+        Outcome(status="failed", services=services, error=HOSTILE, alb_url=HOSTILE),
+        moments,
+        answers,
+    )
     assert HOSTILE not in body(text)
 
 
@@ -102,5 +120,7 @@ def test_a_run_of_which_little_is_known_has_its_page(status):
 def test_a_report_of_an_earlier_run_is_replaced(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
-    write_report(path, Outcome(status="refused"), [], title="t", started=data.START, ended=data.START)
+    write_report(
+        path, Outcome(status="refused"), [], title="t", started=data.START, ended=data.START
+    )
     assert "old" not in path.read_text()[:3]

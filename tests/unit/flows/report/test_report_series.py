@@ -12,7 +12,10 @@ from tests.unit.flows.report.report_data import LENGTH, START, answers
 
 def test_answers_per_second_are_the_rate_at_which_they_were_sent():
     evidence = collect_evidence(answers(), START, START + LENGTH)
-    totals = [sum(rates[number] for rates in evidence.rates.values()) for number in range(len(evidence.times))]
+    totals = [
+        sum(rates[number] for rates in evidence.rates.values())
+        for number in range(len(evidence.times))
+    ]
     assert all(total == pytest.approx(250, rel=0.02) for total in totals)
 
 
@@ -30,7 +33,9 @@ def test_no_answers_are_no_buckets():
     assert collect_evidence([], START, START + 3).times == []
 
 
-@pytest.mark.parametrize(("span", "seconds"), [(90, 1), (900, 1), (901, 2), (86_400, 120), (10_000_000, 3600)])
+@pytest.mark.parametrize(
+    ("span", "seconds"), [(90, 1), (900, 1), (901, 2), (86_400, 120), (10_000_000, 3600)]
+)
 def test_long_runs_have_longer_buckets(span, seconds):
     assert bucket_seconds(span) == seconds
 
@@ -41,7 +46,9 @@ labels = st.lists(st.builds(Label, st.floats(0, 1), st.floats(0.01, 0.5)), max_s
 @given(labels, st.integers(1, 3))
 def test_no_two_labels_of_a_level_cover_each_other(found, levels):
     placed = [
-        (level, label) for level, label in zip(place_labels(found, levels), found, strict=True) if level is not None
+        (level, label)
+        for level, label in zip(place_labels(found, levels), found, strict=True)
+        if level is not None
     ]
     assert not any(
         level == other_level and label.touches(other)

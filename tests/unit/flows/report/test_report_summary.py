@@ -18,7 +18,8 @@ def test_a_good_run_is_one_sentence():
 
 def test_a_service_that_went_back_is_named():
     assert headline(outcome(SOME_FAILED, "posts"), moments("posts")) == (
-        "2 of 3 services moved, posts went back to the monolith, monolith still running, 14,211 requests, 11 failed"
+        "2 of 3 services moved, posts went back to the monolith, monolith still running, 14,211 "
+        "requests, 11 failed"
     )
 
 
@@ -42,7 +43,10 @@ def test_a_run_that_changed_nothing_says_so(status, words):
 
 def test_services_given_back_are_returned():
     services = {"users": ServiceOutcome(stage="returned", weight=0)}
-    assert headline(Outcome(status="completed", services=services), []) == "1 service returned to the monolith"
+    assert (
+        headline(Outcome(status="completed", services=services), [])
+        == "1 service returned to the monolith"
+    )
 
 
 def test_a_run_that_failed_before_it_began_says_so():
@@ -50,12 +54,16 @@ def test_a_run_that_failed_before_it_began_says_so():
 
 
 def test_after_a_failure_the_first_step_is_about_the_failed_service():
-    assert next_steps(outcome(SOME_FAILED, "posts"), moments("posts"))[0].startswith("posts: its gate verdicts")
+    assert next_steps(outcome(SOME_FAILED, "posts"), moments("posts"))[0].startswith(
+        "posts: its gate verdicts"
+    )
 
 
 def test_the_way_back_is_told_only_where_a_service_has_traffic():
     services = {"users": ServiceOutcome(stage="failed", weight=0)}
-    assert not any("rollback" in step for step in next_steps(Outcome(status="failed", services=services), []))
+    assert not any(
+        "rollback" in step for step in next_steps(Outcome(status="failed", services=services), [])
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,9 +85,18 @@ def settled(task_definition=None, stage="settled"):
 
 def test_services_that_got_something_new_are_counted():
     outcome = Outcome(status="completed", services={"users": settled(), "posts": settled()})
-    assert headline(outcome, [Moment(1.0, "stage", "users", "rolling out")]) == "2 services settled (1 redeployed)"
+    assert (
+        headline(outcome, [Moment(1.0, "stage", "users", "rolling out")])
+        == "2 services settled (1 redeployed)"
+    )
 
 
 def test_after_a_rollback_the_first_step_names_what_the_service_runs():
-    services = {"users": settled("arn:aws:ecs:eu-central-1:1:task-definition/users-task-def:2", stage="failed")}
-    assert "it runs users-task-def:2" in next_steps(Outcome(status="failed", services=services), [])[0]
+    services = {
+        "users": settled(
+            "arn:aws:ecs:eu-central-1:1:task-definition/users-task-def:2", stage="failed"
+        )
+    }
+    assert (
+        "it runs users-task-def:2" in next_steps(Outcome(status="failed", services=services), [])[0]
+    )

@@ -30,7 +30,10 @@ def test_a_final_stage_takes_no_time():
 
 
 def test_a_stage_that_goes_on_lasts_until_the_end():
-    assert stage_durations([Moment(10, "stage", "users", "proving")], ended=25)["users"][0].seconds == 15
+    assert (
+        stage_durations([Moment(10, "stage", "users", "proving")], ended=25)["users"][0].seconds
+        == 15
+    )
 
 
 def test_weight_changes_are_listed_by_service():
@@ -39,11 +42,18 @@ def test_weight_changes_are_listed_by_service():
 
 def test_a_service_row_tells_how_it_came_there():
     row = service_rows(outcome(TRAFFIC), moments())[0]
-    assert (row["stage"], row["weight"], row["steps"], row["took"]) == ("settled", "100 %", "10 → 50 → 100", "45 s")
+    assert (row["stage"], row["weight"], row["steps"], row["took"]) == (
+        "settled",
+        "100 %",
+        "10 → 50 → 100",
+        "45 s",
+    )
 
 
 def test_a_service_without_moments_has_its_row_all_the_same():
-    assert service_rows(Outcome(status="unchanged", services={"users": ServiceOutcome(stage="settled")}), []) == [
+    assert service_rows(
+        Outcome(status="unchanged", services={"users": ServiceOutcome(stage="settled")}), []
+    ) == [
         {
             "service": "users",
             "stage": "settled",
@@ -85,7 +95,13 @@ def test_no_rows_are_no_table():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.44, "0.4 s"), (42.4, "42 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s"), (7385, "2:03:05 h")],
+    [
+        (0.44, "0.4 s"),
+        (42.4, "42 s"),
+        (59.7, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7385, "2:03:05 h"),
+    ],
 )
 def test_durations_read_as_people_say_them(seconds, text):
     assert duration(seconds) == text
@@ -105,8 +121,13 @@ def test_a_service_that_has_no_stage_yet_has_no_durations():
 
 
 def test_what_a_service_said_is_not_repeated_for_the_run():
-    moments = [Moment(10, "stage", "posts", "failed", numbers={"error": "posts crashes\n  its last line"})]
-    error = "1 of 3 services failed (posts); forum serves what was not moved\nposts crashes\n  its last line"
+    moments = [
+        Moment(10, "stage", "posts", "failed", numbers={"error": "posts crashes\n  its last line"})
+    ]
+    error = (
+        "1 of 3 services failed (posts); forum serves what was not moved\nposts crashes\n  "
+        "its last line"
+    )
     found = problem_rows(Outcome(status="failed", error=error), moments)
     assert [row["what"] for row in found] == [
         "posts crashes\n  its last line",

@@ -36,11 +36,17 @@ def watch(*, bake=60.0, weight=10, paths=("/api/users",), **gates):
     [(120, 0), (179, 0), (180, 60), (239, 60), (240, 120)],
 )
 def test_what_is_known_ends_with_the_newest_complete_period(seconds, complete):
-    assert watch(metrics_period=60, metrics_lag=120.0).complete_until(NOON + seconds) == NOON + complete
+    assert (
+        watch(metrics_period=60, metrics_lag=120.0).complete_until(NOON + seconds)
+        == NOON + complete
+    )
 
 
 def test_probes_are_known_at_once():
-    assert watch(source="probes", metrics_period=60, metrics_lag=120.0).complete_until(NOON + 0.25) == NOON + 0.25
+    assert (
+        watch(source="probes", metrics_period=60, metrics_lag=120.0).complete_until(NOON + 0.25)
+        == NOON + 0.25
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,16 +67,26 @@ def test_cloudwatch_is_asked_no_more_often_than_it_has_news(gates, pause):
     [(50, 300.0, 1.0), (50, 60.0, 100 / 60), (50, 2.0, 10.0), (0, 60.0, 1.0), (50, 0.0, 10.0)],
 )
 def test_probes_are_as_many_as_a_verdict_needs(needed, seconds, rate):
-    assert probe_rate(Gates(min_requests=needed), Step(weight=10, bake=seconds)) == pytest.approx(rate)
+    assert probe_rate(Gates(min_requests=needed), Step(weight=10, bake=seconds)) == pytest.approx(
+        rate
+    )
 
 
-@pytest.mark.parametrize(("weight", "seconds", "rate"), [(10, 300.0, 2.5), (100, 60.0, 1.25), (1, 60.0, 50.0)])
+@pytest.mark.parametrize(
+    ("weight", "seconds", "rate"), [(10, 300.0, 2.5), (100, 60.0, 1.25), (1, 60.0, 50.0)]
+)
 def test_made_traffic_is_what_the_service_needs_at_its_weight(weight, seconds, rate):
-    assert _synthetic_rate(Gates(min_requests=50), Step(weight=weight, bake=seconds)) == pytest.approx(rate)
+    assert _synthetic_rate(
+        Gates(min_requests=50), Step(weight=weight, bake=seconds)
+    ) == pytest.approx(rate)
 
 
 def test_answers_become_a_window():
-    answers = [Answer(200, latency=number / 1000) for number in range(1, 101)] + [Answer(500), Answer(0), Answer(404)]
+    answers = [Answer(200, latency=number / 1000) for number in range(1, 101)] + [
+        Answer(500),
+        Answer(0),
+        Answer(404),
+    ]
     window = window_of_answers(answers)
     assert (window.requests, window.failed) == (103, 2)
 

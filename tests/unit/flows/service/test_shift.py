@@ -77,7 +77,9 @@ async def test_a_cancelled_run_returns_the_traffic_and_waits_for_nothing(shift):
     assert shift.returned == [("the run was cancelled", False)]
 
 
-async def test_a_cancelled_run_that_has_lost_the_listener_leaves_the_weights_to_the_other(shift, monkeypatch):
+async def test_a_cancelled_run_that_has_lost_the_listener_leaves_the_weights_to_the_other(
+    shift, monkeypatch
+):
     monkeypatch.setattr(module, "was_lost", lambda listener: listener == AROUND.listener_arn)
     shift.error = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
@@ -92,7 +94,9 @@ async def test_any_fault_returns_the_traffic_and_shows(shift):
     assert shift.returned == [("ZeroDivisionError: division by zero", True)]
 
 
-@pytest.mark.parametrize("error", [TrafficConflict("somebody else changed it"), LockLost("another run took over")])
+@pytest.mark.parametrize(
+    "error", [TrafficConflict("somebody else changed it"), LockLost("another run took over")]
+)
 async def test_what_others_decided_stays(shift, error):
     shift.error = error
     with pytest.raises(type(error)):

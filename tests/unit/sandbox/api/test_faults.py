@@ -24,7 +24,18 @@ def test_several_faults_stand_in_one_specification():
 
 @pytest.mark.parametrize(
     "spec",
-    ["rain", "rain=1", "slow=", "slow=-1", "slow=x", "throttle=2", "error=-0.1", "hold=0", "lost=A:0", "lost=A:x"],
+    [
+        "rain",
+        "rain=1",
+        "slow=",
+        "slow=-1",
+        "slow=x",
+        "throttle=2",
+        "error=-0.1",
+        "hold=0",
+        "lost=A:0",
+        "lost=A:x",
+    ],
 )
 def test_what_is_not_understood_is_shown_with_the_grammar(spec):
     with pytest.raises(InvalidFaults, match=f"'{spec}' is not understood; known are throttle=P"):

@@ -1,4 +1,6 @@
-"""AWS's own tables of how an alarm treats missing data: 3 evaluation periods, a range of 5 points."""
+"""
+AWS's own tables of how an alarm treats missing data: 3 evaluation periods, a range of 5 points.
+"""
 
 import pytest
 
@@ -6,7 +8,8 @@ from sandbox.control.strict.alarm_state import judge
 
 MEANING = {"X": True, "0": False, "-": None}
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
-# Points oldest first as AWS prints them; datapoints to alarm; the state for each treatment, None for "retain".
+# Points oldest first as AWS prints them; datapoints to alarm; the state for each treatment, None
+# for "retain".
 ROWS = (
     ("0-X-X", 3, ("OK", "OK", "OK", "OK")),
     ("0----", 3, ("OK", "OK", "OK", "OK")),

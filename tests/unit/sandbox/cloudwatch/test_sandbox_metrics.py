@@ -16,7 +16,12 @@ def of_group(**dimensions):
 
 def test_a_line_tells_the_targets_time():
     request = read_request(ANSWERED)
-    assert (request.group, request.status, request.target_time, request.time) == (GROUP, 200, 0.25, 6.0)
+    assert (request.group, request.status, request.target_time, request.time) == (
+        GROUP,
+        200,
+        0.25,
+        6.0,
+    )
 
 
 def test_a_line_that_haproxy_writes_of_itself_is_no_request():
@@ -30,9 +35,17 @@ def test_a_line_that_haproxy_writes_of_itself_is_no_request():
         (f"request forward {GROUP} 500 -- 1 2 3", {"RequestCount", "HTTPCode_Target_5XX_Count"}),
         (
             f"request forward {GROUP} 502 SC 1 - 3",
-            {"RequestCount", "TargetConnectionErrorCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_502_Count"},
+            {
+                "RequestCount",
+                "TargetConnectionErrorCount",
+                "HTTPCode_ELB_5XX_Count",
+                "HTTPCode_ELB_502_Count",
+            },
         ),
-        (f"request forward {GROUP} 504 sH 1 - 3", {"RequestCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_504_Count"}),
+        (
+            f"request forward {GROUP} 504 sH 1 - 3",
+            {"RequestCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_504_Count"},
+        ),
         (f"request forward {GROUP} -1 CH 1 - 3", {"RequestCount", "HTTPCode_ELB_4XX_Count"}),
         ("request none - 503 LR 1 - 3", {"HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_503_Count"}),
         ("request fixed - 200 LR 1 - 3", {"HTTP_Fixed_Response_Count"}),
@@ -48,7 +61,9 @@ def test_metrics_are_forgotten_after_three_hours():
     metrics = Metrics()
     metrics.add(ALB, read_request(ANSWERED))
     metrics.add(ALB, read_request(f"request forward {GROUP} 200 -- 1 2 {(KEPT + 8) * 1_000_000}"))
-    assert [second for second, _ in metrics.read("RequestCount", of_group(), 0, 1 << 40)] == [KEPT + 8]
+    assert [second for second, _ in metrics.read("RequestCount", of_group(), 0, 1 << 40)] == [
+        KEPT + 8
+    ]
 
 
 def test_host_counts_hold_until_they_change():

@@ -9,7 +9,10 @@ from sandbox.ecs.names import page
 from sandbox.ecs.schedule import plan_step
 from sandbox.ecs.task import Task
 
-DEFINITION = {"taskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/app:1", "containerDefinitions": []}
+DEFINITION = {
+    "taskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/app:1",
+    "containerDefinitions": [],
+}
 ROLLING = {"minimumHealthyPercent": 100, "maximumPercent": 200}
 STANDINGS = ("pending", "healthy", "unhealthy")
 
@@ -38,7 +41,9 @@ def test_a_service_at_its_desired_count_does_nothing():
 
 
 def test_new_tasks_start_beside_the_old_ones_up_to_the_maximum():
-    assert plan(4, former=tasks(healthy=4), configuration=ROLLING | {"maximumPercent": 150}).start == 2
+    assert (
+        plan(4, former=tasks(healthy=4), configuration=ROLLING | {"maximumPercent": 150}).start == 2
+    )
 
 
 def test_no_old_task_stops_before_a_new_one_is_healthy():
@@ -50,7 +55,11 @@ def test_each_healthy_new_task_lets_one_old_task_stop():
 
 
 def test_old_tasks_make_room_first_when_the_maximum_leaves_none_and_the_minimum_allows_it():
-    step = plan(4, former=tasks(healthy=4), configuration={"minimumHealthyPercent": 50, "maximumPercent": 100})
+    step = plan(
+        4,
+        former=tasks(healthy=4),
+        configuration={"minimumHealthyPercent": 50, "maximumPercent": 100},
+    )
     assert (step.start, len(step.stop)) == (0, 2)
 
 
@@ -101,7 +110,9 @@ counts = st.fixed_dictionaries({standing: st.integers(0, 5) for standing in STAN
     st.sampled_from([(100, 200), (50, 100), (50, 150), (0, 100), (100, 125)]),
     st.booleans(),
 )
-def test_a_step_never_goes_below_the_minimum_of_healthy_tasks(desired, primary, former, percents, may_start):
+def test_a_step_never_goes_below_the_minimum_of_healthy_tasks(
+    desired, primary, former, percents, may_start
+):
     new, old = tasks(**primary), tasks(**former)
     configuration = dict(zip(("minimumHealthyPercent", "maximumPercent"), percents, strict=True))
     step = plan(desired, new, old, configuration, may_start)
@@ -110,7 +121,9 @@ def test_a_step_never_goes_below_the_minimum_of_healthy_tasks(desired, primary, 
     assert left >= min(healthy, -(-desired * percents[0] // 100))
 
 
-@given(st.integers(1, 6), counts, counts, st.sampled_from([(100, 200), (50, 100), (50, 150), (0, 100)]))
+@given(
+    st.integers(1, 6), counts, counts, st.sampled_from([(100, 200), (50, 100), (50, 150), (0, 100)])
+)
 def test_a_step_never_starts_more_than_the_maximum_allows(desired, primary, former, percents):
     new, old = tasks(**primary), tasks(**former)
     configuration = dict(zip(("minimumHealthyPercent", "maximumPercent"), percents, strict=True))
@@ -138,7 +151,9 @@ def test_steps_in_a_row_reach_the_desired_count_of_new_tasks(desired, old_count,
     assert (len(new), len(old)) == (desired, 0)
 
 
-@pytest.mark.parametrize(("desired", "threshold"), [(0, 3), (1, 3), (6, 3), (7, 4), (25, 13), (400, 200), (1000, 200)])
+@pytest.mark.parametrize(
+    ("desired", "threshold"), [(0, 3), (1, 3), (6, 3), (7, 4), (25, 13), (400, 200), (1000, 200)]
+)
 def test_the_breaker_trips_at_half_the_desired_count_between_3_and_200(desired, threshold):
     assert breaker_threshold({"enable": True}, desired) == threshold
 

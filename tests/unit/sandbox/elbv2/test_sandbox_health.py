@@ -5,7 +5,9 @@ import pytest
 from sandbox.alb.health import REGISTERING, Failure, Health, matches
 from sandbox.alb.state import HealthCheck
 
-CHECK = HealthCheck("HTTP", "traffic-port", "/", 5, 2, healthy_threshold=3, unhealthy_threshold=2, matcher="200")
+CHECK = HealthCheck(
+    "HTTP", "traffic-port", "/", 5, 2, healthy_threshold=3, unhealthy_threshold=2, matcher="200"
+)
 FAILURE = Failure("Target.Timeout", "Request timed out")
 
 
@@ -37,8 +39,13 @@ def test_a_state_changes_after_the_threshold(start, checks, state):
 
 
 def test_an_unhealthy_target_tells_why_its_last_check_failed():
-    found = after(REGISTERING, "xx").after_failure(CHECK, Failure("Target.FailedHealthChecks", "Health checks failed"))
-    assert (found.reason, found.description) == ("Target.FailedHealthChecks", "Health checks failed")
+    found = after(REGISTERING, "xx").after_failure(
+        CHECK, Failure("Target.FailedHealthChecks", "Health checks failed")
+    )
+    assert (found.reason, found.description) == (
+        "Target.FailedHealthChecks",
+        "Health checks failed",
+    )
 
 
 def test_a_healthy_target_that_failed_once_has_no_reason():

@@ -43,7 +43,9 @@ def test_a_link_to_a_file_of_the_folder_is_unpacked(tmp_path):
 
 
 def test_a_program_does_not_run_as_another_user(tmp_path):
-    assert (unpack(tmp_path, member("program", mode=0o6777)) / "program").stat().st_mode & 0o7777 == 0o755
+    assert (
+        unpack(tmp_path, member("program", mode=0o6777)) / "program"
+    ).stat().st_mode & 0o7777 == 0o755
 
 
 @pytest.mark.parametrize(

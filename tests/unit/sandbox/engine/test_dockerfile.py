@@ -50,7 +50,11 @@ def test_an_open_quote_is_an_error():
 
 
 def test_pairs_may_be_quoted():
-    assert key_values('A=1 B="two words" C=$NAME', VARIABLES) == {"A": "1", "B": "two words", "C": "users"}
+    assert key_values('A=1 B="two words" C=$NAME', VARIABLES) == {
+        "A": "1",
+        "B": "two words",
+        "C": "users",
+    }
 
 
 def test_the_old_form_of_env_has_one_pair():
@@ -79,10 +83,13 @@ def test_continued_lines_are_one_instruction():
 
 
 @pytest.mark.parametrize(
-    "instruction", ["RUN true", "VOLUME /data", "SHELL ['bash']", "ONBUILD COPY a b", "HEALTHCHECK CMD x"]
+    "instruction",
+    ["RUN true", "VOLUME /data", "SHELL ['bash']", "ONBUILD COPY a b", "HEALTHCHECK CMD x"],
 )
 def test_an_instruction_that_needs_an_engine_is_refused_by_its_line(instruction):
-    with pytest.raises(BuildRefused, match=r"^Dockerfile line 3: .*; use a Docker engine: --engine docker$"):
+    with pytest.raises(
+        BuildRefused, match=r"^Dockerfile line 3: .*; use a Docker engine: --engine docker$"
+    ):
         read_dockerfile(f"FROM scratch\n\n{instruction}\n".encode())
 
 

@@ -73,7 +73,17 @@ def context(tmp_path):
         (
             ["."],
             "/x/",
-            sorted(["x", "x/README.md", "x/app.py", "x/data", "x/data/a.json", "x/data/deep", "x/data/deep/b.json"]),
+            sorted(
+                [
+                    "x",
+                    "x/README.md",
+                    "x/app.py",
+                    "x/data",
+                    "x/data/a.json",
+                    "x/data/deep",
+                    "x/data/deep/b.json",
+                ]
+            ),
         ),
     ],
 )
@@ -107,13 +117,19 @@ def image(**settings):
         ({"Entrypoint": ["e"], "Cmd": ["a"]}, {}, ["e", "a"]),
         ({"Entrypoint": ["e"], "Cmd": ["a"]}, {"command": ("c",)}, ["e", "c"]),
         ({"Entrypoint": ["e"], "Cmd": ["a"]}, {"entry_point": ("f",)}, ["f"]),
-        ({"Entrypoint": ["e"], "Cmd": ["a"]}, {"entry_point": ("f",), "command": ("c",)}, ["f", "c"]),
+        (
+            {"Entrypoint": ["e"], "Cmd": ["a"]},
+            {"entry_point": ("f",), "command": ("c",)},
+            ["f", "c"],
+        ),
         ({"Cmd": ["/usr/local/bin/python3", "x.py"]}, {}, ["python3", "x.py"]),
         ({"Cmd": ["/bin/sh", "-c", "x"]}, {}, ["/bin/sh", "-c", "x"]),
     ],
 )
 def test_a_command_is_put_together_as_docker_does(tmp_path, settings, spec, command):
-    assert container_command(image(**settings), ContainerSpec("app", "i", **spec), tmp_path) == command
+    assert (
+        container_command(image(**settings), ContainerSpec("app", "i", **spec), tmp_path) == command
+    )
 
 
 def test_the_task_definitions_environment_wins():

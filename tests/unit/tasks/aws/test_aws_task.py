@@ -13,7 +13,11 @@ from tasks.aws.task import aws_task, transient_reason
 
 def refused(code, status=400, message="no"):
     return ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Operation"
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
+        "Operation",
     )
 
 
@@ -37,10 +41,17 @@ TRANSIENT = [
     refused("ServiceUnavailable", 503),
     refused("InternalFailure", 500),
     refused("SomethingNew", 502),
-    refused("ClientException", message="Too many concurrent attempts to create a new revision of the family"),
-    refused("InvalidParameterException", message="ECS was unable to assume the role 'arn:aws:iam::1:role/x'"),
     refused(
-        "InvalidParameterException", message="Unable to assume the service linked role. Please verify that it exists"
+        "ClientException",
+        message="Too many concurrent attempts to create a new revision of the family",
+    ),
+    refused(
+        "InvalidParameterException",
+        message="ECS was unable to assume the role 'arn:aws:iam::1:role/x'",
+    ),
+    refused(
+        "InvalidParameterException",
+        message="Unable to assume the service linked role. Please verify that it exists",
     ),
     botocore.exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
     botocore.exceptions.ConnectTimeoutError(endpoint_url="http://127.0.0.1:1"),
@@ -69,7 +80,9 @@ LASTING = [
 
 
 def named(error):
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    return (
+        error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    )
 
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=named)
@@ -87,7 +100,10 @@ def test_the_reason_for_a_refusal_is_aws_s_code():
 
 
 def test_the_reason_for_a_lost_connection_is_its_kind():
-    assert transient_reason(botocore.exceptions.ReadTimeoutError(endpoint_url="http://x")) == "ReadTimeoutError"
+    assert (
+        transient_reason(botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"))
+        == "ReadTimeoutError"
+    )
 
 
 @aws_task("double {number}", tags=("sum",))

@@ -3,7 +3,15 @@
 import pytest
 
 from config.errors import ResourceConflict
-from tasks.aws.change import UNKNOWN, Conflict, Create, NoChange, Update, compare_fields, refuse_conflict
+from tasks.aws.change import (
+    UNKNOWN,
+    Conflict,
+    Create,
+    NoChange,
+    Update,
+    compare_fields,
+    refuse_conflict,
+)
 
 
 def test_equal_fields_are_no_change():
@@ -11,7 +19,9 @@ def test_equal_fields_are_no_change():
 
 
 def test_a_differing_field_is_an_update_with_before_and_after():
-    assert compare_fields({"Port": 80, "Path": "/"}, {"Port": 90, "Path": "/"}) == Update({"Port": (90, 80)})
+    assert compare_fields({"Port": 80, "Path": "/"}, {"Port": 90, "Path": "/"}) == Update(
+        {"Port": (90, 80)}
+    )
 
 
 def test_a_field_that_aws_does_not_have_was_none_before():
@@ -31,6 +41,8 @@ def test_a_conflict_is_refused_with_its_reason():
         refuse_conflict(Conflict("taken by another"))
 
 
-@pytest.mark.parametrize("change", [NoChange(), Create(), Update({"Port": (1, 2)})], ids=lambda change: change.kind)
+@pytest.mark.parametrize(
+    "change", [NoChange(), Create(), Update({"Port": (1, 2)})], ids=lambda change: change.kind
+)
 def test_anything_but_a_conflict_is_not_refused(change):
     refuse_conflict(change)

@@ -9,7 +9,9 @@ OWNER = Owner(split="forum", service="users")
 FOREIGN = [
     pytest.param({}, "was not made by this tool", id="no tags"),
     pytest.param({"team": "blue"}, "was not made by this tool", id="somebody's tags"),
-    pytest.param({MANAGED_BY: TOOL, CONFIG: "shop"}, "belongs to split 'shop'", id="another split's"),
+    pytest.param(
+        {MANAGED_BY: TOOL, CONFIG: "shop"}, "belongs to split 'shop'", id="another split's"
+    ),
 ]
 
 
@@ -56,7 +58,10 @@ def test_a_stranger_s_resource_is_a_conflict_that_says_whose_it_is(tags, reason)
 @pytest.mark.parametrize(("tags", "reason"), FOREIGN)
 def test_a_stranger_s_resource_may_be_adopted(tags, reason):
     _ = reason
-    assert Owner(split="forum", service="users", adopt=True).conflict("target group", "users-tg", tags) is None
+    assert (
+        Owner(split="forum", service="users", adopt=True).conflict("target group", "users-tg", tags)
+        is None
+    )
 
 
 def test_a_conflict_names_the_flag_that_adopts():

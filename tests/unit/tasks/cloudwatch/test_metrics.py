@@ -38,8 +38,14 @@ def test_a_metric_that_cloudwatch_never_got_is_0():
         (103, 5, 0),  # answers of requests that the period before counted
     ],
 )
-def test_an_unanswered_request_failed_where_the_load_balancer_answered_it(answered, balancer_5xx, failed):
-    values = {"requests": [100.0], "answered_2xx": [float(answered)], "balancer_5xx": [float(balancer_5xx)]}
+def test_an_unanswered_request_failed_where_the_load_balancer_answered_it(
+    answered, balancer_5xx, failed
+):
+    values = {
+        "requests": [100.0],
+        "answered_2xx": [float(answered)],
+        "balancer_5xx": [float(balancer_5xx)],
+    }
     assert window_of(values).failed == failed
 
 
@@ -72,7 +78,9 @@ def test_a_window_has_every_period_that_its_span_touches(start, end, edges):
         (NOON, 172_800, 60, 60),
     ],
 )
-def test_percentiles_are_asked_for_over_the_whole_window_where_there_is_such_a_period(start, span, period, whole):
+def test_percentiles_are_asked_for_over_the_whole_window_where_there_is_such_a_period(
+    start, span, period, whole
+):
     assert _whole_period(start, start + span, period) == whole
 
 

@@ -9,8 +9,13 @@ from tasks.cloudwatch.request_log import requested_paths
     "line",
     [
         pytest.param("GET /api/threads/2?page=1 200 0.4 ms", id="the forum's"),
-        pytest.param('10.0.0.7 - - [24/Nov/2026:21:00:00 +0000] "GET /api/threads/2 HTTP/1.1" 200 2326', id="common"),
-        pytest.param('INFO: 10.0.0.7:4711 - "GET /api/threads/2?x=y HTTP/1.1" 200 OK', id="uvicorn"),
+        pytest.param(
+            '10.0.0.7 - - [24/Nov/2026:21:00:00 +0000] "GET /api/threads/2 HTTP/1.1" 200 2326',
+            id="common",
+        ),
+        pytest.param(
+            'INFO: 10.0.0.7:4711 - "GET /api/threads/2?x=y HTTP/1.1" 200 OK', id="uvicorn"
+        ),
         pytest.param("proxied GET http://forum.example.com/api/threads/2 in 3 ms", id="absolute"),
     ],
 )

@@ -7,13 +7,16 @@ from tasks.ecs.in_use import InUse, images_of
 from tasks.ecs.revisions import choose_old_revisions
 
 REVISIONS = [
-    f"arn:aws:ecs:eu-central-1:123456789012:task-definition/users-task-def:{number}" for number in (5, 4, 3, 2, 1)
+    f"arn:aws:ecs:eu-central-1:123456789012:task-definition/users-task-def:{number}"
+    for number in (5, 4, 3, 2, 1)
 ]
 FIVE, FOUR, THREE, TWO, ONE = REVISIONS
 
 
 def image(number, *tags):
-    return PushedImage(f"sha256:{number}", tags or (f"c-{number:016x}",), datetime(2026, 1, number, tzinfo=UTC))
+    return PushedImage(
+        f"sha256:{number}", tags or (f"c-{number:016x}",), datetime(2026, 1, number, tzinfo=UTC)
+    )
 
 
 IMAGES = [image(number) for number in (1, 2, 3, 4, 5)]
@@ -66,11 +69,15 @@ def test_an_image_without_tags_stays():
 
 
 def test_an_image_is_in_use_by_its_digest():
-    assert InUse(frozenset(), frozenset({"host/users@sha256:1"})).has_image("host/users", "sha256:1")
+    assert InUse(frozenset(), frozenset({"host/users@sha256:1"})).has_image(
+        "host/users", "sha256:1"
+    )
 
 
 def test_an_image_is_in_use_by_a_tag():
-    assert InUse(frozenset(), frozenset({"host/users:v1"})).has_image("host/users", "sha256:1", ["v1"])
+    assert InUse(frozenset(), frozenset({"host/users:v1"})).has_image(
+        "host/users", "sha256:1", ["v1"]
+    )
 
 
 def test_an_image_is_in_use_by_the_digest_of_a_running_container():

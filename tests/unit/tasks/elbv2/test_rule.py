@@ -28,7 +28,13 @@ SEVEN = tuple(f"/{number}" for number in range(7))
 def rule(priority=5, patterns=("/api/users*",), weights=None, tags=None):
     conditions = ({"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}},)
     actions = tuple(weighted_forward(weights or {MONOLITH: 1}))
-    return Rule(f"arn:rule/{priority}", priority, conditions, actions, DESIRED.tags if tags is None else tags)
+    return Rule(
+        f"arn:rule/{priority}",
+        priority,
+        conditions,
+        actions,
+        DESIRED.tags if tags is None else tags,
+    )
 
 
 DEFAULT = Rule("arn:default", DEFAULT_PRIORITY, (), tuple(weighted_forward({MONOLITH: 1})))
@@ -47,7 +53,10 @@ def test_a_preview_rule_asks_for_path_and_header():
     (found,) = desired_preview_rules(("/a",), OWNER, PREVIEW, ("x-split", "secret"))
     assert found.conditions == [
         {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/a"]}},
-        {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "x-split", "Values": ["secret"]}},
+        {
+            "Field": "http-header",
+            "HttpHeaderConfig": {"HttpHeaderName": "x-split", "Values": ["secret"]},
+        },
     ]
 
 
@@ -56,7 +65,10 @@ def test_a_rule_s_tags_name_its_owner_role_and_chunk():
 
 
 def test_own_rules_are_found_by_chunk():
-    first, second = (rule(index, tags=desired.tags) for index, desired in enumerate(desired_path_rules(SEVEN, OWNER)))
+    first, second = (
+        rule(index, tags=desired.tags)
+        for index, desired in enumerate(desired_path_rules(SEVEN, OWNER))
+    )
     assert own_rules([second, first], OWNER, PATH) == {0: first, 1: second}
 
 
@@ -80,7 +92,9 @@ def test_an_adopting_owner_has_another_split_s_rules_of_its_service():
 
 def test_an_adopting_owner_has_no_rule_that_this_tool_did_not_make():
     tags = {SERVICE: "users", ROLE: PATH}
-    assert own_rules([rule(tags=tags)], Owner(split="forum", service="users", adopt=True), PATH) == {}
+    assert (
+        own_rules([rule(tags=tags)], Owner(split="forum", service="users", adopt=True), PATH) == {}
+    )
 
 
 def test_a_rule_that_is_not_there_is_created():
@@ -92,11 +106,16 @@ def test_a_rule_as_desired_is_no_change_whatever_its_weights():
 
 
 def test_a_rule_with_a_tag_of_somebody_s_besides_is_no_change():
-    assert compare_rule(DESIRED, rule(tags=DESIRED.tags | {WEIGHTS: "0:10", "team": "blue"})) == NoChange()
+    assert (
+        compare_rule(DESIRED, rule(tags=DESIRED.tags | {WEIGHTS: "0:10", "team": "blue"}))
+        == NoChange()
+    )
 
 
 def test_a_rule_for_other_paths_is_updated():
-    assert compare_rule(DESIRED, rule(patterns=("/old",))) == Update({"path-pattern": (["/old"], ["/api/users*"])})
+    assert compare_rule(DESIRED, rule(patterns=("/old",))) == Update(
+        {"path-pattern": (["/old"], ["/api/users*"])}
+    )
 
 
 def test_a_new_rule_comes_before_the_rule_that_feeds_the_monolith():
@@ -104,11 +123,18 @@ def test_a_new_rule_comes_before_the_rule_that_feeds_the_monolith():
 
 
 def test_a_new_rule_comes_before_the_default_action_where_nothing_else_matches():
-    assert place_rule([rule(40, ("/img/*",), tags={}), DEFAULT], DESIRED, MONOLITH) == (0, DEFAULT_PRIORITY)
+    assert place_rule([rule(40, ("/img/*",), tags={}), DEFAULT], DESIRED, MONOLITH) == (
+        0,
+        DEFAULT_PRIORITY,
+    )
 
 
 def test_a_new_rule_comes_after_what_somebody_put_before_the_monolith():
-    rules = [rule(10, ("/api/users/legacy",), {OTHER: 1}, {}), rule(40, ("/api/*",), tags={}), DEFAULT]
+    rules = [
+        rule(10, ("/api/users/legacy",), {OTHER: 1}, {}),
+        rule(40, ("/api/*",), tags={}),
+        DEFAULT,
+    ]
     assert place_rule(rules, DESIRED, MONOLITH) == (10, 40)
 
 
@@ -118,7 +144,9 @@ def test_a_preview_rule_wins_over_the_service_s_own_path_rule():
     assert place_rule(rules, preview, MONOLITH) == (0, 20)
 
 
-@pytest.mark.parametrize(("end", "expected"), [(2, 1), (4, 3), (40, 30), (99, 74), (DEFAULT_PRIORITY, 37501)])
+@pytest.mark.parametrize(
+    ("end", "expected"), [(2, 1), (4, 3), (40, 30), (99, 74), (DEFAULT_PRIORITY, 37501)]
+)
 def test_a_path_rule_leaves_most_room_before_it_and_some_behind(end, expected):
     rules = [rule(end, ("/api/*",), tags={}) if end < DEFAULT_PRIORITY else DEFAULT]
     assert choose_priority(rules, DESIRED, MONOLITH) == expected
@@ -138,7 +166,9 @@ def test_a_service_s_weight_is_a_percentage():
     assert service_weight(rule(weights={MONOLITH: 3, USERS: 1}), USERS) == 25
 
 
-@pytest.mark.parametrize("weights", [{MONOLITH: 1}, {MONOLITH: 0, USERS: 0}], ids=["not named", "all zero"])
+@pytest.mark.parametrize(
+    "weights", [{MONOLITH: 1}, {MONOLITH: 0, USERS: 0}], ids=["not named", "all zero"]
+)
 def test_a_rule_that_no_longer_forwards_to_the_service_is_somebody_else_s_doing(weights):
     with pytest.raises(TrafficConflict, match=r"rule 5 .* no longer forwards to arn:users"):
         service_weight(rule(weights=weights), USERS)
@@ -157,5 +187,7 @@ def test_a_weight_before_or_after_the_last_write_is_ours(written):
 )
 def test_a_weight_that_was_never_written_is_somebody_else_s(tags, known):
     observed = rule(weights={MONOLITH: 70, USERS: 30}, tags=DESIRED.tags | tags)
-    with pytest.raises(TrafficConflict, match=f"30 %, but this tool last wrote {known}: somebody else changed it"):
+    with pytest.raises(
+        TrafficConflict, match=f"30 %, but this tool last wrote {known}: somebody else changed it"
+    ):
         check_unchanged(observed, USERS)

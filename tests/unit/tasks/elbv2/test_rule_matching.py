@@ -25,9 +25,18 @@ MONOLITH, USERS = "arn:monolith", "arn:users"
 
 
 def rule(priority, *patterns, to=MONOLITH, header=None, tags=None):
-    conditions = [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}] if patterns else []
+    conditions = (
+        [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}]
+        if patterns
+        else []
+    )
     if header:
-        conditions.append({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": header, "Values": ["1"]}})
+        conditions.append(
+            {
+                "Field": "http-header",
+                "HttpHeaderConfig": {"HttpHeaderName": header, "Values": ["1"]},
+            }
+        )
     actions = tuple(weighted_forward({to: 1}))
     return Rule(f"arn:rule/{priority}", priority, tuple(conditions), actions, tags or {})
 
@@ -40,15 +49,21 @@ DEFAULT = rule(DEFAULT_PRIORITY)
 
 
 def test_the_first_covering_rule_by_priority_is_the_last_that_can_answer():
-    assert priorities(matching_rules([DEFAULT, rule(20, "/api/*"), rule(10, "/api/users*")], "/api/users*")) == [10]
+    assert priorities(
+        matching_rules([DEFAULT, rule(20, "/api/*"), rule(10, "/api/users*")], "/api/users*")
+    ) == [10]
 
 
 def test_a_rule_that_takes_a_part_does_not_end_the_search():
-    assert priorities(matching_rules([rule(10, "/api/users/1"), rule(20, "/api/*")], "/api/users*")) == [10, 20]
+    assert priorities(
+        matching_rules([rule(10, "/api/users/1"), rule(20, "/api/*")], "/api/users*")
+    ) == [10, 20]
 
 
 def test_a_rule_for_other_paths_is_not_asked():
-    assert priorities(matching_rules([rule(10, "/img/*"), DEFAULT], "/api/users*")) == [DEFAULT_PRIORITY]
+    assert priorities(matching_rules([rule(10, "/img/*"), DEFAULT], "/api/users*")) == [
+        DEFAULT_PRIORITY
+    ]
 
 
 def test_a_rule_that_also_asks_for_a_header_takes_only_a_part():
@@ -61,7 +76,9 @@ def test_a_rule_without_a_path_condition_takes_every_path():
 
 
 def test_any_of_a_rule_s_patterns_counts():
-    assert priorities(matching_rules([rule(10, "/img/*", "/api/*"), DEFAULT], "/api/users*")) == [10]
+    assert priorities(matching_rules([rule(10, "/img/*", "/api/*"), DEFAULT], "/api/users*")) == [
+        10
+    ]
 
 
 def test_patterns_in_elbv2_s_older_form_are_read():
@@ -77,7 +94,9 @@ def test_weights_of_a_weighted_forward_come_back():
 
 
 def test_a_plain_forward_has_weight_one():
-    assert weights_of(Rule("arn:r", 1, (), ({"Type": "forward", "TargetGroupArn": MONOLITH},))) == {MONOLITH: 1}
+    assert weights_of(Rule("arn:r", 1, (), ({"Type": "forward", "TargetGroupArn": MONOLITH},))) == {
+        MONOLITH: 1
+    }
 
 
 def test_a_redirect_has_no_weights():

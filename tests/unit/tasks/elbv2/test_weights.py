@@ -30,7 +30,12 @@ def test_the_share_of_a_service(weights, share):
 
 
 def test_a_rule_that_does_not_forward_is_somebody_else_s():
-    redirect = Rule("arn:rule", 5, (), ({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}},))
+    redirect = Rule(
+        "arn:rule",
+        5,
+        (),
+        ({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}},),
+    )
     assert service_share(redirect, MONOLITH, USERS) is None
 
 

@@ -13,7 +13,9 @@ ABSENT = object()
 
 
 def answer(data=ABSENT, *, status=200, headers=None, latency=0.01, body=b""):
-    return Answer(status, headers or {}, body if data is ABSENT else json.dumps(data).encode(), latency)
+    return Answer(
+        status, headers or {}, body if data is ABSENT else json.dumps(data).encode(), latency
+    )
 
 
 def judge(check, given):
@@ -38,12 +40,16 @@ def test_a_wrong_status_without_a_body_says_so():
 
 
 def test_a_missing_header_is_told():
-    assert judge({"headers": {"X-Served-By": "users"}}, answer()) == ["header X-Served-By is None, expected 'users'"]
+    assert judge({"headers": {"X-Served-By": "users"}}, answer()) == [
+        "header X-Served-By is None, expected 'users'"
+    ]
 
 
 def test_another_header_value_is_told():
     held = answer(headers={"X-Served-By": "monolith"})
-    assert judge({"headers": {"X-Served-By": "users"}}, held) == ["header X-Served-By is 'monolith', expected 'users'"]
+    assert judge({"headers": {"X-Served-By": "users"}}, held) == [
+        "header X-Served-By is 'monolith', expected 'users'"
+    ]
 
 
 @pytest.mark.parametrize(("latency", "count"), [(0.5, 0), (0.501, 1)])

@@ -26,7 +26,9 @@ def what(monolith, candidate, **parity):
 
 def service(**parity):
     patterns = ("/api/users*",)
-    return ServiceConfig(name="users", path_patterns=patterns, build=Build(context="."), parity=Parity(**parity))
+    return ServiceConfig(
+        name="users", path_patterns=patterns, build=Build(context="."), parity=Parity(**parity)
+    )
 
 
 def test_the_same_answer_is_alike():
@@ -41,7 +43,9 @@ def test_a_number_is_the_same_in_either_spelling():
     assert what(answer(b"[1]"), answer(b"[1.0]")) is None
 
 
-@pytest.mark.parametrize(("one", "other"), [([1], [True]), ({"id": 1}, {"id": "1"}), ([None], []), ([1, 2], [2, 1])])
+@pytest.mark.parametrize(
+    ("one", "other"), [([1], [True]), ({"id": 1}, {"id": "1"}), ([None], []), ([1, 2], [2, 1])]
+)
 def test_another_body_is_a_difference(one, other):
     assert what(answer(one), answer(other)) == "body"
 
@@ -52,8 +56,14 @@ def test_another_status_is_a_difference():
 
 
 def test_another_content_type_is_a_difference():
-    difference = compare(answer(b"x", content_type="text/plain"), answer(b"x", content_type="text/html"))
-    assert (difference.what, difference.monolith, difference.candidate) == ("content type", "text/plain", "text/html")
+    difference = compare(
+        answer(b"x", content_type="text/plain"), answer(b"x", content_type="text/html")
+    )
+    assert (difference.what, difference.monolith, difference.candidate) == (
+        "content type",
+        "text/plain",
+        "text/html",
+    )
 
 
 def test_parameters_of_the_content_type_do_not_matter():
@@ -92,7 +102,11 @@ def test_vendor_types_are_json_too():
         ("/*/at", [{"at": 1}, {"at": 2}], [{"at": 3}, {"at": 4}]),
         ("/*/at", {"a": {"at": 1}}, {"a": {"at": 2}}),
         ("/0", ["now", 1], ["then", 1]),
-        ("/items/*/tags/*/at", {"items": [{"tags": [{"at": 1}]}]}, {"items": [{"tags": [{"at": 2}]}]}),
+        (
+            "/items/*/tags/*/at",
+            {"items": [{"tags": [{"at": 1}]}]},
+            {"items": [{"tags": [{"at": 2}]}]},
+        ),
         ("/a~1b", {"a/b": 1}, {"a/b": 2}),
         ("/a~0b", {"a~b": 1}, {"a~b": 2}),
     ],
@@ -142,26 +156,36 @@ def test_both_sides_are_shown_one_above_the_other():
 
 
 def test_the_listed_paths_are_compared():
-    assert parity_paths(service(paths=("/api/users/1", "/api/users/2"))) == ["/api/users/1", "/api/users/2"]
+    assert parity_paths(service(paths=("/api/users/1", "/api/users/2"))) == [
+        "/api/users/1",
+        "/api/users/2",
+    ]
 
 
 def test_of_the_file_those_are_taken_that_the_service_takes_over(tmp_path):
     file = tmp_path / "paths.txt"
-    file.write_text("/api/users/1\n/api/posts/1\n\n# a comment\n  /api/users?page=2 \n/api/users/1\n")
+    file.write_text(
+        "/api/users/1\n/api/posts/1\n\n# a comment\n  /api/users?page=2 \n/api/users/1\n"
+    )
     assert parity_paths(service(paths_file=file)) == ["/api/users/1", "/api/users?page=2"]
 
 
 def test_the_sample_is_spread_over_the_file(tmp_path):
     file = tmp_path / "paths.txt"
     file.write_text("".join(f"/api/users/{number}\n" for number in range(1000)))
-    sample = [int(path.rpartition("/")[2]) for path in parity_paths(service(paths_file=file, sample=7))]
+    sample = [
+        int(path.rpartition("/")[2]) for path in parity_paths(service(paths_file=file, sample=7))
+    ]
     assert sample == list(range(0, 1000, 143))
 
 
 def test_listed_paths_come_first_and_only_once(tmp_path):
     file = tmp_path / "paths.txt"
     file.write_text("/api/users/2\n/api/users/1\n")
-    assert parity_paths(service(paths=("/api/users/1",), paths_file=file)) == ["/api/users/1", "/api/users/2"]
+    assert parity_paths(service(paths=("/api/users/1",), paths_file=file)) == [
+        "/api/users/1",
+        "/api/users/2",
+    ]
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
@@ -169,5 +193,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     file = tmp_path / "paths.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(InvalidConfig, match=r"services\.users\.parity\.paths_file: .*paths\.txt cannot be read"):
+    with pytest.raises(
+        InvalidConfig, match=r"services\.users\.parity\.paths_file: .*paths\.txt cannot be read"
+    ):
         parity_paths(service(paths_file=file))

@@ -29,7 +29,9 @@ def network(*incoming, outgoing=(EVERYWHERE,)):
 
 
 def findings(*incoming, **more):
-    return [finding.text for finding in check_ports({"services[0]": USERS}, network(*incoming, **more))]
+    return [
+        finding.text for finding in check_ports({"services[0]": USERS}, network(*incoming, **more))
+    ]
 
 
 def cidrs(*blocks):
@@ -44,8 +46,13 @@ def cidrs(*blocks):
         pytest.param(permission(first=1, last=65535, **FROM_BALANCER), id="in a range of ports"),
         pytest.param(permission("-1", **FROM_BALANCER), id="for every protocol"),
         pytest.param(permission(**cidrs("10.0.8.0/23")), id="from a block that holds its subnets"),
-        pytest.param(permission(**cidrs("10.0.8.0/24", "10.0.9.0/24")), id="from each of its subnets"),
-        pytest.param(permission(PrefixListIds=[{"PrefixListId": "pl-1"}]), id="from a prefix list, which is not read"),
+        pytest.param(
+            permission(**cidrs("10.0.8.0/24", "10.0.9.0/24")), id="from each of its subnets"
+        ),
+        pytest.param(
+            permission(PrefixListIds=[{"PrefixListId": "pl-1"}]),
+            id="from a prefix list, which is not read",
+        ),
     ],
 )
 def test_a_rule_that_lets_the_load_balancer_in_is_enough(rule):
@@ -57,7 +64,9 @@ def test_a_rule_that_lets_the_load_balancer_in_is_enough(rule):
     [
         pytest.param(permission(first=3001, last=4000, **FROM_BALANCER), id="on another port"),
         pytest.param(permission("udp", **FROM_BALANCER), id="for another protocol"),
-        pytest.param(permission(UserIdGroupPairs=[{"GroupId": "sg-other"}]), id="from another security group"),
+        pytest.param(
+            permission(UserIdGroupPairs=[{"GroupId": "sg-other"}]), id="from another security group"
+        ),
         pytest.param(permission(**cidrs("10.0.8.0/24")), id="from one of its subnets only"),
         pytest.param(permission(**cidrs("10.0.8.0/25", "10.0.9.0/24")), id="from half a subnet"),
     ],
@@ -65,7 +74,8 @@ def test_a_rule_that_lets_the_load_balancer_in_is_enough(rule):
 def test_a_rule_for_something_else_does_not_let_the_load_balancer_in(rule):
     (line,) = findings(rule)
     assert line.startswith(
-        "services[0].port: 3000 cannot be reached by the load balancer: sg-tasks lets nothing of it in"
+        "services[0].port: 3000 cannot be reached by the load balancer: sg-tasks lets nothing of "
+        "it in"
     )
 
 
@@ -74,7 +84,9 @@ def test_the_remedy_is_a_command_that_can_be_run():
     assert "--group-id sg-tasks --protocol tcp --port 3000 --source-group sg-alb`" in line
 
 
-@pytest.mark.parametrize("rule", [permission(UserIdGroupPairs=[{"GroupId": "sg-tasks"}]), permission(**ANYWHERE)])
+@pytest.mark.parametrize(
+    "rule", [permission(UserIdGroupPairs=[{"GroupId": "sg-tasks"}]), permission(**ANYWHERE)]
+)
 def test_the_load_balancer_may_be_let_out_to_the_tasks_alone(rule):
     assert findings(permission(**FROM_BALANCER), outgoing=[rule]) == []
 

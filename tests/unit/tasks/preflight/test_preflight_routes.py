@@ -18,11 +18,17 @@ def service(*patterns, name="users"):
 
 
 def claim(*patterns, name="users", place=0, adopt=False):
-    return Claim(f"services[{place}]", service(*patterns, name=name), Owner("forum", name, adopt=adopt))
+    return Claim(
+        f"services[{place}]", service(*patterns, name=name), Owner("forum", name, adopt=adopt)
+    )
 
 
 def rule(priority, *patterns, to=None, host=None, tags=None, action=None):
-    conditions = [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}] if patterns else []
+    conditions = (
+        [{"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}]
+        if patterns
+        else []
+    )
     if host:
         conditions.append({"Field": "host-header", "HostHeaderConfig": {"Values": [host]}})
     actions = (action,) if action else tuple(weighted_forward(to or {MONOLITH: 1}))
@@ -36,7 +42,10 @@ def own(priority, *patterns, name="users", split="forum", weight=0):
 
 DEFAULT = rule(DEFAULT_PRIORITY)
 ELSEWHERE = rule(DEFAULT_PRIORITY, to={OTHER: 1})
-NOWHERE = rule(DEFAULT_PRIORITY, action={"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}})
+NOWHERE = rule(
+    DEFAULT_PRIORITY,
+    action={"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}},
+)
 
 
 def owners(asked, *rules):
@@ -53,10 +62,18 @@ def priorities(*rules, claims=None, max_parallel=4):
         pytest.param([DEFAULT], id="by the default action"),
         pytest.param([rule(99, "/api*"), ELSEWHERE], id="by a rule"),
         pytest.param([rule(98, "/api/users/1"), rule(99, "/api*"), ELSEWHERE], id="by two rules"),
-        pytest.param([rule(5, "/img/*", to={OTHER: 1}), DEFAULT], id="beside a rule for other paths"),
-        pytest.param([rule(100, "/api/users*", to={OTHER: 1}), rule(99, "/api*"), DEFAULT], id="before a rule"),
+        pytest.param(
+            [rule(5, "/img/*", to={OTHER: 1}), DEFAULT], id="beside a rule for other paths"
+        ),
+        pytest.param(
+            [rule(100, "/api/users*", to={OTHER: 1}), rule(99, "/api*"), DEFAULT],
+            id="before a rule",
+        ),
         pytest.param([rule(5, "/API/users*", to={OTHER: 1}), DEFAULT], id="in another case"),
-        pytest.param([rule(5, "/api/users*", to={MONOLITH: 1, OTHER: 0}), ELSEWHERE], id="with all the weight"),
+        pytest.param(
+            [rule(5, "/api/users*", to={MONOLITH: 1, OTHER: 0}), ELSEWHERE],
+            id="with all the weight",
+        ),
         pytest.param([rule(5, host="a.example"), DEFAULT], id="for a host, and for all others"),
     ],
 )
@@ -71,13 +88,23 @@ def test_what_the_monolith_answers_alone_can_be_taken_over(rules):
         ([NOWHERE], "answered by the default action"),
         ([rule(5, "/api/users*", to={OTHER: 1}), DEFAULT], "answered by rule 5 (/api/users*)"),
         ([rule(5, "/*", action={"Type": "redirect"}), DEFAULT], "answered by rule 5 (/*)"),
-        ([rule(5, "/api/users/1", to={OTHER: 1}), DEFAULT], "partly answered by rule 5 (/api/users/1)"),
-        ([rule(5, "/api/user?/*", to={OTHER: 1}), DEFAULT], "partly answered by rule 5 (/api/user?/*)"),
+        (
+            [rule(5, "/api/users/1", to={OTHER: 1}), DEFAULT],
+            "partly answered by rule 5 (/api/users/1)",
+        ),
+        (
+            [rule(5, "/api/user?/*", to={OTHER: 1}), DEFAULT],
+            "partly answered by rule 5 (/api/user?/*)",
+        ),
         ([rule(5, "/api*", to={MONOLITH: 1, OTHER: 1}), DEFAULT], "answered by rule 5 (/api*)"),
         ([rule(99, "/api/users/*"), ELSEWHERE], "partly answered by the default action"),
-        # The new rule comes before the monolith's, and would take the other hosts' requests as well.
+        # The new rule comes before the monolith's, and would take the other hosts' requests as
+        # well.
         ([rule(50, host="a.example"), ELSEWHERE], "partly answered by the default action"),
-        ([rule(50, host="a.example"), rule(60, host="b.example", to={OTHER: 1}), DEFAULT], "by rule 60 (*)"),
+        (
+            [rule(50, host="a.example"), rule(60, host="b.example", to={OTHER: 1}), DEFAULT],
+            "by rule 60 (*)",
+        ),
     ],
 )
 def test_what_somebody_else_answers_is_an_error_that_says_who(rules, words):
@@ -97,18 +124,29 @@ def test_a_service_s_own_rule_is_nobody_else_s():
 
 
 def test_another_split_s_rule_is_named_with_its_split():
-    (line,) = errors(owners(claim("/api/users*"), own(5, "/api/users*", split="shop", weight=100), DEFAULT))
+    (line,) = errors(
+        owners(claim("/api/users*"), own(5, "/api/users*", split="shop", weight=100), DEFAULT)
+    )
     assert "answered by rule 5 (/api/users*) of service users of split 'shop'" in line
 
 
 def test_another_split_s_rule_may_be_adopted():
-    assert owners(claim("/api/users*", adopt=True), own(5, "/api/users*", split="shop", weight=100), DEFAULT) == []
+    assert (
+        owners(
+            claim("/api/users*", adopt=True),
+            own(5, "/api/users*", split="shop", weight=100),
+            DEFAULT,
+        )
+        == []
+    )
 
 
 def test_every_pattern_is_looked_at():
     asked = claim(*(f"/{number}/*" for number in range(7)))
     lines = errors(owners(asked, rule(5, "/0/*", "/6/*", to={OTHER: 1}), DEFAULT))
-    assert [line.partition(":")[0] for line in lines] == [f"services[0].path_patterns[{place}]" for place in (0, 6)]
+    assert [line.partition(":")[0] for line in lines] == [
+        f"services[0].path_patterns[{place}]" for place in (0, 6)
+    ]
 
 
 def patterns(asked, *rules):
@@ -123,7 +161,9 @@ def test_a_pattern_that_misses_its_bare_path_is_told():
 
 @pytest.mark.parametrize("beside", ["/api/users", "/api/user?", "/api/users*"])
 def test_a_bare_path_that_is_matched_beside_is_not_missed(beside):
-    assert not any("itself" in line for line in warnings(patterns(claim("/api/users/*", beside), DEFAULT)))
+    assert not any(
+        "itself" in line for line in warnings(patterns(claim("/api/users/*", beside), DEFAULT))
+    )
 
 
 @pytest.mark.parametrize("pattern", ["/*", "/api/users*", "/api/users"])
@@ -133,7 +173,9 @@ def test_a_pattern_without_a_bare_path_misses_none(pattern):
 
 def test_a_pattern_in_another_case_than_the_monolith_s_is_told():
     (line,) = warnings(patterns(claim("/API/users*"), rule(99, "/api*"), NOWHERE))
-    assert "'/API/users*' differs from '/api*' of rule 99 (/api*) in upper and lower case only" in line
+    assert (
+        "'/API/users*' differs from '/api*' of rule 99 (/api*) in upper and lower case only" in line
+    )
 
 
 def test_case_does_not_matter_where_every_path_is_the_monolith_s():
@@ -142,7 +184,9 @@ def test_case_does_not_matter_where_every_path_is_the_monolith_s():
 
 def test_a_pattern_within_another_of_the_service_s_is_told():
     (line,) = warnings(patterns(claim("/api/users*", "/api/users/1"), DEFAULT))
-    assert line.startswith("services[0].path_patterns[1]: '/api/users/1' adds nothing to '/api/users*'")
+    assert line.startswith(
+        "services[0].path_patterns[1]: '/api/users/1' adds nothing to '/api/users*'"
+    )
 
 
 def test_of_two_patterns_that_mean_the_same_one_is_told():
@@ -156,11 +200,17 @@ def test_more_wildcards_than_elbv2_takes_in_a_rule_are_an_error():
 
 def config(*services):
     return SplitConfig(
-        name="forum", aws={"region": "eu-central-1"}, cluster="c", monolith={"service": "m"}, services=services
+        name="forum",
+        aws={"region": "eu-central-1"},
+        cluster="c",
+        monolith={"service": "m"},
+        services=services,
     )
 
 
-@pytest.mark.parametrize(("one", "other"), [("/api/*", "/api/users*"), ("/a*", "/*c"), ("/a?c", "/ab*")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("/api/*", "/api/users*"), ("/a*", "/*c"), ("/a?c", "/ab*")]
+)
 def test_services_that_claim_the_same_paths_are_an_error(one, other):
     (line,) = errors(lint_overlaps(config(service(one), service(other, name="posts"))))
     assert f"{one!r} of users and {other!r} of posts match the same paths" in line
@@ -172,7 +222,12 @@ def test_an_overlap_comes_with_a_path_that_both_match():
 
 
 def test_services_with_paths_of_their_own_do_not_overlap():
-    assert lint_overlaps(config(service("/api/users*"), service("/api/posts*", "/API/users", name="posts"))) == []
+    assert (
+        lint_overlaps(
+            config(service("/api/users*"), service("/api/posts*", "/API/users", name="posts"))
+        )
+        == []
+    )
 
 
 def test_there_is_room_before_the_monolith_s_rule():
@@ -185,7 +240,9 @@ def test_a_service_needs_three_priorities_before_the_monolith_s_rule():
 
 def test_a_gap_of_two_priorities_is_too_small():
     (line,) = priorities(rule(3, "/api*"), DEFAULT)
-    assert line.startswith("services[0].path_patterns: users needs 3 free rule priorities after 0 and before 3")
+    assert line.startswith(
+        "services[0].path_patterns: users needs 3 free rule priorities after 0 and before 3"
+    )
 
 
 def test_no_gap_at_all_is_too_small():
@@ -195,12 +252,18 @@ def test_no_gap_at_all_is_too_small():
 
 
 def test_services_side_by_side_need_their_private_rules_at_once():
-    claims = [claim(f"/api/{name}*", name=name, place=place) for place, name in enumerate(("users", "posts"))]
+    claims = [
+        claim(f"/api/{name}*", name=name, place=place)
+        for place, name in enumerate(("users", "posts"))
+    ]
     assert priorities(rule(6, "/api*"), DEFAULT, claims=claims) != []
 
 
 def test_services_one_after_the_other_share_the_room_of_private_rules():
-    claims = [claim(f"/api/{name}*", name=name, place=place) for place, name in enumerate(("users", "posts"))]
+    claims = [
+        claim(f"/api/{name}*", name=name, place=place)
+        for place, name in enumerate(("users", "posts"))
+    ]
     assert priorities(rule(8, "/api*"), DEFAULT, claims=claims, max_parallel=1) == []
 
 

@@ -14,12 +14,16 @@ def used(rules=0, groups=0, region=0, roles=0):
 
 
 def lines(asked, usage, *, limits=None, max_parallel=1, left_over=0):
-    found = check_quotas(asked, limits or Limits(), usage, max_parallel=max_parallel, left_over=left_over)
+    found = check_quotas(
+        asked, limits or Limits(), usage, max_parallel=max_parallel, left_over=left_over
+    )
     return [finding.text for finding in found]
 
 
 def test_what_fits_is_no_finding():
-    fitting = needs(97, rules=1, private_rules=2, target_groups=1, balancer_target_groups=1, roles=1)
+    fitting = needs(
+        97, rules=1, private_rules=2, target_groups=1, balancer_target_groups=1, roles=1
+    )
     assert lines(fitting, used()) == []
 
 
@@ -46,7 +50,11 @@ def test_rules_that_an_interrupted_run_left_are_used_again():
 @pytest.mark.parametrize(
     ("need", "usage", "words"),
     [
-        ({"balancer_target_groups": 1}, used(groups=98), "98 of 100 target groups on the load balancer are used"),
+        (
+            {"balancer_target_groups": 1},
+            used(groups=98),
+            "98 of 100 target groups on the load balancer are used",
+        ),
         ({"target_groups": 1}, used(region=2998), "2998 of 3000 target groups in the region"),
         ({"roles": 1}, used(roles=998), "998 of 1000 IAM roles in the account"),
     ],

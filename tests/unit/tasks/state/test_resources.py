@@ -1,4 +1,7 @@
-"""Desired and compare of every resource of a service: one rule for all of them, then what is peculiar to each."""
+"""
+Desired and compare of every resource of a service: one rule for all of them, then what is peculiar
+to each.
+"""
 
 import copy
 from dataclasses import dataclass
@@ -23,7 +26,9 @@ USERS = ServiceConfig(
     image="users:1",
     environment={"B": "2", "A": "1"},
     secrets={"DB": "arn:aws:ssm:eu-central-1:123456789012:parameter/db"},
-    task_role_policy=(PolicyStatement(actions=("s3:GetObject",), resources=("arn:aws:s3:::pictures/*",)),),
+    task_role_policy=(
+        PolicyStatement(actions=("s3:GetObject",), resources=("arn:aws:s3:::pictures/*",)),
+    ),
 )
 OWNER = Owner(split="forum", service="users")
 ADOPTING = Owner(split="forum", service="users", adopt=True)
@@ -32,7 +37,9 @@ REVISION = "arn:aws:ecs:eu-central-1:123456789012:task-definition/users-task-def
 AROUND = Surroundings(
     account_id="123456789012",
     cluster_arn="arn:aws:ecs:eu-central-1:123456789012:cluster/production",
-    monolith=Monolith("forum", "arn:forum", 1, 1, "arn:forum-tg", "forum-tg", "forum", 80, "arn:forum:1", None, {}),
+    monolith=Monolith(
+        "forum", "arn:forum", 1, 1, "arn:forum-tg", "forum-tg", "forum", 80, "arn:forum:1", None, {}
+    ),
     load_balancer_arn="arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/forum/50dc6c495c0c9188",
     load_balancer_security_groups=("sg-1",),
     listener_arn="arn:listener",
@@ -47,7 +54,9 @@ AROUND = Surroundings(
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of resource is wanted and compared, and what AWS answers when it is as wanted."""
+    """
+    How one kind of resource is wanted and compared, and what AWS answers when it is as wanted.
+    """
 
     desired: Any
     compare: Any
@@ -58,12 +67,18 @@ class Kind:
     def holding(self, **fields: Any) -> Any:
         """AWS's answer with other fields."""
         if isinstance(self.observed, ObservedRepository):
-            return ObservedRepository(self.observed.arn, self.observed.uri, {**self.observed.fields, **fields})
+            return ObservedRepository(
+                self.observed.arn, self.observed.uri, {**self.observed.fields, **fields}
+            )
         return {**copy.deepcopy(self.observed), **fields}
 
 
 def definition(owner=OWNER, service=USERS, **changes):
-    given = {"image": "users@sha256:1", "execution_role_arn": "arn:execution", "task_role_arn": "arn:role"}
+    given = {
+        "image": "users@sha256:1",
+        "execution_role_arn": "arn:execution",
+        "task_role_arn": "arn:role",
+    }
     return desired_task_definition(service, owner, region="eu-central-1", **(given | changes))
 
 
@@ -81,7 +96,10 @@ KINDS = {
     "target group": Kind(
         desired=lambda owner: desired_target_group(USERS, owner, "vpc-1"),
         compare=compare_target_group,
-        observed={**desired_target_group(USERS, OWNER, "vpc-1").fields, "TargetGroupArn": "arn:users-tg"},
+        observed={
+            **desired_target_group(USERS, OWNER, "vpc-1").fields,
+            "TargetGroupArn": "arn:users-tg",
+        },
         tags="Tags",
         change=("HealthCheckPath", "/old"),
     ),
@@ -95,7 +113,9 @@ KINDS = {
     "ECR repository": Kind(
         desired=lambda owner: desired_repository(USERS, owner),
         compare=compare_repository,
-        observed=ObservedRepository("arn:repository", "uri", desired_repository(USERS, OWNER).fields),
+        observed=ObservedRepository(
+            "arn:repository", "uri", desired_repository(USERS, OWNER).fields
+        ),
         tags="tags",
         change=("imageTagMutability", "MUTABLE"),
     ),
@@ -143,7 +163,9 @@ def test_a_differing_field_is_an_update_with_before_and_after(kind):
     assert change.fields[field][0] == before
 
 
-@pytest.mark.parametrize("tags", [{}, {"team": "blue"}, ANOTHER_SPLIT], ids=["no tags", "foreign tags", "other split"])
+@pytest.mark.parametrize(
+    "tags", [{}, {"team": "blue"}, ANOTHER_SPLIT], ids=["no tags", "foreign tags", "other split"]
+)
 @every_kind
 def test_what_somebody_else_made_is_a_conflict(kind, tags):
     change = kind.compare(kind.desired(OWNER), kind.holding(**{kind.tags: tags}))
@@ -153,7 +175,9 @@ def test_what_somebody_else_made_is_a_conflict(kind, tags):
 @pytest.mark.parametrize(("name", "kind"), KINDS.items(), ids=KINDS)
 def test_a_conflict_names_the_kind_of_resource(name, kind):
     change = kind.compare(kind.desired(OWNER), kind.holding(**{kind.tags: {}}))
-    assert change.reason.startswith(f"{name} {kind.desired(OWNER).owner.service}" if name != "log group" else name)
+    assert change.reason.startswith(
+        f"{name} {kind.desired(OWNER).owner.service}" if name != "log group" else name
+    )
 
 
 @every_kind
@@ -188,12 +212,18 @@ def test_what_a_target_group_cannot_change_is_a_conflict(field):
 
 
 def test_a_target_group_takes_its_health_check_from_the_config():
-    service = USERS.model_copy(update={"health_check": USERS.health_check.model_copy(update={"matcher": "200-299"})})
-    assert desired_target_group(service, OWNER, "vpc-1").fields["Matcher"] == {"HttpCode": "200-299"}
+    service = USERS.model_copy(
+        update={"health_check": USERS.health_check.model_copy(update={"matcher": "200-299"})}
+    )
+    assert desired_target_group(service, OWNER, "vpc-1").fields["Matcher"] == {
+        "HttpCode": "200-299"
+    }
 
 
 def test_a_service_without_a_policy_has_none():
-    assert desired_task_role(USERS.model_copy(update={"task_role_policy": ()}), OWNER).policy is None
+    assert (
+        desired_task_role(USERS.model_copy(update={"task_role_policy": ()}), OWNER).policy is None
+    )
 
 
 def test_a_policy_that_is_no_longer_wanted_is_an_update():
@@ -218,12 +248,16 @@ def test_what_ecs_adds_to_a_container_does_not_make_a_revision():
 
 
 def test_another_image_makes_a_revision():
-    change = compare_task_definition(definition(image="users@sha256:2"), KINDS["task definition"].observed)
+    change = compare_task_definition(
+        definition(image="users@sha256:2"), KINDS["task definition"].observed
+    )
     assert change == Update({"containerDefinitions[0].image": ("users@sha256:1", "users@sha256:2")})
 
 
 def test_a_role_that_is_not_made_yet_is_not_compared():
-    change = compare_task_definition(definition(task_role_arn=UNKNOWN), KINDS["task definition"].observed)
+    change = compare_task_definition(
+        definition(task_role_arn=UNKNOWN), KINDS["task definition"].observed
+    )
     assert change == NoChange()
 
 
@@ -238,7 +272,11 @@ def test_a_secret_is_not_in_the_environment():
 
 
 def test_the_network_s_order_is_no_change():
-    network = {"subnets": ["subnet-b", "subnet-a"], "securityGroups": ["sg-1", "sg-2"], "assignPublicIp": "DISABLED"}
+    network = {
+        "subnets": ["subnet-b", "subnet-a"],
+        "securityGroups": ["sg-1", "sg-2"],
+        "assignPublicIp": "DISABLED",
+    }
     observed = described_service(networkConfiguration={"awsvpcConfiguration": network})
     assert compare_service(wanted_service(), observed) == NoChange()
 
@@ -265,7 +303,9 @@ def test_what_ecs_adds_to_a_load_balancer_is_no_change():
 
 
 def test_a_revision_that_is_not_registered_yet_is_not_compared():
-    assert compare_service(wanted_service(task_definition=UNKNOWN), described_service()) == NoChange()
+    assert (
+        compare_service(wanted_service(task_definition=UNKNOWN), described_service()) == NoChange()
+    )
 
 
 def test_the_load_balancer_is_named_as_cloudwatch_does():
