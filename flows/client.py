@@ -23,9 +23,9 @@ from typing import Final, TextIO
 import aiohttp
 from yarl import URL
 
-from flows.report.client_log import Answer, AnswerLog, Tally, read_answers, summarize
+from flows.report.client_log import LoggedRequest, Tally, summarize
 
-__all__ = ["Answer", "AnswerLog", "LiveClient", "main", "read_answers", "summarize"]
+__all__ = ["LiveClient", "LoggedRequest", "main", "summarize"]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _FLUSH_INTERVAL: Final = 0.25
@@ -123,9 +123,11 @@ class LiveClient:
             error = f"no complete answer within {_TIMEOUT.total:g} s"
         except (aiohttp.ClientError, OSError) as failure:
             error = f"{type(failure).__name__}: {failure}"
-        self._record(Answer(sent_at, path, status, backend, time.perf_counter() - began, error))
+        self._record(
+            LoggedRequest(sent_at, path, status, backend, time.perf_counter() - began, error)
+        )
 
-    def _record(self, answer: Answer) -> None:
+    def _record(self, answer: LoggedRequest) -> None:
         self.tally.add(answer)
         self._output.write(answer.line())
 

@@ -23,16 +23,16 @@ from flows.plan.preflight import survey
 from flows.plan.redeploy import RedeployPlan, plan_redeploy
 from flows.plan.split import observe, plan_split
 from flows.plan.status import ServiceNow, read_service_now
-from flows.record.events import tell, told_outcome, told_start
+from flows.record.events import emit, record_outcome, start_record
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.report.artifacts import publish_outcome, publish_rows, service_plan_rows
 from flows.runtime.config_source import ConfigSource, read_source
 from flows.service.prepare import prepare
 from flows.service.prune import prune
 from flows.service.rolling_update import roll_out
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
-from tasks.discovery import Surroundings, read_monolith
+from tasks.discovery import Discovered, read_monolith
 from tasks.ecr.build import check_engine, engine_name
 from tasks.elbv2.lock import hold_listener
 from tasks.preflight.finding import errors, warnings
@@ -54,45 +54,47 @@ async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVIC
         StepFailed: At least one service failed; it runs what it ran before, unless the message says
             otherwise.
     """
-    told_start()
+    start_record()
     config = await read_source(config)
-    around = await survey(config, SplitOptions(only=options.only))
+    discovered = await survey(config, SplitOptions(only=options.only))
     with refusals_explained():
-        plan = await _plan(config, around, options)
+        plan = await _plan(config, discovered, options)
     await publish_rows(config, service_plan_rows([*plan.changed, *plan.unchanged]))
     await _check(config, plan)
     _tell(plan)
     if options.plan_only or not plan.changed:
         status: Status = "planned" if plan.changed else "unchanged"
-        return told_outcome(await _outcome(config, around, plan, {}, status=status))
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
+        return record_outcome(await _outcome(config, discovered, plan, {}, status=status))
+    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
-        plan = await _plan(config, around, options)
-        results = await _roll_out_all(config, around, plan)
-        failure = await _finish(config, around, plan, results, options)
+        plan = await _plan(config, discovered, options)
+        results = await _roll_out_all(config, discovered, plan)
+        failure = await _finish(config, discovered, plan, results, options)
         outcome = await _outcome(
             config,
-            around,
+            discovered,
             plan,
             results,
             status="failed" if failure else "completed",
             error=failure,
         )
-    await publish_outcome(config, told_outcome(outcome))
+    await publish_outcome(config, record_outcome(outcome))
     if failure:
         raise StepFailed(failure)
     return outcome
 
 
 @flow(name="redeploy service", flow_run_name="redeploy {name}", retries=0, persist_result=False)
-async def redeploy_service(config: SplitConfig, name: str, around: Surroundings) -> ServiceOutcome:
+async def redeploy_service(
+    config: SplitConfig, name: str, discovered: Discovered
+) -> ServiceOutcome:
     """
     Build what changed of one service, and roll it out.
 
     Args:
         config: The split.
         name: The service's name; it has all requests for its paths.
-        around: What is only read.
+        discovered: What is only read.
 
     Raises:
         StepFailed: A step failed; the service runs what it ran before, unless the message says
@@ -100,19 +102,19 @@ async def redeploy_service(config: SplitConfig, name: str, around: Surroundings)
     """
     service = config.service(name)
     owner = owner_of(config, service)
-    tell("stage", name, "preparing")
-    prepared = await prepare(config, around, service, owner)
-    return await roll_out(config, around, service, owner, prepared)
+    emit("stage", name, "preparing")
+    prepared = await prepare(config, discovered, service, owner)
+    return await roll_out(config, discovered, service, owner, prepared)
 
 
 async def _plan(
-    config: SplitConfig, around: Surroundings, options: RedeployOptions
+    config: SplitConfig, discovered: Discovered, options: RedeployOptions
 ) -> RedeployPlan:
     chosen = [
         service for service in config.services if not options.only or service.name in options.only
     ]
-    observed = await observe(config, around, chosen)
-    split = await asyncio.to_thread(plan_split, config, around, observed)
+    observed = await observe(config, discovered, chosen)
+    split = await asyncio.to_thread(plan_split, config, discovered, observed)
     return plan_redeploy(split.services)
 
 
@@ -128,33 +130,33 @@ async def _check(config: SplitConfig, plan: RedeployPlan) -> None:
     if building:
         findings = await asyncio.to_thread(check_engine, config.docker_host, building)
         for text in warnings(findings):
-            tell("note", None, text)
+            emit("note", None, text)
         if errors(findings):
             raise PreflightFailed("\n".join(errors(findings)))
 
 
 def _tell(plan: RedeployPlan) -> None:
     for name, reason in plan.left_alone.items():
-        tell("note", name, f"left alone: {reason}")
+        emit("note", name, f"left alone: {reason}")
     for item in plan.unchanged:
-        tell("note", item.service, "runs what the config asks for")
+        emit("note", item.service, "runs what the config asks for")
     for text in plan.notes:
-        tell("note", None, text)
+        emit("note", None, text)
 
 
 async def _roll_out_all(
-    config: SplitConfig, around: Surroundings, plan: RedeployPlan
+    config: SplitConfig, discovered: Discovered, plan: RedeployPlan
 ) -> dict[str, ServiceOutcome | BaseException]:
     async def work(name: str) -> ServiceOutcome:
         with tags(TAG):
-            return await redeploy_service(config, name, around)
+            return await redeploy_service(config, name, discovered)
 
     return await side_by_side([item.service for item in plan.changed], config.max_parallel, work)
 
 
 async def _finish(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     plan: RedeployPlan,
     results: Results,
     options: RedeployOptions,
@@ -170,7 +172,7 @@ async def _finish(
         for name, result in results.items()
         if isinstance(result, BaseException)
     }
-    fresh = await _plan(config, around, options)
+    fresh = await _plan(config, discovered, options)
     uris = {
         item.service: item.state.repository.uri for item in fresh.unchanged if item.state.repository
     }
@@ -189,7 +191,7 @@ async def _finish(
 
 async def _outcome(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     plan: RedeployPlan,
     results: Results,
     *,
@@ -197,12 +199,12 @@ async def _outcome(
     error: str | None = None,
 ) -> Outcome:
     """What AWS holds at the end."""
-    monolith, _, _ = await poll(read_monolith, config.aws, config.cluster, config.monolith.service)
+    monolith, _, _ = await call(read_monolith, config.aws, config.cluster, config.monolith.service)
     names = {*plan.left_alone, *(item.service for item in (*plan.changed, *plan.unchanged))}
     observed = await observe(
-        config, around, [service for service in config.services if service.name in names]
+        config, discovered, [service for service in config.services if service.name in names]
     )
-    split = await asyncio.to_thread(plan_split, config, around, observed)
+    split = await asyncio.to_thread(plan_split, config, discovered, observed)
     now = {item.service: await read_service_now(config, item) for item in split.services}
     return Outcome(
         status=status,
@@ -213,7 +215,7 @@ async def _outcome(
             desired_count=monolith.desired_count,
             drained=monolith.desired_count == 0,
         ),
-        alb_url=around.alb_url,
+        alb_url=discovered.alb_url,
         error=error,
     )
 

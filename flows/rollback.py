@@ -21,9 +21,9 @@ from config.split import SplitConfig
 from flows.cli.rollback import check_names, run_rollback_command
 from flows.fan_out.bounded import Results, error_words, side_by_side
 from flows.monolith.drain import restore_monolith
-from flows.plan.rollback import WayBack, outcome_of, plan_way_back
+from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback
 from flows.plan.rollback_options import EVERY_PATH, RollbackOptions
-from flows.record.events import tell, told_outcome, told_start
+from flows.record.events import emit, record_outcome, start_record
 from flows.record.outcome import Outcome, ServiceOutcome, Status
 from flows.report.artifacts import publish_outcome, publish_rows
 from flows.runtime.agree import agree
@@ -31,13 +31,13 @@ from flows.runtime.config_source import ConfigSource, read_source
 from flows.service.idle import see_it_idle
 from flows.service.remove import remove_service
 from tasks.aws.credentials import refusals_explained
-from tasks.discovery import Surroundings, read_surroundings
+from tasks.discovery import Discovered, discover
 from tasks.elbv2.lock import hold_listener
 from tasks.elbv2.rule import delete_rule
 from tasks.elbv2.weights import is_returned, return_rule
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
-from tasks.state.owned import Traces
+from tasks.state.owned import OwnedResources
 
 __all__ = ["main", "rollback"]
 
@@ -56,11 +56,11 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
         StepFailed: The monolith did not come back, and the services serve on; or a service kept its
             paths.
     """
-    told_start()
+    start_record()
     config = await read_source(config)
     check_names(config, options.only)
-    around = await read_surroundings(config)
-    found = await _plan(config, around, options)
+    discovered = await discover(config)
+    found = await _plan(config, discovered, options)
     await publish_rows(config, found.rows())
     if found.refusals:
         raise PreflightFailed(
@@ -68,41 +68,43 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
         )
     if options.plan_only or found.is_empty:
         status: Status = "unchanged" if found.is_empty else "planned"
-        return told_outcome(await outcome_of(config, around, found, status=status, stages={}))
+        return record_outcome(await outcome_of(config, discovered, found, status=status, stages={}))
     await agree(
         _question(config, found), found.rows(), yes=options.yes, undoable=not options.remove
     )
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
+    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
-        found = await _plan(config, around, options)
-        failure, stages = await _go_back(config, around, found)
-        left = await _plan(config, around, options)
+        found = await _plan(config, discovered, options)
+        failure, stages = await _go_back(config, discovered, found)
+        left = await _plan(config, discovered, options)
         status = "failed" if failure else "completed"
         outcome = await outcome_of(
-            config, around, left, status=status, stages=stages, error=failure
+            config, discovered, left, status=status, stages=stages, error=failure
         )
-    await publish_outcome(config, told_outcome(outcome))
+    await publish_outcome(config, record_outcome(outcome))
     if failure:
         raise StepFailed(failure)
     return outcome
 
 
-async def _plan(config: SplitConfig, around: Surroundings, options: RollbackOptions) -> WayBack:
+async def _plan(
+    config: SplitConfig, discovered: Discovered, options: RollbackOptions
+) -> RollbackPlan:
     chosen = [
         service for service in config.services if not options.only or service.name in options.only
     ]
     with refusals_explained():
-        return await plan_way_back(config, around, chosen, remove=options.remove)
+        return await plan_rollback(config, discovered, chosen, remove=options.remove)
 
 
-def _question(config: SplitConfig, found: WayBack) -> str:
-    names = ", ".join(item.service for item in found.traces)
+def _question(config: SplitConfig, found: RollbackPlan) -> str:
+    names = ", ".join(item.service for item in found.owned)
     removed = " and remove what was made for them" if found.remove else ""
     return f"Send the paths of {names} back to {config.monolith.service}{removed}?"
 
 
 async def _go_back(
-    config: SplitConfig, around: Surroundings, found: WayBack
+    config: SplitConfig, discovered: Discovered, found: RollbackPlan
 ) -> tuple[str | None, dict[str, str]]:
     """
     The monolith, then the weights, then the removal.
@@ -112,11 +114,11 @@ async def _go_back(
     """
     if found.restores:
         try:
-            await restore_monolith(config, around, "rolled back")
+            await restore_monolith(config, discovered, "rolled back")
             await run_checks(
                 config.monolith.service,
                 "on its public path",
-                Route(around.alb_url),
+                Route(discovered.alb_url),
                 config.monolith.checks,
             )
         except StepFailed as error:
@@ -124,26 +126,26 @@ async def _go_back(
                 f"{config.monolith.service} did not come back, so the services serve on\n{error}",
                 {},
             )
-    traces = {item.service: item for item in found.returning}
+    owned = {item.service: item for item in found.returning}
 
     async def give_back(name: str) -> ServiceOutcome:
-        return await _return_paths(config, around, traces[name])
+        return await _return_paths(config, discovered, owned[name])
 
     # All weights at once: whoever calls for the way back does not want to wait for the metrics in
     # between.
-    results = await side_by_side(list(traces), max(len(traces), 1), give_back)
+    results = await side_by_side(list(owned), max(len(owned), 1), give_back)
     failed = _failed(results)
     await asyncio.gather(
         *(
-            _see_it_returned(config, around, item)
-            for name, item in traces.items()
+            _see_it_returned(config, discovered, item)
+            for name, item in owned.items()
             if name not in failed
         )
     )
-    stages = {name: "failed" if name in failed else "returned" for name in traces}
+    stages = {name: "failed" if name in failed else "returned" for name in owned}
     to_remove = {item.service: item for item in found.removing if item.service not in failed}
     if to_remove:
-        failed |= _failed(await _remove(config, around, to_remove))
+        failed |= _failed(await _remove(config, discovered, to_remove))
         stages |= {name: "failed" if name in failed else "removed" for name in to_remove}
     if not failed:
         return None, stages
@@ -166,41 +168,43 @@ def _failed(results: Results) -> dict[str, str]:
 
 
 async def _return_paths(
-    config: SplitConfig, around: Surroundings, traces: Traces
+    config: SplitConfig, discovered: Discovered, owned: OwnedResources
 ) -> ServiceOutcome:
     """Every request of its paths to the monolith; what a killed run has left goes as well."""
-    name, monolith = traces.service, around.monolith.target_group_arn
-    tell("stage", name, "returning")
-    for rule in traces.path_rules:
+    name, monolith = owned.service, discovered.monolith.target_group_arn
+    emit("stage", name, "returning")
+    for rule in owned.path_rules:
         if is_returned(rule, monolith):
             continue
-        if traces.target_group_arn is None:
+        if owned.target_group_arn is None:
             raise TrafficConflict(
                 f"{rule.label} forwards to a target group that is not {name}'s; put it back by hand"
             )
-        await return_rule(config.aws, rule.arn, monolith, traces.target_group_arn)
-    tell("weight", name, "weight 0 %: rolled back", weight=0)
-    for rule in traces.private_rules:
+        await return_rule(config.aws, rule.arn, monolith, owned.target_group_arn)
+    emit("weight", name, "weight 0 %: rolled back", weight=0)
+    for rule in owned.private_rules:
         await delete_rule(config.aws, rule.arn)
     return ServiceOutcome(stage="returned", weight=0)
 
 
-async def _see_it_returned(config: SplitConfig, around: Surroundings, traces: Traces) -> None:
-    if traces.target_group_arn:
-        service = config.service(traces.service)
-        await see_it_idle(config, around.load_balancer_arn, service, traces.target_group_arn)
-    tell("stage", traces.service, "returned")
+async def _see_it_returned(
+    config: SplitConfig, discovered: Discovered, owned: OwnedResources
+) -> None:
+    if owned.target_group_arn:
+        service = config.service(owned.service)
+        await see_it_idle(config, discovered.load_balancer_arn, service, owned.target_group_arn)
+    emit("stage", owned.service, "returned")
 
 
 async def _remove(
-    config: SplitConfig, around: Surroundings, traces: Mapping[str, Traces]
+    config: SplitConfig, discovered: Discovered, owned: Mapping[str, OwnedResources]
 ) -> Results:
     async def remove(name: str) -> ServiceOutcome:
         return await remove_service(
-            config, around, config.service(name), adopted=traces[name].adopted
+            config, discovered, config.service(name), adopted=owned[name].adopted
         )
 
-    return await side_by_side(list(traces), config.max_parallel, remove)
+    return await side_by_side(list(owned), config.max_parallel, remove)
 
 
 def main() -> int:

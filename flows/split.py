@@ -18,17 +18,17 @@ from flows.cli.split import run_split_command
 from flows.fan_out.first_step import settle_approved
 from flows.fan_out.services import Results, error_words
 from flows.fan_out.work_pool import check_work_pool
-from flows.monolith.drain import drain_monolith, tell_kept, verify_drained
+from flows.monolith.drain import drain_monolith, emit_kept, verify_drained
 from flows.plan.options import ALL_OF_IT, SplitOptions
 from flows.plan.preflight import preflight, survey
 from flows.plan.split import Plan, ServicePlan, observe, plan_split
-from flows.record.events import tell, told_outcome, told_start
+from flows.record.events import emit, record_outcome, start_record
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.report.artifacts import evidence_markdown, publish_outcome, publish_plan
 from flows.runtime.config_source import ConfigSource, read_source
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
-from tasks.discovery import Surroundings, read_monolith
+from tasks.discovery import Discovered, read_monolith
 from tasks.ecr.build import engine_name
 from tasks.elbv2.lock import hold_listener, is_abandoned
 
@@ -49,34 +49,34 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
         StepFailed: At least one service failed, or the monolith came back; the monolith serves what
             was not moved.
     """
-    told_start()
+    start_record()
     config = await read_source(config)
-    around = await survey(config, options)
+    discovered = await survey(config, options)
     with refusals_explained():
-        plan = await _plan(config, around, options)
+        plan = await _plan(config, discovered, options)
     await publish_plan(config, plan)
-    await preflight(config, around, plan, options)
+    await preflight(config, discovered, plan, options)
     if options.plan_only or (plan.is_empty and not _was_interrupted(plan)):
         status: Status = "unchanged" if plan.is_empty else "planned"
         if plan.is_empty and not plan.drain.already_drained:
-            await tell_kept(config, around, plan.drain)
-        return told_outcome(await _outcome(config, around, plan, {}, status=status))
+            await emit_kept(config, discovered, plan.drain)
+        return record_outcome(await _outcome(config, discovered, plan, {}, status=status))
     await check_work_pool(config)
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
+    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
-        plan = await _plan(config, around, options)
+        plan = await _plan(config, discovered, options)
         unsettled = [item.service for item in plan.services if not item.settled]
-        results = await settle_approved(config, around, unsettled, options)
-        failure = await _finish(config, around, plan, results, options)
+        results = await settle_approved(config, discovered, unsettled, options)
+        failure = await _finish(config, discovered, plan, results, options)
         outcome = await _outcome(
             config,
-            around,
+            discovered,
             plan,
             results,
             status="failed" if failure else "completed",
             error=failure,
         )
-    await publish_outcome(config, told_outcome(outcome))
+    await publish_outcome(config, record_outcome(outcome))
     if failure:
         raise StepFailed(failure)
     return outcome
@@ -90,16 +90,16 @@ def _was_interrupted(plan: Plan) -> bool:
     return is_abandoned(plan.services[0].state.rules)
 
 
-async def _plan(config: SplitConfig, around: Surroundings, options: SplitOptions) -> Plan:
+async def _plan(config: SplitConfig, discovered: Discovered, options: SplitOptions) -> Plan:
     chosen = [
         service for service in config.services if not options.only or service.name in options.only
     ]
-    observed = await observe(config, around, chosen)
-    return plan_split(config, around, observed, adopt=options.adopt, drain=options.drain)
+    observed = await observe(config, discovered, chosen)
+    return plan_split(config, discovered, observed, adopt=options.adopt, drain=options.drain)
 
 
 async def _finish(
-    config: SplitConfig, around: Surroundings, plan: Plan, results: Results, options: SplitOptions
+    config: SplitConfig, discovered: Discovered, plan: Plan, results: Results, options: SplitOptions
 ) -> str | None:
     """
     Drain, where everything has settled and the config allows it.
@@ -113,7 +113,7 @@ async def _finish(
         if isinstance(result, BaseException)
     }
     if failed:
-        tell("drain", None, f"{config.monolith.service} is not drained: {', '.join(failed)} failed")
+        emit("drain", None, f"{config.monolith.service} is not drained: {', '.join(failed)} failed")
         details = "\n".join(failed.values())
         serving = f"{config.monolith.service} serves what was not moved"
         return (
@@ -122,13 +122,15 @@ async def _finish(
         )
     try:
         if plan.drain.will_drain:
-            observed = await observe(config, around, config.services)
+            observed = await observe(config, discovered, config.services)
             groups = {name: str(state.target_group_arn) for name, (_, state) in observed.items()}
-            await drain_monolith(config, around, groups, evidence_markdown(config), yes=options.yes)
+            await drain_monolith(
+                config, discovered, groups, evidence_markdown(config), yes=options.yes
+            )
         elif plan.drain.already_drained:
-            await verify_drained(config, around)
+            await verify_drained(config, discovered)
         else:
-            await tell_kept(config, around, plan.drain)
+            await emit_kept(config, discovered, plan.drain)
     except StepFailed as error:
         return str(error)
     return None
@@ -136,7 +138,7 @@ async def _finish(
 
 async def _outcome(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     plan: Plan,
     results: Results,
     *,
@@ -144,11 +146,11 @@ async def _outcome(
     error: str | None = None,
 ) -> Outcome:
     """What AWS holds at the end."""
-    monolith, _, _ = await poll(read_monolith, config.aws, config.cluster, config.monolith.service)
+    monolith, _, _ = await call(read_monolith, config.aws, config.cluster, config.monolith.service)
     observed = await observe(
-        config, around, [config.service(item.service) for item in plan.services]
+        config, discovered, [config.service(item.service) for item in plan.services]
     )
-    fresh = plan_split(config, around, observed)
+    fresh = plan_split(config, discovered, observed)
     services = {
         item.service: _service_outcome(item, results.get(item.service)) for item in fresh.services
     }
@@ -161,7 +163,7 @@ async def _outcome(
             desired_count=monolith.desired_count,
             drained=monolith.desired_count == 0,
         ),
-        alb_url=around.alb_url,
+        alb_url=discovered.alb_url,
         error=error,
     )
 

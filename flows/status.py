@@ -19,7 +19,7 @@ from config.load import load_config
 from flows.cli.command import common_parser, exit_code, print_json, run_command, say
 from flows.cli.status_table import drift_rows, lock_words, path_rows, print_status, service_rows
 from flows.plan.status import StatusOutcome, read_status
-from flows.record.events import told_outcome, told_start
+from flows.record.events import record_outcome, start_record
 from flows.record.outcome import Journal, Outcome
 from flows.report.tables import markdown_table
 from flows.runtime.config_source import ConfigSource, read_source
@@ -39,7 +39,7 @@ async def status(config: ConfigSource) -> StatusOutcome:
     Raises:
         BadInput: The config is not valid, or the surroundings cannot be read.
     """
-    told_start()
+    start_record()
     config = await read_source(config)
     found = await read_status(config)
     for row in service_rows(found):
@@ -47,7 +47,7 @@ async def status(config: ConfigSource) -> StatusOutcome:
             "%(service)s: %(stage)s, weight %(weight)s, targets: %(targets)s, tasks: %(tasks)s", row
         )
     await acreate_markdown_artifact(markdown=_markdown(found), key=f"{config.name}-status")
-    told_outcome(found)
+    record_outcome(found)
     return found
 
 

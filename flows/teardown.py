@@ -19,18 +19,18 @@ from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.cli.rollback import run_teardown_command
 from flows.fan_out.bounded import error_words, side_by_side
-from flows.plan.rollback import WayBack, outcome_of, plan_way_back
+from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback
 from flows.plan.rollback_options import ASKED, TeardownOptions
-from flows.record.events import told_outcome, told_start
+from flows.record.events import record_outcome, start_record
 from flows.record.outcome import Outcome, ServiceOutcome, Status
 from flows.report.artifacts import publish_outcome, publish_rows
 from flows.report.tables import Row
 from flows.runtime.agree import agree
 from flows.runtime.config_source import ConfigSource, read_source
 from flows.service.remove import remove_service
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
-from tasks.discovery import Surroundings, read_surroundings
+from tasks.discovery import Discovered, discover
 from tasks.elbv2.lock import hold_listener
 from tasks.elbv2.rule import read_rules
 from tasks.state.owned import former_service, read_former_services
@@ -44,14 +44,14 @@ class _Found:
 
     services: tuple[ServiceConfig, ...]
     """Those of the config, and former ones."""
-    way_back: WayBack
+    rollback_plan: RollbackPlan
 
     @property
     def is_empty(self) -> bool:
-        return not (self.way_back.removing or self.way_back.abandoned)
+        return not (self.rollback_plan.removing or self.rollback_plan.abandoned)
 
     def rows(self) -> list[Row]:
-        return [row for row in self.way_back.rows() if row["action"] == "delete"]
+        return [row for row in self.rollback_plan.rows() if row["action"] == "delete"]
 
 
 @flow(name="teardown", flow_run_name="teardown {config.name}", retries=0, persist_result=False)
@@ -67,53 +67,53 @@ async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Ou
         BadInput: Nothing was changed; among others because something of the split serves users.
         StepFailed: Something is left; run it again.
     """
-    told_start()
+    start_record()
     config = await read_source(config)
-    around = await read_surroundings(config)
-    found = await _look(config, around)
+    discovered = await discover(config)
+    found = await _look(config, discovered)
     await publish_rows(config, found.rows())
     if found.is_empty:
-        return told_outcome(
-            await outcome_of(config, around, found.way_back, status="unchanged", stages={})
+        return record_outcome(
+            await outcome_of(config, discovered, found.rollback_plan, status="unchanged", stages={})
         )
-    _refuse(config, found.way_back)
+    _refuse(config, found.rollback_plan)
     if options.plan_only:
-        return told_outcome(
-            await outcome_of(config, around, found.way_back, status="planned", stages={})
+        return record_outcome(
+            await outcome_of(config, discovered, found.rollback_plan, status="planned", stages={})
         )
     await agree(_question(found), found.rows(), yes=options.yes, undoable=False)
-    async with hold_listener(config.aws, around.listener_arn, f"{flow_run.name} {flow_run.id}"):
+    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
         # Another run may have finished between the plan and the lock.
-        found = await _look(config, around)
-        _refuse(config, found.way_back)
-        failed = await _remove_all(config, around, found)
-        left = await _look(config, around)
+        found = await _look(config, discovered)
+        _refuse(config, found.rollback_plan)
+        failed = await _remove_all(config, discovered, found)
+        left = await _look(config, discovered)
         stages = {
             item.service: "failed" if item.service in failed else "removed"
-            for item in found.way_back.removing
+            for item in found.rollback_plan.removing
         }
         error = "\n".join(failed.values()) or None
         status: Status = "failed" if failed else "completed"
         outcome = await outcome_of(
-            config, around, left.way_back, status=status, stages=stages, error=error
+            config, discovered, left.rollback_plan, status=status, stages=stages, error=error
         )
-    await publish_outcome(config, told_outcome(outcome))
+    await publish_outcome(config, record_outcome(outcome))
     if error:
         raise StepFailed(error)
     return outcome
 
 
-async def _look(config: SplitConfig, around: Surroundings) -> _Found:
+async def _look(config: SplitConfig, discovered: Discovered) -> _Found:
     with refusals_explained():
-        rules = await poll(read_rules, config.aws, around.listener_arn)
+        rules = await call(read_rules, config.aws, discovered.listener_arn)
         known = [service.name for service in config.services]
         former = await read_former_services(config.aws, config.name, rules, known)
         services = (*config.services, *(former_service(name) for name in former))
-        way_back = await plan_way_back(config, around, services, remove=True)
-    return _Found(services, way_back)
+        rollback_plan = await plan_rollback(config, discovered, services, remove=True)
+    return _Found(services, rollback_plan)
 
 
-def _refuse(config: SplitConfig, found: WayBack) -> None:
+def _refuse(config: SplitConfig, found: RollbackPlan) -> None:
     """
     Nothing is removed that somebody may be using.
 
@@ -148,19 +148,19 @@ def _refuse(config: SplitConfig, found: WayBack) -> None:
 
 def _question(found: _Found) -> str:
     names = (
-        ", ".join(item.service for item in found.way_back.removing)
+        ", ".join(item.service for item in found.rollback_plan.removing)
         or "nothing but a dead run's lock"
     )
     return f"Remove what was made for {names}?"
 
 
-async def _remove_all(config: SplitConfig, around: Surroundings, found: _Found) -> dict[str, str]:
+async def _remove_all(config: SplitConfig, discovered: Discovered, found: _Found) -> dict[str, str]:
     """Remove service by service, side by side; returns what went wrong by name."""
     services = {service.name: service for service in found.services}
-    adopted = {item.service: item.adopted for item in found.way_back.removing}
+    adopted = {item.service: item.adopted for item in found.rollback_plan.removing}
 
     async def remove(name: str) -> ServiceOutcome:
-        return await remove_service(config, around, services[name], adopted=adopted[name])
+        return await remove_service(config, discovered, services[name], adopted=adopted[name])
 
     results = await side_by_side(list(adopted), config.max_parallel, remove)
     return {

@@ -12,7 +12,7 @@ from tasks.aws.credentials import read_account, refusals_explained
 from tasks.aws.tags import tag_dict
 from tasks.aws.task import aws_task
 
-__all__ = ["Monolith", "Surroundings", "read_monolith", "read_surroundings"]
+__all__ = ["Discovered", "Monolith", "discover", "read_monolith"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Monolith:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Discovered:
     """Everything around the services that the split only reads."""
 
     account_id: str
@@ -144,7 +144,7 @@ def _read_group(aws: AwsConfig, monolith: str, arn: str) -> Any:
 
 
 @aws_task("look at the surroundings of {config.monolith.service}")
-def read_surroundings(config: SplitConfig) -> Surroundings:
+def discover(config: SplitConfig) -> Discovered:
     """
     Discover what the config leaves out.
 
@@ -168,7 +168,7 @@ def read_surroundings(config: SplitConfig) -> Surroundings:
             ),
             lambda: _given(role, definition.get("executionRoleArn"), "execution_role_arn"),
         )
-    return Surroundings(
+    return Discovered(
         account_id=account,
         cluster_arn=service["clusterArn"],
         monolith=monolith,

@@ -6,7 +6,7 @@ import time
 
 from flows.plan.owner import owner_of
 from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
-from tasks.discovery import read_surroundings
+from tasks.discovery import discover
 from tasks.ecr.build import build_image, content_tag, push_image
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.service import desired_service, ensure_service
@@ -26,25 +26,26 @@ def place(config, name, weight):
     group's ARN.
     """
     aws, service = config.aws, config.service(name)
-    around, owner = read_surroundings.plain(config), owner_of(config, service)
+    discovered, owner = discover.plain(config), owner_of(config, service)
     ensure_log_group.plain(aws, desired_log_group(service, owner))
     definition = desired_task_definition(
         service,
         owner,
         region=aws.region,
         image=_push(config, service, owner),
-        execution_role_arn=around.execution_role_arn,
+        execution_role_arn=discovered.execution_role_arn,
         task_role_arn=ensure_task_role.plain(aws, desired_task_role(service, owner)),
     )
     revision = ensure_task_definition.plain(aws, definition)
-    group = ensure_target_group.plain(aws, desired_target_group(service, owner, around.vpc_id))
-    monolith = around.monolith.target_group_arn
+    group = ensure_target_group.plain(aws, desired_target_group(service, owner, discovered.vpc_id))
+    monolith = discovered.monolith.target_group_arn
     rules = [
-        ensure_rule.plain(aws, around.listener_arn, rule, {monolith: 100, group: 0}, monolith)
+        ensure_rule.plain(aws, discovered.listener_arn, rule, {monolith: 100, group: 0}, monolith)
         for rule in desired_path_rules(service.path_patterns, owner)
     ]
     ensure_service.plain(
-        aws, desired_service(service, owner, around, task_definition=revision, target_group=group)
+        aws,
+        desired_service(service, owner, discovered, task_definition=revision, target_group=group),
     )
     wait_until_healthy(aws, group)
     for rule in rules:

@@ -17,8 +17,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from flows.record.outcome import Moment, Outcome
-from flows.report.client_log import AnswerLog
+from flows.record.outcome import Event, Outcome
+from flows.report.client_log import ClientLog
 from flows.report.tables import FINAL_STAGES, clock, duration
 from flows.report.terminal import STAGE_STYLES, print_summary
 
@@ -42,16 +42,16 @@ class _ServiceState:
     ended: float | None = None
     message: str = ""
 
-    def take(self, moment: Moment) -> None:
-        """Learn from a moment."""
-        self.began = self.began or moment.time
-        self.message = log_text(moment).partition("\n")[0]
-        self.healthy = moment.numbers.get("healthy_targets", self.healthy)
-        if moment.kind == "weight":
-            self.weight = moment.weight
-        if moment.kind == "stage":
-            self.stage = moment.text
-            self.ended = moment.time if moment.text in FINAL_STAGES else None
+    def take(self, event: Event) -> None:
+        """Take in an event."""
+        self.began = self.began or event.time
+        self.message = log_text(event).partition("\n")[0]
+        self.healthy = event.numbers.get("healthy_targets", self.healthy)
+        if event.kind == "weight":
+            self.weight = event.weight
+        if event.kind == "stage":
+            self.stage = event.text
+            self.ended = event.time if event.text in FINAL_STAGES else None
 
     @property
     def elapsed(self) -> str:
@@ -61,7 +61,7 @@ class _ServiceState:
 
 class Screen:
     """
-    Shows a run's moments and, where there is one, the live client's record.
+    Shows a run's events and, where there is one, the live client's record.
 
     Use it as a context manager: the terminal is restored however the block ends.
 
@@ -81,7 +81,7 @@ class Screen:
         services: Sequence[str],
         stream: TextIO | None = None,
         live: bool = True,
-        answers: AnswerLog | None = None,
+        answers: ClientLog | None = None,
     ) -> None:
         self.answers = answers
         self._title, self._wants_live = title, live
@@ -116,13 +116,13 @@ class Screen:
             self._live.stop()
             self._live = None
 
-    def on_moment(self, moment: Moment) -> None:
-        """Show a moment: a line that stays, and the service's row."""
+    def on_event(self, event: Event) -> None:
+        """Show an event: a line that stays, and the service's row."""
         with self._lock:
-            if moment.service is not None:
-                self._states.setdefault(moment.service, _ServiceState()).take(moment)
+            if event.service is not None:
+                self._states.setdefault(event.service, _ServiceState()).take(event)
             width = max((len(name) for name in (*self._states, "monolith")), default=0)
-        self._print(log_line(moment, width))
+        self._print(log_line(event, width))
         if self._live is None:
             self._show_traffic_now_and_then()
 
@@ -152,7 +152,7 @@ class Screen:
     def summary(
         self,
         outcome: Outcome,
-        moments: Sequence[Moment],
+        events: Sequence[Event],
         report_path: Path | None = None,
         engine: str | None = None,
     ) -> None:
@@ -164,7 +164,7 @@ class Screen:
             self.answers.poll()
         tally = self.answers.tally if self.answers else None
         print_summary(
-            self._console, outcome, moments, report=report_path, engine=engine, tally=tally
+            self._console, outcome, events, report=report_path, engine=engine, tally=tally
         )
 
     def _show_traffic_now_and_then(self) -> None:
@@ -215,7 +215,7 @@ class Screen:
             )
         return table
 
-    def _traffic(self, answers: AnswerLog) -> Text:
+    def _traffic(self, answers: ClientLog) -> Text:
         answers.poll()
         tally = answers.tally
         failed = f"{tally.failed:,} failed" if tally.failed else "none failed"
@@ -227,43 +227,41 @@ class Screen:
         return text
 
 
-def log_text(moment: Moment) -> str:
-    """What a moment says, with its verdict and its error."""
-    error = moment.numbers.get("error") if moment.kind == "stage" else None
-    text = f"{moment.text}: {error}" if error else moment.text
+def log_text(event: Event) -> str:
+    """What an event says, with its verdict and its error."""
+    error = event.numbers.get("error") if event.kind == "stage" else None
+    text = f"{event.text}: {error}" if error else event.text
     return (
-        f"{moment.verdict.upper() if moment.verdict == 'fail' else moment.verdict}  {text}"
-        if moment.verdict
+        f"{event.verdict.upper() if event.verdict == 'fail' else event.verdict}  {text}"
+        if event.verdict
         else text
     )
 
 
-def log_line(moment: Moment, width: int = 0) -> Text:
+def log_line(event: Event, width: int = 0) -> Text:
     """
-    A moment as a line of a log, e.g. `12:03:04 users  weight 10 %`.
+    An event as a line of a log, e.g. `12:03:04 users  weight 10 %`.
 
     Args:
-        moment: What happened.
+        event: What happened.
         width: Characters of the column with the service's name.
     """
-    style = _VERDICT_STYLES.get(moment.verdict or "") or _KIND_STYLES.get(moment.kind, "")
-    if moment.kind == "stage":
-        style = STAGE_STYLES.get(moment.text, style)
+    style = _VERDICT_STYLES.get(event.verdict or "") or _KIND_STYLES.get(event.kind, "")
+    if event.kind == "stage":
+        style = STAGE_STYLES.get(event.text, style)
     return _dated(
-        moment.time, f"{moment.service or 'monolith':<{width}}  ", Text(log_text(moment), style)
+        event.time, f"{event.service or 'monolith':<{width}}  ", Text(log_text(event), style)
     )
 
 
-def _dated(moment: float, head: str, body: Text) -> Text:
+def _dated(event: float, head: str, body: Text) -> Text:
     """
     Time, head and body; further lines of the body stand under its first, with their own
     indentation.
     """
     lines = body.split("\n")
     indentation = "\n" + " " * (9 + len(head))
-    return Text.assemble(
-        (f"{clock(moment)} ", "dim"), (head, "bold"), Text(indentation).join(lines)
-    )
+    return Text.assemble((f"{clock(event)} ", "dim"), (head, "bold"), Text(indentation).join(lines))
 
 
 def _console(stream: TextIO) -> Console:

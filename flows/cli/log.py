@@ -15,7 +15,7 @@ from prefect.logging.configuration import setup_logging
 
 from config.errors import SplitterError
 from flows.cli.live import Screen
-from flows.record.events import TOLD
+from flows.record.events import EMITTED
 
 __all__ = ["log_on_screen"]
 
@@ -38,7 +38,7 @@ class _ScreenHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show the record, unless it says what is shown already."""
-        if not getattr(record, TOLD, False) and (self._verbose or self._matters(record)):
+        if not getattr(record, EMITTED, False) and (self._verbose or self._matters(record)):
             self._screen.line(
                 f"{_source(record)}{self.format(record)}", _STYLES.get(record.levelno, "dim")
             )

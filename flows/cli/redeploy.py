@@ -14,7 +14,7 @@ from config.split import SplitConfig
 from config.traffic import AllAtOnce
 from flows.cli.command import common_parser, say
 from flows.cli.rehearsal import client_paths, running_client, running_sandbox
-from flows.cli.run import Evidence, WatchedRun, run_watched
+from flows.cli.run import ReportFiles, WatchedRun, run_watched
 from flows.plan.options import RedeployOptions, SplitOptions
 from flows.plan.preflight import check_command
 from flows.record.outcome import Outcome
@@ -43,12 +43,14 @@ def run_redeploy_command(redeploy: RedeployFlow, argv: Sequence[str] | None = No
     arguments = _parse(argv)
     with tempfile.TemporaryDirectory(prefix="redeploy-") as name:
         folder = Path(name)
-        evidence = (
+        report_files = (
             None
             if arguments.config
-            else Evidence(_REPORT, folder / "answers.jsonl", title="Redeploy")
+            else ReportFiles(_REPORT, folder / "answers.jsonl", title="Redeploy")
         )
-        watched = WatchedRun(live=not arguments.json, verbose=arguments.verbose, evidence=evidence)
+        watched = WatchedRun(
+            live=not arguments.json, verbose=arguments.verbose, report_files=report_files
+        )
         run = _Run(redeploy, arguments, watched, folder)
         return run_watched(arguments, watched, run.on_config if arguments.config else run.rehearsal)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
-from flows.report.client_log import AnswerLog
+from flows.report.client_log import ClientLog
 
 __all__ = ["Sandbox", "client_paths", "running_client", "running_sandbox"]
 
@@ -176,7 +176,7 @@ async def running_client(
         *chosen,
     )
     try:
-        log = AnswerLog(record)
+        log = ClientLog(record)
         while not log.poll():
             if process.returncode is not None:
                 raise StepFailed(

@@ -11,7 +11,7 @@ from flows.cli.command import common_parser
 from flows.cli.run import WatchedRun, run_watched
 from flows.plan.rollback_options import RollbackOptions, TeardownOptions
 from flows.record.outcome import Outcome
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.credentials import read_account
 
 __all__ = ["check_names", "run_rollback_command", "run_teardown_command"]
@@ -137,7 +137,7 @@ def _run(
     async def work() -> Outcome:
         config = load_config(arguments.config)
         check_names(config, only)
-        await poll(read_account, config.aws)
+        await call(read_account, config.aws)
         names = [service.name for service in config.services if not only or service.name in only]
         title = f"{config.name}: {words} {config.monolith.service} in {config.cluster}"
         return await watched.watch(title, names, lambda: start(config))

@@ -16,17 +16,17 @@ from flows.cli.live import Screen
 from flows.cli.log import log_on_screen
 from flows.cli.plan_table import print_plan
 from flows.plan.owner import TAG
-from flows.record.outcome import Journal, Moment, Outcome
-from flows.report.client_log import Answer, AnswerLog, read_answers, summarize
+from flows.record.outcome import Event, Journal, Outcome
+from flows.report.client_log import ClientLog, LoggedRequest, read_client_log, summarize
 from flows.report.html.page import write_report
 from flows.runtime.private_server import await_records, on_private_server, start_private_server
 
-__all__ = ["Evidence", "WatchedRun", "run_watched"]
+__all__ = ["ReportFiles", "WatchedRun", "run_watched"]
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the report of a run rests on, beside its moments."""
+class ReportFiles:
+    """What the report of a run rests on, beside its events."""
 
     report: Path
     """Where the HTML report goes."""
@@ -43,19 +43,21 @@ class WatchedRun:
     Args:
         live: Whether a live table is wanted; never where stdout is for a program.
         verbose: Whether Prefect's own log lines are wanted too.
-        evidence: Where the client's answers are, and where the report goes; None for a run without
-            either.
+        report_files: Where the client's answers are, and where the report goes; None for a run
+            without either.
     """
 
-    def __init__(self, *, live: bool, verbose: bool, evidence: Evidence | None = None) -> None:
-        self._live, self._verbose, self._evidence = live, verbose, evidence
+    def __init__(
+        self, *, live: bool, verbose: bool, report_files: ReportFiles | None = None
+    ) -> None:
+        self._live, self._verbose, self._evidence = live, verbose, report_files
         self._began = time.time()
         self._screen: Screen | None = None
         self.journal = Journal(self._show)
 
-    def _show(self, moment: Moment) -> None:
+    def _show(self, event: Event) -> None:
         if self._screen:
-            self._screen.on_moment(moment)
+            self._screen.on_event(event)
 
     async def watch(
         self,
@@ -75,7 +77,7 @@ class WatchedRun:
             client: Whether a live client writes its answers down meanwhile.
         """
         await start_private_server()
-        answers = AnswerLog(self._evidence.record) if client and self._evidence else None
+        answers = ClientLog(self._evidence.record) if client and self._evidence else None
         self._screen = Screen(title, services=services, live=self._live, answers=answers)
         self.journal.pause_screen = self._screen.paused
         with self._screen, log_on_screen(self._screen, verbose=self._verbose):
@@ -88,9 +90,11 @@ class WatchedRun:
 
     def sum_up(self, outcome: Outcome, *, plan: bool) -> Outcome:
         """Add what the client saw; show plan or summary, and write the report."""
-        evidence = self._evidence
+        report_files = self._evidence
         answers = (
-            list(read_answers(evidence.record)) if evidence and evidence.record.exists() else []
+            list(read_client_log(report_files.record))
+            if report_files and report_files.record.exists()
+            else []
         )
         if answers:
             outcome = outcome.model_copy(update={"traffic": summarize(answers)})
@@ -99,18 +103,18 @@ class WatchedRun:
         elif plan:
             print_plan(self.journal.plan, outcome)
         else:
-            self._screen.summary(outcome, self.journal.moments, self._report(outcome, answers))
+            self._screen.summary(outcome, self.journal.events, self._report(outcome, answers))
         return outcome
 
-    def _report(self, outcome: Outcome, answers: Sequence[Answer]) -> Path | None:
-        if self._evidence is None or not self.journal.moments:
+    def _report(self, outcome: Outcome, answers: Sequence[LoggedRequest]) -> Path | None:
+        if self._evidence is None or not self.journal.events:
             return None
         report, title = self._evidence.report, self._evidence.title
         try:
             write_report(
                 report,
                 outcome,
-                self.journal.moments,
+                self.journal.events,
                 answers,
                 title=title,
                 started=self._began,

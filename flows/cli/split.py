@@ -11,7 +11,7 @@ from config.load import load_config
 from config.split import SplitConfig
 from flows.cli.command import common_parser, say
 from flows.cli.rehearsal import client_paths, running_client, running_sandbox
-from flows.cli.run import Evidence, WatchedRun, run_watched
+from flows.cli.run import ReportFiles, WatchedRun, run_watched
 from flows.plan.options import SplitOptions
 from flows.plan.preflight import check_command
 from flows.record.outcome import Outcome
@@ -42,7 +42,7 @@ def run_split_command(split: SplitFlow, argv: Sequence[str] | None = None) -> in
         watched = WatchedRun(
             live=not arguments.json,
             verbose=arguments.verbose,
-            evidence=Evidence(arguments.report, record),
+            report_files=ReportFiles(arguments.report, record),
         )
         return run_watched(arguments, watched, _Run(split, arguments, watched, record).work)
 

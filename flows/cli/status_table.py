@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.plan.routes import Answer
+from flows.plan.routes import RouteAnswer
 from flows.plan.status import LockNow, MonolithNow, ServiceNow, StatusOutcome
 from flows.report.tables import duration
 
@@ -130,7 +130,7 @@ def path_rows(status: StatusOutcome) -> list[dict[str, str]]:
     ]
 
 
-def _shares(answer: Answer) -> str:
+def _shares(answer: RouteAnswer) -> str:
     text = ", ".join(f"{name} {share} %" for name, share in answer.shares.items())
     return f"{text} (some requests)" if answer.only_some else text
 

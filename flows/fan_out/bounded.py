@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from config.errors import SplitterError
-from flows.record.events import tell
+from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 
 __all__ = ["Results", "error_words", "side_by_side"]
@@ -40,7 +40,7 @@ async def side_by_side(
             try:
                 return await work(name)
             except Exception as error:
-                tell("stage", name, "failed", numbers={"error": error_words(error)})
+                emit("stage", name, "failed", numbers={"error": error_words(error)})
                 raise
 
     running = [

@@ -6,17 +6,17 @@ from config.errors import StepFailed
 from config.split import SplitConfig
 from flows.fan_out.services import settle_all
 from flows.plan.options import SplitOptions
-from flows.record.events import tell
+from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 from flows.report.artifacts import evidence_markdown
 from flows.runtime.approval import Question, ask_person, was_asked
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 
 __all__ = ["settle_approved"]
 
 
 async def settle_approved(
-    config: SplitConfig, around: Surroundings, names: Sequence[str], options: SplitOptions
+    config: SplitConfig, discovered: Discovered, names: Sequence[str], options: SplitOptions
 ) -> dict[str, ServiceOutcome | BaseException]:
     """
     Settle the services; those whose first step wants approval stop before it, until a person has
@@ -45,13 +45,15 @@ async def settle_approved(
     }
     approved = [name for name in names if name not in asked or answers.get(name)]
     open_names = [name for name in names if name not in results]
-    results |= await settle_all(config, around, open_names, adopt=options.adopt, approved=approved)
+    results |= await settle_all(
+        config, discovered, open_names, adopt=options.adopt, approved=approved
+    )
     for name in asked:
         result = results[name]
         if isinstance(result, ServiceOutcome) and result.stage == "proven":
             if await _agreed(config, name):
                 results |= await settle_all(
-                    config, around, [name], adopt=options.adopt, approved=[name]
+                    config, discovered, [name], adopt=options.adopt, approved=[name]
                 )
             else:
                 results[name] = _refused(name)
@@ -72,5 +74,5 @@ def _refused(name: str) -> StepFailed:
         f"{name}: nobody agreed to give it users; the monolith serves its paths, and it stands "
         "ready"
     )
-    tell("stage", name, "failed", numbers={"error": str(error)})
+    emit("stage", name, "failed", numbers={"error": str(error)})
     return error

@@ -14,14 +14,14 @@ from flows.plan.owner import TAG
 from flows.record.outcome import ServiceOutcome
 from flows.service.settle import settle_service
 from tasks.aws.rate_limit import paced_across_workers
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 
 __all__ = ["Results", "error_words", "settle_all"]
 
 
 async def settle_all(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     names: Sequence[str],
     *,
     adopt: Sequence[str],
@@ -33,7 +33,7 @@ async def settle_all(
 
     Args:
         config: The split.
-        around: What is only read.
+        discovered: What is only read.
         names: The services.
         adopt: Services that may take over what this split did not make.
         approved: Services that may get their first user; the others stop before that.
@@ -47,7 +47,7 @@ async def settle_all(
             return await settle_on_pool(config, name, list(adopt), approved=name in approved)
         with tags(TAG):
             return await settle_service(
-                config, name, around, list(adopt), approved=name in approved
+                config, name, discovered, list(adopt), approved=name in approved
             )
 
     with paced_across_workers(across=config.fan_out == "work_pool"):

@@ -32,13 +32,13 @@ from prefect.states import Cancelled, Cancelling, Crashed
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
 from flows.plan.owner import TAG
-from flows.record.events import JOURNAL, told_start
-from flows.record.outcome import Moment, ServiceOutcome
+from flows.record.events import JOURNAL, start_record
+from flows.record.outcome import Event, ServiceOutcome
 from flows.runtime.config_source import ConfigSource, read_source
 from flows.service.settle import settle_service
 from tasks.aws.rate_limit import paced_across_workers
 from tasks.aws.task import log
-from tasks.discovery import read_surroundings
+from tasks.discovery import discover
 
 __all__ = ["check_work_pool", "settle_on_pool", "settle_on_worker"]
 
@@ -72,12 +72,12 @@ async def settle_on_worker(
         StepFailed: A step failed; the service's paths are the monolith's, unless the message says
             otherwise.
     """
-    told_start()
+    start_record()
     config = await read_source(config)
     with paced_across_workers(across=True):
-        around = await read_surroundings(config)
+        discovered = await discover(config)
         try:
-            return await settle_service.fn(config, name, around, adopt, approved=approved)
+            return await settle_service.fn(config, name, discovered, adopt, approved=approved)
         finally:
             await asyncio.shield(_publish_moments(config, name))
 
@@ -85,9 +85,9 @@ async def settle_on_worker(
 async def _publish_moments(config: SplitConfig, name: str) -> None:
     """What happened, for people, and for the split that waits for this run."""
     journal = JOURNAL.get()
-    moments = [asdict(moment) for moment in journal.moments] if journal else []
+    events = [asdict(event) for event in journal.events] if journal else []
     await acreate_table_artifact(
-        table=moments, key=_key(config, name), description=f"What happened to {name}"
+        table=events, key=_key(config, name), description=f"What happened to {name}"
     )
 
 
@@ -139,20 +139,20 @@ async def settle_on_pool(
         except asyncio.CancelledError:
             await asyncio.shield(_end(client, run.id))
             raise
-        moments = await _read_moments(client, run.id, _key(config, name))
+        events = await _read_moments(client, run.id, _key(config, name))
     journal = JOURNAL.get()
     if journal:
-        journal.adopt(moments)
+        journal.adopt(events)
     if run.state is None or not run.state.is_completed():
         state = f"{run.state.name}: {run.state.message}" if run.state else "without a state"
         raise StepFailed(f"{name}: its run {run.name} on the work pool ended {state}")
-    stages = [moment.text for moment in moments if moment.kind == "stage"]
+    stages = [event.text for event in events if event.kind == "stage"]
     return ServiceOutcome(stage=stages[-1] if stages else "settled")
 
 
 def _key(config: SplitConfig, name: str) -> str:
-    """Of the artifact with a run's moments."""
-    return f"{config.name}-{name}-moments"
+    """Of the artifact with a run's events."""
+    return f"{config.name}-{name}-events"
 
 
 def _tags(config: SplitConfig, name: str) -> list[str]:
@@ -209,11 +209,11 @@ async def _end(client: PrefectClient, run_id: UUID) -> None:
         await client.set_flow_run_state(run_id, gone, force=True)
 
 
-async def _read_moments(client: PrefectClient, run_id: UUID, key: str) -> list[Moment]:
+async def _read_moments(client: PrefectClient, run_id: UUID, key: str) -> list[Event]:
     """A run that was killed has left none."""
     found = await client.read_artifacts(
         artifact_filter=ArtifactFilter(
             flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[key])
         )
     )
-    return [Moment(**row) for artifact in found for row in json.loads(str(artifact.data))]
+    return [Event(**row) for artifact in found for row in json.loads(str(artifact.data))]

@@ -16,11 +16,11 @@ from config.monolith import KeepDefault
 from config.split import SplitConfig
 from flows.monolith.unowned_requests import stray_requests
 from flows.plan.split import DrainDecision, decide_drain
-from flows.record.events import tell
+from flows.record.events import emit
 from flows.runtime.approval import Question, ask_person
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
-from tasks.discovery import Surroundings, read_monolith
+from tasks.discovery import Discovered, read_monolith
 from tasks.ecs.scaling import Suspension, read_suspension, write_suspension
 from tasks.ecs.size_record import SizeRecord, forget_size, record_size, scale_monolith
 from tasks.ecs.wait import wait_until_healthy, wait_until_stopped
@@ -40,8 +40,8 @@ from tasks.http.client import Route
 
 __all__ = [
     "drain_monolith",
+    "emit_kept",
     "restore_monolith",
-    "tell_kept",
     "verify_drained",
     "verify_public_paths",
 ]
@@ -52,7 +52,7 @@ _STOP_PATIENCE: Final = 600.0
 
 async def drain_monolith(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     target_groups: Mapping[str, str],
     evidence: str,
     *,
@@ -63,7 +63,7 @@ async def drain_monolith(
 
     Args:
         config: The split; every service of it has settled.
-        around: The monolith and its listener.
+        discovered: The monolith and its listener.
         target_groups: ARN by service name.
         evidence: Markdown for the person who is asked.
         yes: Whether the person has agreed beforehand.
@@ -79,25 +79,25 @@ async def drain_monolith(
         raise DrainRefused(f"nobody agreed to drain {config.monolith.service}; it serves on")
     await _check_owners(config, target_groups)
     try:
-        await _hand_over(config, around, target_groups)
-        await verify_public_paths(config, around)
-        await _prove_idle(config, around)
-        await _scale_to_zero(config, around)
+        await _hand_over(config, discovered, target_groups)
+        await verify_public_paths(config, discovered)
+        await _prove_idle(config, discovered)
+        await _scale_to_zero(config, discovered)
         await _check_owners(config, target_groups)
-        await verify_public_paths(config, around)
+        await verify_public_paths(config, discovered)
     except BaseException as error:
         # Whatever went wrong, also what nobody thought of: a monolith that is half drained is worse
         # than one that runs.
-        await asyncio.shield(_bring_back(config, around, error))
+        await asyncio.shield(_bring_back(config, discovered, error))
         raise
-    tell(
+    emit(
         "drain",
         None,
         f"{config.monolith.service} is drained: 0 tasks, every check holds without it",
     )
 
 
-async def verify_drained(config: SplitConfig, around: Surroundings) -> None:
+async def verify_drained(config: SplitConfig, discovered: Discovered) -> None:
     """
     See that a monolith of desired count 0 has no task left and that nobody misses it; the run that
     drained it may have been killed before it could.
@@ -107,17 +107,17 @@ async def verify_drained(config: SplitConfig, around: Surroundings) -> None:
             may have been drained long ago.
     """
     name = config.monolith.service
-    await wait_until_stopped(config.aws, around.cluster_arn, name, _STOP_PATIENCE)
+    await wait_until_stopped(config.aws, discovered.cluster_arn, name, _STOP_PATIENCE)
     try:
-        await verify_public_paths(config, around)
+        await verify_public_paths(config, discovered)
     except CheckFailed as error:
         raise CheckFailed(
             f"{error}\n{name} is drained; `python -m flows.rollback` brings it back"
         ) from None
-    tell("drain", None, f"{name} is drained: 0 tasks, every check holds without it")
+    emit("drain", None, f"{name} is drained: 0 tasks, every check holds without it")
 
 
-async def tell_kept(config: SplitConfig, around: Surroundings, decision: DrainDecision) -> None:
+async def emit_kept(config: SplitConfig, discovered: Discovered, decision: DrainDecision) -> None:
     """
     Say why the monolith serves on; and for which requests, where nothing but those stands against
     its drain.
@@ -129,11 +129,11 @@ async def tell_kept(config: SplitConfig, around: Surroundings, decision: DrainDe
         and isinstance(monolith.default_action, KeepDefault)
         and not decision.already_drained
     ):
-        strays = await stray_requests(config, around.monolith, monolith.quiet_period)
-    tell("drain", None, f"{monolith.service} is not drained: {'; '.join(decision.reasons)}{strays}")
+        strays = await stray_requests(config, discovered.monolith, monolith.quiet_period)
+    emit("drain", None, f"{monolith.service} is not drained: {'; '.join(decision.reasons)}{strays}")
 
 
-async def _bring_back(config: SplitConfig, around: Surroundings, error: BaseException) -> None:
+async def _bring_back(config: SplitConfig, discovered: Discovered, error: BaseException) -> None:
     """
     Undo a drain that failed.
 
@@ -147,7 +147,7 @@ async def _bring_back(config: SplitConfig, around: Surroundings, error: BaseExce
     )
     why = str(error).partition("\n")[0].rstrip(":") or cancelled
     try:
-        await restore_monolith(config, around, why)
+        await restore_monolith(config, discovered, why)
     except (
         SplitterError,
         botocore.exceptions.ClientError,
@@ -169,7 +169,7 @@ async def _check_owners(config: SplitConfig, target_groups: Mapping[str, str]) -
         DrainRefused: One has no healthy target.
     """
     for name, group in target_groups.items():
-        health = await poll(read_target_health, config.aws, group)
+        health = await call(read_target_health, config.aws, group)
         if health.healthy == 0:
             raise DrainRefused(
                 f"{config.monolith.service} is not drained: {name} owns paths and has no healthy "
@@ -178,13 +178,13 @@ async def _check_owners(config: SplitConfig, target_groups: Mapping[str, str]) -
 
 
 async def _hand_over(
-    config: SplitConfig, around: Surroundings, target_groups: Mapping[str, str]
+    config: SplitConfig, discovered: Discovered, target_groups: Mapping[str, str]
 ) -> None:
     """Whatever still names the monolith gets the configured default action."""
-    monolith = around.monolith.target_group_arn
+    monolith = discovered.monolith.target_group_arn
     actions = desired_default(config.monolith.default_action, target_groups)
-    rules = await poll(read_rules, config.aws, around.listener_arn)
-    decision = decide_drain(config, around, rules, complete=True, allowed=True)
+    rules = await call(read_rules, config.aws, discovered.listener_arn)
+    decision = decide_drain(config, discovered, rules, complete=True, allowed=True)
     if not decision.will_drain:
         raise DrainRefused(
             f"{config.monolith.service} is not drained: {'; '.join(decision.reasons)}"
@@ -192,9 +192,11 @@ async def _hand_over(
     # Without actions the monolith would keep its rules; then it has none, or the decision would
     # have been another.
     for rule in monolith_rules(rules, monolith):
-        await take_over(config.aws, around.listener_arn, rule, actions or [], monolith, config.name)
-        tell("drain", None, f"{rule.label} no longer goes to {config.monolith.service}")
-    left = await poll(read_receivers, config.aws, monolith)
+        await take_over(
+            config.aws, discovered.listener_arn, rule, actions or [], monolith, config.name
+        )
+        emit("drain", None, f"{rule.label} no longer goes to {config.monolith.service}")
+    left = await call(read_receivers, config.aws, monolith)
     if left:
         raise DrainRefused(
             f"{config.monolith.service} is not drained: {', '.join(left)} still sends requests "
@@ -207,7 +209,7 @@ async def _hand_over(
     task_run_name="prove {config.monolith.service} idle",
     persist_result=False,
 )
-async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
+async def _prove_idle(config: SplitConfig, discovered: Discovered) -> None:
     """
     Wait until no request has reached the monolith for the quiet period.
 
@@ -216,10 +218,10 @@ async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
             last log lines.
     """
     gates, quiet = config.traffic.gates, config.monolith.quiet_period
-    group = TargetGroupRef.of(around.load_balancer_arn, around.monolith.target_group_arn)
+    group = TargetGroupRef.of(discovered.load_balancer_arn, discovered.monolith.target_group_arn)
     began = time.time()
     patience = began + gates.metrics_lag + 3 * quiet + 2 * gates.metrics_period
-    tell(
+    emit(
         "drain", None, f"waiting until {config.monolith.service} has had no request for {quiet:g} s"
     )
     while True:
@@ -228,19 +230,19 @@ async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
         start = until - quiet - gates.metrics_period
         if start < began:
             continue
-        count = await poll(count_requests, config.aws, group, start, until, gates.metrics_period)
+        count = await call(count_requests, config.aws, group, start, until, gates.metrics_period)
         if count == 0:
             break
         if time.time() > patience:
-            left = await poll(read_receivers, config.aws, around.monolith.target_group_arn)
+            left = await call(read_receivers, config.aws, discovered.monolith.target_group_arn)
             who = f"{', '.join(left)} sends requests to it" if left else "no rule sends it any more"
-            strays = await stray_requests(config, around.monolith, quiet)
+            strays = await stray_requests(config, discovered.monolith, quiet)
             raise DrainRefused(
                 f"{config.monolith.service} is not idle: {count} requests in the last {quiet:g} "
                 f"s, and {who}; "
                 f"give their paths to a service, or end whoever makes them{strays}"
             )
-    left = await poll(read_receivers, config.aws, around.monolith.target_group_arn)
+    left = await call(read_receivers, config.aws, discovered.monolith.target_group_arn)
     if left:
         raise DrainRefused(
             f"{config.monolith.service} is not drained: {', '.join(left)} sends requests to it "
@@ -248,71 +250,75 @@ async def _prove_idle(config: SplitConfig, around: Surroundings) -> None:
         )
 
 
-async def _scale_to_zero(config: SplitConfig, around: Surroundings) -> None:
+async def _scale_to_zero(config: SplitConfig, discovered: Discovered) -> None:
     """The record of its size first: it is what a later run, or a rollback, restores."""
     aws = config.aws
-    monolith, _, _ = await poll(read_monolith, aws, config.cluster, config.monolith.service)
-    suspension = await poll(read_suspension, aws, around.cluster_arn, monolith.service)
+    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    suspension = await call(read_suspension, aws, discovered.cluster_arn, monolith.service)
     # Autoscaling takes tasks away while requests go elsewhere; one that comes back has to bear all
     # of them again.
-    size = max(monolith.desired_count, around.monolith.desired_count)
+    size = max(monolith.desired_count, discovered.monolith.desired_count)
     record = SizeRecord.from_tags(monolith.tags) or SizeRecord(size, suspension)
     await record_size(aws, monolith.service_arn, config.name, record)
     if suspension:
-        await write_suspension(aws, around.cluster_arn, monolith.service, Suspension.all())
-    await scale_monolith(aws, around.cluster_arn, monolith.service, 0)
-    tell("drain", None, f"{monolith.service}: desired count {record.desired_count} -> 0")
-    await wait_until_stopped(aws, around.cluster_arn, monolith.service, _STOP_PATIENCE)
+        await write_suspension(aws, discovered.cluster_arn, monolith.service, Suspension.all())
+    await scale_monolith(aws, discovered.cluster_arn, monolith.service, 0)
+    emit("drain", None, f"{monolith.service}: desired count {record.desired_count} -> 0")
+    await wait_until_stopped(aws, discovered.cluster_arn, monolith.service, _STOP_PATIENCE)
 
 
-async def restore_monolith(config: SplitConfig, around: Surroundings, why: str) -> None:
+async def restore_monolith(config: SplitConfig, discovered: Discovered, why: str) -> None:
     """
     Bring the monolith back to its recorded size and scaling, healthy, and then its rules.
 
     Safe to repeat, and to call when it was never drained.
     """
     aws = config.aws
-    monolith, _, _ = await poll(read_monolith, aws, config.cluster, config.monolith.service)
+    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
     record = SizeRecord.from_tags(monolith.tags)
     if record:
-        tell("drain", None, f"{monolith.service} comes back to {record.desired_count} tasks: {why}")
-        await attach_target_group(aws, around.listener_arn, monolith.target_group_arn, config.name)
-        await scale_monolith(aws, around.cluster_arn, monolith.service, record.desired_count)
+        emit("drain", None, f"{monolith.service} comes back to {record.desired_count} tasks: {why}")
+        await attach_target_group(
+            aws, discovered.listener_arn, monolith.target_group_arn, config.name
+        )
+        await scale_monolith(aws, discovered.cluster_arn, monolith.service, record.desired_count)
         await wait_until_healthy(
             aws,
-            around.cluster_arn,
+            discovered.cluster_arn,
             monolith.service,
             monolith.task_definition,
             monolith.target_group_arn,
             config.stable_timeout,
         )
-    for rule in await poll(read_taken_over, aws, around.listener_arn, config.name):
-        await give_back(aws, around.listener_arn, rule, monolith.target_group_arn)
-        tell("drain", None, f"{rule.label} goes to {monolith.service} again: {why}")
-    await detach_target_group(aws, await poll(read_rules, aws, around.listener_arn), config.name)
+    for rule in await call(read_taken_over, aws, discovered.listener_arn, config.name):
+        await give_back(aws, discovered.listener_arn, rule, monolith.target_group_arn)
+        emit("drain", None, f"{rule.label} goes to {monolith.service} again: {why}")
+    await detach_target_group(
+        aws, await call(read_rules, aws, discovered.listener_arn), config.name
+    )
     if record:
         if record.suspension:
-            await write_suspension(aws, around.cluster_arn, monolith.service, record.suspension)
+            await write_suspension(aws, discovered.cluster_arn, monolith.service, record.suspension)
         await forget_size(aws, monolith.service_arn)
-        health = await poll(read_target_health, aws, monolith.target_group_arn)
-        tell("drain", None, f"{monolith.service} is back: {health}")
+        health = await call(read_target_health, aws, monolith.target_group_arn)
+        emit("drain", None, f"{monolith.service} is back: {health}")
 
 
 async def verify_public_paths(
-    config: SplitConfig, around: Surroundings, services: Sequence[str] | None = None
+    config: SplitConfig, discovered: Discovered, services: Sequence[str] | None = None
 ) -> None:
     """
     Run every check as a user would.
 
     Args:
         config: The split.
-        around: Where the listener answers.
+        discovered: Where the listener answers.
         services: Names to check; all when None, and then what no service takes as well.
 
     Raises:
         CheckFailed: With every finding of every service.
     """
-    route = Route(around.alb_url)
+    route = Route(discovered.alb_url)
     wanted = [
         (service.name, service.checks)
         for service in config.services

@@ -8,7 +8,7 @@ from typing import Final
 
 from config.path_pattern import matches
 from config.split import SplitConfig
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.cloudwatch.log_group import read_recent_lines
 from tasks.cloudwatch.request_log import requested_paths
 from tasks.discovery import Monolith
@@ -35,9 +35,9 @@ async def stray_requests(config: SplitConfig, monolith: Monolith, seconds: float
     """
     if monolith.log_group is None:
         return ""
-    group = await poll(read_target_group, config.aws, monolith.target_group_name)
+    group = await call(read_target_group, config.aws, monolith.target_group_name)
     check = (group or {}).get("HealthCheckPath")
-    lines = await poll(read_recent_lines, config.aws, monolith.log_group, time.time() - seconds)
+    lines = await call(read_recent_lines, config.aws, monolith.log_group, time.time() - seconds)
     owned = [pattern for service in config.services for pattern in service.path_patterns]
     strays = {
         path: count

@@ -11,12 +11,12 @@ from config.split import SplitConfig
 from flows.plan.options import SplitOptions
 from flows.plan.owner import owner_of
 from flows.plan.split import Plan, ServicePlan
-from flows.record.events import tell
-from tasks.aws.call import poll
+from flows.record.events import emit
+from tasks.aws.call import call
 from tasks.aws.change import Create
 from tasks.aws.credentials import read_account, why_refused
 from tasks.cloudwatch.alarms import check_alarms
-from tasks.discovery import Surroundings, read_surroundings
+from tasks.discovery import Discovered, discover
 from tasks.ecr.build import check_build_files, check_engine
 from tasks.ecr.existing_image import check_ready_image
 from tasks.elbv2.rule import desired_preview_rules
@@ -44,7 +44,7 @@ async def check_command(config: SplitConfig, options: SplitOptions) -> None:
     _refuse(errors(findings))
 
 
-async def survey(config: SplitConfig, options: SplitOptions) -> Surroundings:
+async def survey(config: SplitConfig, options: SplitOptions) -> Discovered:
     """
     Read the surroundings that everything else is compared with.
 
@@ -54,19 +54,19 @@ async def survey(config: SplitConfig, options: SplitOptions) -> Surroundings:
     chosen = _places(config, options.only or [service.name for service in config.services])
     _refuse(errors(await _all_of([_names(config, options), _account(config)])))
     try:
-        around, unseen = await read_surroundings(config), []
+        discovered, unseen = await discover(config), []
     except PreflightFailed as error:
-        around, unseen = None, str(error).splitlines()
+        discovered, unseen = None, str(error).splitlines()
     found = errors(await _all_of([_images(config, chosen)]))
-    if around is None or found:
+    if discovered is None or found:
         apart = errors(await _all_of([_alarms(config, chosen), _parity(chosen), _overlaps(config)]))
         _refuse([*unseen, *found, *apart])
-    assert around is not None  # noqa: S101 - it would have been refused
-    return around
+    assert discovered is not None  # noqa: S101 - it would have been refused
+    return discovered
 
 
 async def preflight(
-    config: SplitConfig, around: Surroundings, plan: Plan, options: SplitOptions
+    config: SplitConfig, discovered: Discovered, plan: Plan, options: SplitOptions
 ) -> None:
     """
     Look for whatever would make the run fail later; what only looks odd is told.
@@ -80,14 +80,14 @@ async def preflight(
     findings = await _all_of(
         [
             _overlaps(config),
-            _drained(config, around, plan, places),
-            _routes(config, around, working, options),
+            _drained(config, discovered, plan, places),
+            _routes(config, discovered, working, options),
             _engine(config, working),
-            *(_surroundings(config, around, working, places) if working else ()),
+            *(_surroundings(config, discovered, working, places) if working else ()),
         ]
     )
     for text in warnings(findings):
-        tell("note", None, text)
+        emit("note", None, text)
     found = errors(findings)
     _refuse(
         [*found, *plan.conflicts],
@@ -97,14 +97,14 @@ async def preflight(
 
 def _surroundings(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     working: Sequence[ServicePlan],
     places: Mapping[str, ServiceConfig],
 ) -> list[Awaitable[list[Finding]]]:
     return [
-        _network(config, around, places),
-        _execution_role(config, around),
-        _quotas(config, around, working),
+        _network(config, discovered, places),
+        _execution_role(config, discovered),
+        _quotas(config, discovered, working),
         _alarms(config, places),
         _parity(places),
     ]
@@ -151,7 +151,7 @@ def _places(config: SplitConfig, names: Iterable[str]) -> dict[str, ServiceConfi
 
 
 async def _account(config: SplitConfig) -> list[Finding]:
-    await poll(read_account, config.aws)
+    await call(read_account, config.aws)
     return []
 
 
@@ -181,7 +181,7 @@ async def _overlaps(config: SplitConfig) -> list[Finding]:
 
 async def _images(config: SplitConfig, places: Mapping[str, ServiceConfig]) -> list[Finding]:
     asked = [
-        poll(check_ready_image, config.aws, where, service)
+        call(check_ready_image, config.aws, where, service)
         for where, service in places.items()
         if service.image
     ]
@@ -194,7 +194,7 @@ async def _alarms(config: SplitConfig, places: Mapping[str, ServiceConfig]) -> l
         gates = config.traffic_of(service).gates
         field = f"{where}.traffic" if service.traffic else "traffic"
         wanted = {name: f"{field}.gates.alarms[{index}]" for index, name in enumerate(gates.alarms)}
-        states = await poll(read_alarms, config.aws, tuple(wanted))
+        states = await call(read_alarms, config.aws, tuple(wanted))
         findings += check_alarms(wanted, states, only_told=gates.dry_run)
     return findings
 
@@ -212,10 +212,10 @@ async def _parity(places: Mapping[str, ServiceConfig]) -> list[Finding]:
 
 
 async def _drained(
-    config: SplitConfig, around: Surroundings, plan: Plan, places: Mapping[str, ServiceConfig]
+    config: SplitConfig, discovered: Discovered, plan: Plan, places: Mapping[str, ServiceConfig]
 ) -> list[Finding]:
     """A drained monolith cannot serve the paths of a service that is yet to be proven."""
-    if around.monolith.desired_count > 0:
+    if discovered.monolith.desired_count > 0:
         return []
     moving = {item.service for item in plan.services if item.steps}
     return [
@@ -231,7 +231,10 @@ async def _drained(
 
 
 async def _routes(
-    config: SplitConfig, around: Surroundings, working: Sequence[ServicePlan], options: SplitOptions
+    config: SplitConfig,
+    discovered: Discovered,
+    working: Sequence[ServicePlan],
+    options: SplitOptions,
 ) -> list[Finding]:
     names = {item.service for item in working}
     claims = [
@@ -240,7 +243,7 @@ async def _routes(
     ]
     if not claims:
         return []
-    rules, group = working[0].state.rules, around.monolith.target_group_arn
+    rules, group = working[0].state.rules, discovered.monolith.target_group_arn
     return await asyncio.to_thread(_lint, claims, rules, config, group)
 
 
@@ -263,22 +266,22 @@ async def _engine(config: SplitConfig, working: Sequence[ServicePlan]) -> list[F
 
 
 async def _network(
-    config: SplitConfig, around: Surroundings, places: Mapping[str, ServiceConfig]
+    config: SplitConfig, discovered: Discovered, places: Mapping[str, ServiceConfig]
 ) -> list[Finding]:
-    network = await poll(read_network, config.aws, around)
-    return [*check_network(around, network), *check_ports(places, network)]
+    network = await call(read_network, config.aws, discovered)
+    return [*check_network(discovered, network), *check_ports(places, network)]
 
 
-async def _execution_role(config: SplitConfig, around: Surroundings) -> list[Finding]:
-    trust = await poll(read_trust_policy, config.aws, around.execution_role_arn)
-    return check_execution_role(around, trust)
+async def _execution_role(config: SplitConfig, discovered: Discovered) -> list[Finding]:
+    trust = await call(read_trust_policy, config.aws, discovered.execution_role_arn)
+    return check_execution_role(discovered, trust)
 
 
 async def _quotas(
-    config: SplitConfig, around: Surroundings, working: Sequence[ServicePlan]
+    config: SplitConfig, discovered: Discovered, working: Sequence[ServicePlan]
 ) -> list[Finding]:
     limits, usage = await asyncio.gather(
-        poll(read_limits, config.aws), poll(read_usage, config.aws, around.load_balancer_arn)
+        call(read_limits, config.aws), call(read_usage, config.aws, discovered.load_balancer_arn)
     )
     numbers = {service.name: index for index, service in enumerate(config.services)}
     needs = []

@@ -10,8 +10,8 @@ from flows.plan.owner import owner_of
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.report.tables import Row
 from flows.service.remove import removal_rows, strangers
-from tasks.aws.call import poll
-from tasks.discovery import Monolith, Surroundings, read_monolith
+from tasks.aws.call import call
+from tasks.discovery import Discovered, Monolith, read_monolith
 from tasks.ecs.service import read_service
 from tasks.ecs.size_record import SizeRecord
 from tasks.ecs.task_definition import read_task_definition
@@ -21,13 +21,13 @@ from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import Rule
 from tasks.elbv2.target_group import read_target_health
 from tasks.elbv2.weights import is_returned, service_share
-from tasks.state.owned import Traces, read_traces
+from tasks.state.owned import OwnedResources, read_owned
 
-__all__ = ["WayBack", "outcome_of", "plan_way_back"]
+__all__ = ["RollbackPlan", "outcome_of", "plan_rollback"]
 
 
 @dataclass(frozen=True)
-class WayBack:
+class RollbackPlan:
     """Where everything is, and with that what has to happen."""
 
     monolith: Monolith
@@ -37,7 +37,7 @@ class WayBack:
     """What to restore of its size; None when it was not drained."""
     taken_over: tuple[Rule, ...]
     """Rules that forwarded to the monolith before it was drained."""
-    traces: tuple[Traces, ...]
+    owned: tuple[OwnedResources, ...]
     """Of the services that are to go back."""
     remove: bool
     abandoned: bool
@@ -51,32 +51,32 @@ class WayBack:
         return self.record is not None or bool(self.taken_over)
 
     @property
-    def returning(self) -> list[Traces]:
+    def returning(self) -> list[OwnedResources]:
         """The services whose rules have to change."""
         group = self.monolith.target_group_arn
         return [
             item
-            for item in self.traces
+            for item in self.owned
             if item.private_rules or any(not is_returned(rule, group) for rule in item.path_rules)
         ]
 
     @property
-    def removing(self) -> list[Traces]:
+    def removing(self) -> list[OwnedResources]:
         """The services that are to be removed."""
-        return [item for item in self.traces if item.resources] if self.remove else []
+        return [item for item in self.owned if item.resources] if self.remove else []
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not (self.restores or self.returning or self.removing or self.abandoned)
 
-    def weight(self, traces: Traces) -> int | None:
+    def weight(self, owned: OwnedResources) -> int | None:
         """
         Percent of its paths' requests that a service gets; None where somebody else has changed a
         rule.
         """
         group = self.monolith.target_group_arn
-        shares = [service_share(rule, group, traces.target_group_arn) for rule in traces.path_rules]
+        shares = [service_share(rule, group, owned.target_group_arn) for rule in owned.path_rules]
         return None if None in shares else max((share for share in shares if share), default=0)
 
     def rows(self) -> list[Row]:
@@ -150,15 +150,15 @@ def _row(service: str, resource: str, name: str, action: str, details: str = "")
     }
 
 
-async def plan_way_back(
-    config: SplitConfig, around: Surroundings, services: Iterable[ServiceConfig], *, remove: bool
-) -> WayBack:
+async def plan_rollback(
+    config: SplitConfig, discovered: Discovered, services: Iterable[ServiceConfig], *, remove: bool
+) -> RollbackPlan:
     """
     Look where the paths of services are, and whether the monolith can take them.
 
     Args:
         config: The split.
-        around: What is only read.
+        discovered: What is only read.
         services: Those that are to go back.
         remove: Whether they are removed afterwards.
 
@@ -166,30 +166,30 @@ async def plan_way_back(
         PreflightFailed: The monolith's service is gone.
     """
     aws = config.aws
-    monolith, _, _ = await poll(read_monolith, aws, config.cluster, config.monolith.service)
-    health = await poll(read_target_health, aws, monolith.target_group_arn)
-    taken = await poll(read_taken_over, aws, around.listener_arn, config.name)
-    rules = await poll(read_rules, aws, around.listener_arn)
-    traces = await asyncio.gather(
+    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    health = await call(read_target_health, aws, monolith.target_group_arn)
+    taken = await call(read_taken_over, aws, discovered.listener_arn, config.name)
+    rules = await call(read_rules, aws, discovered.listener_arn)
+    owned = await asyncio.gather(
         *(
-            read_traces(aws, around.cluster_arn, rules, service, owner_of(config, service))
+            read_owned(aws, discovered.cluster_arn, rules, service, owner_of(config, service))
             for service in services
         )
     )
-    found = WayBack(
+    found = RollbackPlan(
         monolith=monolith,
         healthy=health.healthy,
         record=SizeRecord.from_tags(monolith.tags),
         taken_over=tuple(taken),
-        traces=tuple(traces),
+        owned=tuple(owned),
         remove=remove,
         abandoned=is_abandoned(rules),
         refusals=(),
     )
-    return WayBack(**(vars(found) | {"refusals": tuple(await _refusals(config, found))}))
+    return RollbackPlan(**(vars(found) | {"refusals": tuple(await _refusals(config, found))}))
 
 
-async def _refusals(config: SplitConfig, found: WayBack) -> list[str]:
+async def _refusals(config: SplitConfig, found: RollbackPlan) -> list[str]:
     lines = []
     moving = any(found.weight(item) != 0 for item in found.returning)
     if moving and found.record is None and found.healthy == 0:
@@ -202,7 +202,7 @@ async def _refusals(config: SplitConfig, found: WayBack) -> list[str]:
         )
     if found.removing:
         balancers = {arn for item in found.removing for arn in item.load_balancers}
-        everywhere = await poll(read_balancer_rules, config.aws, balancers)
+        everywhere = await call(read_balancer_rules, config.aws, balancers)
         taken = {rule.arn for rule in found.taken_over}
         lines += strangers(
             found.removing, [(where, rule) for where, rule in everywhere if rule.arn not in taken]
@@ -212,8 +212,8 @@ async def _refusals(config: SplitConfig, found: WayBack) -> list[str]:
 
 async def outcome_of(
     config: SplitConfig,
-    around: Surroundings,
-    found: WayBack,
+    discovered: Discovered,
+    found: RollbackPlan,
     *,
     status: Status,
     stages: dict[str, str],
@@ -224,16 +224,16 @@ async def outcome_of(
 
     Args:
         config: The split.
-        around: What is only read.
+        discovered: What is only read.
         found: Read at the end of the run.
         status: How it ended.
         stages: By service name, where the run has one to tell.
         error: Why it failed.
     """
     services = await asyncio.gather(
-        *(_service_outcome(config, around, found, item) for item in found.traces)
+        *(_service_outcome(config, discovered, found, item) for item in found.owned)
     )
-    outcomes = dict(zip((item.service for item in found.traces), services, strict=True))
+    outcomes = dict(zip((item.service for item in found.owned), services, strict=True))
     outcomes |= {name: _at(outcomes.get(name), stage) for name, stage in stages.items()}
     return Outcome(
         status=status,
@@ -243,7 +243,7 @@ async def outcome_of(
             desired_count=found.monolith.desired_count,
             drained=found.monolith.desired_count == 0,
         ),
-        alb_url=around.alb_url,
+        alb_url=discovered.alb_url,
         error=error,
     )
 
@@ -253,25 +253,25 @@ def _at(outcome: ServiceOutcome | None, stage: str) -> ServiceOutcome:
 
 
 async def _service_outcome(
-    config: SplitConfig, around: Surroundings, found: WayBack, traces: Traces
+    config: SplitConfig, discovered: Discovered, found: RollbackPlan, owned: OwnedResources
 ) -> ServiceOutcome:
-    aws, weight = config.aws, found.weight(traces)
-    group, definition = traces.target_group_arn, None
-    health = await poll(read_target_health, aws, group) if group else None
+    aws, weight = config.aws, found.weight(owned)
+    group, definition = owned.target_group_arn, None
+    health = await call(read_target_health, aws, group) if group else None
     service = (
-        await poll(read_service, aws, around.cluster_arn, traces.service)
-        if traces.ecs_service
+        await call(read_service, aws, discovered.cluster_arn, owned.service)
+        if owned.ecs_service
         else None
     )
     if service:
-        definition = await poll(read_task_definition, aws, service["taskDefinition"])
+        definition = await call(read_task_definition, aws, service["taskDefinition"])
     stage = (
         "settled"
         if weight == 100
         else "shifting"
         if weight
         else "returned"
-        if traces.path_rules
+        if owned.path_rules
         else "planned"
     )
     return ServiceOutcome(

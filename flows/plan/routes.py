@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.elbv2.rule_matching import PATH, ROLE, Rule, matching_rules, users_rules, weights_of
 
-__all__ = ["Answer", "PathOwners", "path_owners"]
+__all__ = ["PathOwners", "RouteAnswer", "path_owners"]
 
 
 class _Path(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-class Answer(_Path):
+class RouteAnswer(_Path):
     """One rule that answers requests for a path."""
 
     rule: str
@@ -38,7 +38,7 @@ class PathOwners(_Path):
     """Path pattern, `*` for whatever no rule takes."""
     wanted: str | None
     """The service of the config that it is meant for; null for other paths."""
-    answers: tuple[Answer, ...]
+    answers: tuple[RouteAnswer, ...]
     """
     In the order in which the load balancer tries them; the last one takes what the others leave.
     """
@@ -77,12 +77,12 @@ def _asks(rule: Rule) -> bool:
     return rule.asks_for_more_than_the_path
 
 
-def _answers(rules: Sequence[Rule], names: Mapping[str, str]) -> tuple[Answer, ...]:
+def _answers(rules: Sequence[Rule], names: Mapping[str, str]) -> tuple[RouteAnswer, ...]:
     last = len(rules) - 1
     return tuple(_answer(rule, names, only_some=number < last) for number, rule in enumerate(rules))
 
 
-def _answer(rule: Rule, names: Mapping[str, str], *, only_some: bool) -> Answer:
+def _answer(rule: Rule, names: Mapping[str, str], *, only_some: bool) -> RouteAnswer:
     weights = weights_of(rule)
     total = sum(weights.values())
     shares: dict[str, int] = {}
@@ -90,7 +90,9 @@ def _answer(rule: Rule, names: Mapping[str, str], *, only_some: bool) -> Answer:
         if weight:
             name = names.get(arn) or _target_group_name(arn)
             shares[name] = shares.get(name, 0) + round(100 * weight / total)
-    return Answer(rule=rule.label, shares=shares or {_other_action(rule): 100}, only_some=only_some)
+    return RouteAnswer(
+        rule=rule.label, shares=shares or {_other_action(rule): 100}, only_some=only_some
+    )
 
 
 def _target_group_name(arn: str) -> str:

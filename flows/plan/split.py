@@ -17,7 +17,7 @@ from flows.plan.owner import owner_of
 from tasks.aws.change import UNKNOWN, Change, Conflict, Create, NoChange, Update
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import compare_log_group, desired_log_group
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 from tasks.ecr.build import content_tag, pin_image
 from tasks.ecr.repository import compare_repository, desired_repository
 from tasks.ecs.service import compare_service, desired_service
@@ -104,7 +104,7 @@ class Plan:
 
 
 async def observe(
-    config: SplitConfig, around: Surroundings, services: Iterable[ServiceConfig]
+    config: SplitConfig, discovered: Discovered, services: Iterable[ServiceConfig]
 ) -> dict[str, tuple[str | None, ServiceState]]:
     """Read what AWS holds of each service; with the tag that its sources have now."""
 
@@ -115,7 +115,7 @@ async def observe(
             else None
         )
         state = await read_service_state(
-            config.aws, around.cluster_arn, around.listener_arn, service, tag
+            config.aws, discovered.cluster_arn, discovered.listener_arn, service, tag
         )
         return service.name, (tag, state)
 
@@ -124,7 +124,7 @@ async def observe(
 
 def plan_split(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     observed: Mapping[str, tuple[str | None, ServiceState]],
     *,
     adopt: Sequence[str] = (),
@@ -135,28 +135,28 @@ def plan_split(
 
     Args:
         config: The split.
-        around: What it only reads.
+        discovered: What it only reads.
         observed: From `observe`, of the services that the run is about.
         adopt: Services that may take over what this split did not make.
         drain: Whether this run may drain the monolith.
     """
     plans = tuple(
         _plan_service(
-            config, around, service, owner_of(config, service, adopt), *observed[service.name]
+            config, discovered, service, owner_of(config, service, adopt), *observed[service.name]
         )
         for service in config.services
         if service.name in observed
     )
     rules = next(iter(observed.values()))[1].rules
     decision = decide_drain(
-        config, around, rules, complete=len(plans) == len(config.services), allowed=drain
+        config, discovered, rules, complete=len(plans) == len(config.services), allowed=drain
     )
-    return Plan(plans, tuple(_plan_monolith(config, around, rules, decision)), decision)
+    return Plan(plans, tuple(_plan_monolith(config, discovered, rules, decision)), decision)
 
 
 def _plan_service(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     service: ServiceConfig,
     owner: Owner,
     tag: str | None,
@@ -180,14 +180,14 @@ def _plan_service(
         owner,
         region=config.aws.region,
         image=_image(config, service, tag, state),
-        execution_role_arn=around.execution_role_arn,
+        execution_role_arn=discovered.execution_role_arn,
         task_role_arn=state.task_role["Arn"] if state.task_role else UNKNOWN,
     )
     change = _until_known(
         compare_task_definition(definition, state.task_definition), definition.request
     )
     changes.append(_planned("task definition", service.family, change))
-    group = desired_target_group(service, owner, around.vpc_id)
+    group = desired_target_group(service, owner, discovered.vpc_id)
     changes.append(
         _planned("target group", group.name, compare_target_group(group, state.target_group))
     )
@@ -197,7 +197,7 @@ def _plan_service(
     wanted = desired_service(
         service,
         owner,
-        around,
+        discovered,
         task_definition=state.task_definition["taskDefinitionArn"]
         if same_revision and state.task_definition
         else UNKNOWN,
@@ -303,7 +303,7 @@ def _unproven(service: ServiceConfig, path: str) -> Conflict:
 
 def decide_drain(
     config: SplitConfig,
-    around: Surroundings,
+    discovered: Discovered,
     rules: Sequence[Rule],
     *,
     complete: bool,
@@ -314,12 +314,12 @@ def decide_drain(
 
     Args:
         config: The split.
-        around: The monolith as it runs.
+        discovered: The monolith as it runs.
         rules: The listener's rules.
         complete: Whether the run is about all services of the config.
         allowed: Whether the run may drain.
     """
-    monolith = around.monolith
+    monolith = discovered.monolith
     if monolith.desired_count == 0:
         return DrainDecision(
             will_drain=False, already_drained=True, reasons=("it is drained already",)
@@ -360,11 +360,11 @@ def decide_drain(
 
 
 def _plan_monolith(
-    config: SplitConfig, around: Surroundings, rules: Sequence[Rule], decision: DrainDecision
+    config: SplitConfig, discovered: Discovered, rules: Sequence[Rule], decision: DrainDecision
 ) -> list[PlannedChange]:
     if not decision.will_drain:
         return []
-    monolith = around.monolith
+    monolith = discovered.monolith
     action = config.monolith.default_action.model_dump(mode="json")
     handed_over = [
         _planned(

@@ -16,10 +16,10 @@ from flows.plan.routes import PathOwners, path_owners
 from flows.plan.split import ServicePlan, plan_split
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome
 from flows.report.artifacts import service_plan_rows
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.change import Create
 from tasks.aws.credentials import refusals_explained
-from tasks.discovery import Surroundings, read_monolith, read_surroundings
+from tasks.discovery import Discovered, discover, read_monolith
 from tasks.ecr.build import check_build_files, content_tag
 from tasks.ecr.image import read_pushed_at
 from tasks.ecs.scaling import read_suspension
@@ -133,25 +133,25 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
     """
     await _check_sources(config)
     with refusals_explained():
-        around = await poll(read_surroundings.plain, config)
+        discovered = await call(discover.plain, config)
         looks = await asyncio.gather(
-            *(_look(config, around, service) for service in config.services)
+            *(_look(config, discovered, service) for service in config.services)
         )
         observed = dict(zip((service.name for service in config.services), looks, strict=True))
-        plan = await asyncio.to_thread(plan_split, config, around, observed)
+        plan = await asyncio.to_thread(plan_split, config, discovered, observed)
         services = await asyncio.gather(*(read_service_now(config, item) for item in plan.services))
-        monolith = await _read_monolith_now(config, around)
+        monolith = await _read_monolith_now(config, discovered)
     rules = plan.services[0].state.rules
     return StatusOutcome(
         status="completed",
         services=dict(zip(observed, services, strict=True)),
         monolith=monolith,
-        alb_url=around.alb_url,
+        alb_url=discovered.alb_url,
         split=config.name,
         cluster=config.cluster,
         region=config.aws.region,
-        account_id=around.account_id,
-        paths=tuple(path_owners(_patterns(config), rules, _group_names(around, plan.services))),
+        account_id=discovered.account_id,
+        paths=tuple(path_owners(_patterns(config), rules, _group_names(discovered, plan.services))),
         lock=_lock(rules),
         drift=tuple(_drift(plan.services)),
     )
@@ -167,7 +167,7 @@ async def _check_sources(config: SplitConfig) -> None:
 
 
 async def _look(
-    config: SplitConfig, around: Surroundings, service: ServiceConfig
+    config: SplitConfig, discovered: Discovered, service: ServiceConfig
 ) -> tuple[str | None, ServiceState]:
     """As `flows.plan.split.observe`, without Prefect: a look should not wait for a server."""
     tag = (
@@ -175,8 +175,8 @@ async def _look(
         if service.build
         else None
     )
-    cluster, listener = around.cluster_arn, around.listener_arn
-    return tag, await poll(read_service_state.plain, config.aws, cluster, listener, service, tag)
+    cluster, listener = discovered.cluster_arn, discovered.listener_arn
+    return tag, await call(read_service_state.plain, config.aws, cluster, listener, service, tag)
 
 
 async def read_service_now(config: SplitConfig, plan: ServicePlan) -> ServiceNow:
@@ -191,9 +191,9 @@ async def read_service_now(config: SplitConfig, plan: ServicePlan) -> ServiceNow
     service = state.service if state.service and owner.owns(state.service["tags"]) else None
     image, pushed = None, None
     if service:
-        definition = await poll(read_task_definition, config.aws, service["taskDefinition"])
+        definition = await call(read_task_definition, config.aws, service["taskDefinition"])
         image = str(definition["containerDefinitions"][0]["image"]) if definition else None
-        pushed = await poll(read_pushed_at, config.aws, image) if image else None
+        pushed = await call(read_pushed_at, config.aws, image) if image else None
     return ServiceNow(
         stage=_stage(plan, service),
         weight=plan.weight,
@@ -226,11 +226,11 @@ def _rollout(service: Mapping[str, Any] | None) -> str | None:
     return str(primary.get("rolloutState", "COMPLETED")) if primary else None
 
 
-async def _read_monolith_now(config: SplitConfig, around: Surroundings) -> MonolithNow:
+async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> MonolithNow:
     aws = config.aws
-    monolith, _, _ = await poll(read_monolith, aws, config.cluster, config.monolith.service)
-    health = await poll(read_target_health, aws, monolith.target_group_arn)
-    scaling = await poll(read_suspension, aws, around.cluster_arn, monolith.service)
+    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    health = await call(read_target_health, aws, monolith.target_group_arn)
+    scaling = await call(read_suspension, aws, discovered.cluster_arn, monolith.service)
     record = SizeRecord.from_tags(monolith.tags)
     return MonolithNow(
         service=monolith.service,
@@ -251,9 +251,9 @@ def _patterns(config: SplitConfig) -> dict[str, str]:
     }
 
 
-def _group_names(around: Surroundings, plans: Sequence[ServicePlan]) -> dict[str, str]:
+def _group_names(discovered: Discovered, plans: Sequence[ServicePlan]) -> dict[str, str]:
     """Names of services by target group ARN."""
-    names = {around.monolith.target_group_arn: around.monolith.service}
+    names = {discovered.monolith.target_group_arn: discovered.monolith.service}
     return names | {
         plan.state.target_group_arn: plan.service for plan in plans if plan.state.target_group_arn
     }

@@ -10,21 +10,21 @@ from typing import Any, Final
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from flows.record.outcome import Journal, Moment, Outcome
+from flows.record.outcome import Event, Journal, Outcome
 from flows.runtime.cancellation import heed_sigterm
 from tasks.aws.task import log
 
-__all__ = ["JOURNAL", "TOLD", "tell", "told_outcome", "told_start"]
+__all__ = ["EMITTED", "JOURNAL", "emit", "record_outcome", "start_record"]
 
 JOURNAL: Final[ContextVar[Journal | None]] = ContextVar("journal", default=None)
 """The journal of the command line that runs the flow; None when a worker does."""
 
 
-TOLD: Final = "told"
+EMITTED: Final = "told"
 """Attribute of log records that the journal has as well."""
 
 
-def tell(kind: str, service: str | None, text: str, **details: Any) -> Moment:
+def emit(kind: str, service: str | None, text: str, **details: Any) -> Event:
     """
     Say that something happened.
 
@@ -32,14 +32,14 @@ def tell(kind: str, service: str | None, text: str, **details: Any) -> Moment:
         kind: As `Moment.kind`.
         service: The service it is about; None for the split or the monolith.
         text: One line for a person.
-        **details: Other fields of the moment.
+        **details: Other fields of the event.
     """
-    moment = (JOURNAL.get() or Journal()).add(kind, service, text, **details)
-    level = logging.WARNING if moment.verdict == "fail" else logging.INFO
-    log().log(level, "%s%s", f"{service}: " if service else "", text, extra={TOLD: True})
+    event = (JOURNAL.get() or Journal()).add(kind, service, text, **details)
+    level = logging.WARNING if event.verdict == "fail" else logging.INFO
+    log().log(level, "%s%s", f"{service}: " if service else "", text, extra={EMITTED: True})
     if kind in ("stage", "weight", "drain"):
         emit_event(
-            event=_event_name(moment),
+            event=_event_name(event),
             resource={
                 "prefect.resource.id": f"split.service.{service}"
                 if service
@@ -47,19 +47,19 @@ def tell(kind: str, service: str | None, text: str, **details: Any) -> Moment:
                 "prefect.resource.name": service or "monolith",
                 "split.flow-run": str(flow_run.id or ""),
             },
-            payload={"text": text, "weight": moment.weight, **moment.numbers},
+            payload={"text": text, "weight": event.weight, **event.numbers},
         )
-    return moment
+    return event
 
 
-def _event_name(moment: Moment) -> str:
+def _event_name(event: Event) -> str:
     """For example `split.service.settled`, `split.service.shifted`, `split.monolith.drain`."""
-    if moment.kind == "weight":
+    if event.kind == "weight":
         return "split.service.shifted"
-    return f"split.service.{moment.text}" if moment.kind == "stage" else "split.monolith.drain"
+    return f"split.service.{event.text}" if event.kind == "stage" else "split.monolith.drain"
 
 
-def told_outcome(outcome: Outcome) -> Outcome:
+def record_outcome(outcome: Outcome) -> Outcome:
     """Leave the outcome to the command line that runs the flow, which may yet raise."""
     journal = JOURNAL.get()
     if journal:
@@ -67,7 +67,7 @@ def told_outcome(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def told_start() -> None:
+def start_record() -> None:
     """
     Begin a run's journal, where no command line has, leave it the flow run's id, and let SIGTERM
     end it well.

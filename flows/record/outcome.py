@@ -1,4 +1,4 @@
-"""What a run came to: the JSON object of the command lines, and the moments the report marks."""
+"""What a run came to: the JSON object of the command lines, and the events the report marks."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Journal", "Moment", "MonolithOutcome", "Outcome", "ServiceOutcome", "TrafficOutcome"]
+__all__ = ["Event", "Journal", "MonolithOutcome", "Outcome", "ServiceOutcome", "TrafficOutcome"]
 
 Status = Literal["completed", "planned", "unchanged", "failed", "refused"]
 
@@ -77,7 +77,7 @@ class Outcome(_Outcome):
 
 
 @dataclass(frozen=True)
-class Moment:
+class Event:
     """
     Something that happened in a run, for the live display and for the report's
     chart and table.
@@ -100,14 +100,14 @@ class Moment:
 
 class Journal:
     """
-    Collects a run's moments, and tells them to whoever listens.
+    Collects a run's events, and tells them to whoever listens.
 
     Args:
-        listener: Called with each new moment, in the order in which they happened.
+        listener: Called with each new event, in the order in which they happened.
     """
 
-    def __init__(self, listener: Callable[[Moment], None] | None = None) -> None:
-        self.moments: list[Moment] = []
+    def __init__(self, listener: Callable[[Event], None] | None = None) -> None:
+        self.events: list[Event] = []
         self.outcome: Outcome | None = None
         """What the run came to, also where its flow then raises."""
         self.plan: list[dict[str, str]] = []
@@ -118,17 +118,17 @@ class Journal:
         """Keeps a live screen off the terminal while a person is asked there."""
         self._listener = listener
 
-    def add(self, kind: Any, service: str | None, text: str, **details: Any) -> Moment:
+    def add(self, kind: Any, service: str | None, text: str, **details: Any) -> Event:
         """Write down something that happened just now."""
-        moment = Moment(time=time.time(), kind=kind, service=service, text=text, **details)
-        self.moments.append(moment)
+        event = Event(time=time.time(), kind=kind, service=service, text=text, **details)
+        self.events.append(event)
         if self._listener:
-            self._listener(moment)
-        return moment
+            self._listener(event)
+        return event
 
-    def adopt(self, moments: Iterable[Moment]) -> None:
+    def adopt(self, events: Iterable[Event]) -> None:
         """Add what happened elsewhere, in another worker's run."""
-        for moment in moments:
-            self.moments.append(moment)
+        for event in events:
+            self.events.append(event)
             if self._listener:
-                self._listener(moment)
+                self._listener(event)

@@ -95,7 +95,7 @@ def evidence_markdown(config: SplitConfig) -> str:
     if journal is None:
         return f"Every service of {config.name} has settled."
     return (
-        markdown_table(verdict_rows(journal.moments))
+        markdown_table(verdict_rows(journal.events))
         or f"Every service of {config.name} has settled."
     )
 
@@ -109,16 +109,16 @@ def _short_digest(image: str) -> str:
 async def publish_outcome(config: SplitConfig, outcome: Outcome) -> None:
     """Write services and verdicts as artifacts."""
     journal = JOURNAL.get()
-    moments = journal.moments if journal else []
+    events = journal.events if journal else []
     services = [
-        {**row, "image": _short_digest(row["image"])} for row in service_rows(outcome, moments)
+        {**row, "image": _short_digest(row["image"])} for row in service_rows(outcome, events)
     ]
-    words = headline(outcome, moments) + (f"\n\n```\n{outcome.error}\n```" if outcome.error else "")
+    words = headline(outcome, events) + (f"\n\n```\n{outcome.error}\n```" if outcome.error else "")
     parts = [
         f"# Split {config.name}",
         words,
         markdown_table(services),
         "## Gates and checks",
-        markdown_table(verdict_rows(moments)),
+        markdown_table(verdict_rows(events)),
     ]
     await acreate_markdown_artifact(markdown="\n\n".join(parts), key=f"{config.name}-report")

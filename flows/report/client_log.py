@@ -10,13 +10,21 @@ from typing import Final, NamedTuple, Self
 
 from flows.record.outcome import TrafficOutcome
 
-__all__ = ["UNNAMED", "Answer", "AnswerLog", "Tally", "percentile", "read_answers", "summarize"]
+__all__ = [
+    "UNNAMED",
+    "ClientLog",
+    "LoggedRequest",
+    "Tally",
+    "percentile",
+    "read_client_log",
+    "summarize",
+]
 
 UNNAMED: Final = "unnamed"
 """Who gave an answer that does not say so: mostly the load balancer itself."""
 
 
-class Answer(NamedTuple):
+class LoggedRequest(NamedTuple):
     """What became of one request."""
 
     t: float
@@ -71,7 +79,7 @@ class Tally:
         self.errors: Counter[str] = Counter()
         self.latencies: dict[str, array[float]] = {}
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: LoggedRequest) -> None:
         """Count one answer."""
         self.requests += 1
         self.failed += answer.failed
@@ -95,7 +103,7 @@ class Tally:
         return percentile(self.latencies.get(backend, ()), share)
 
 
-class AnswerLog:
+class ClientLog:
     """
     Reads a record that is still being written, each line once.
 
@@ -106,16 +114,16 @@ class AnswerLog:
 
     def __init__(self, path: Path, *, window: float = 5) -> None:
         self.tally = Tally()
-        self.recent: deque[Answer] = deque()
+        self.recent: deque[LoggedRequest] = deque()
         self._path, self._window = path, window
         self._offset = 0
 
-    def poll(self) -> list[Answer]:
+    def poll(self) -> list[LoggedRequest]:
         """
         The answers written since the last call; a line that is only half there waits for the next
         one.
         """
-        answers = [Answer.parse(line) for line in self._new_lines()]
+        answers = [LoggedRequest.parse(line) for line in self._new_lines()]
         for answer in answers:
             self.tally.add(answer)
         self.recent.extend(answers)
@@ -150,7 +158,7 @@ class AnswerLog:
         return whole.decode().splitlines()
 
 
-def read_answers(path: Path) -> Iterator[Answer]:
+def read_client_log(path: Path) -> Iterator[LoggedRequest]:
     """
     Every whole line of a record, in the order in which the answers came.
 
@@ -158,10 +166,10 @@ def read_answers(path: Path) -> Iterator[Answer]:
         ValueError: A line is not one of the record's.
     """
     with path.open(encoding="utf-8") as file:
-        yield from (Answer.parse(line) for line in file if line.endswith("\n"))
+        yield from (LoggedRequest.parse(line) for line in file if line.endswith("\n"))
 
 
-def summarize(answers: Iterable[Answer]) -> TrafficOutcome:
+def summarize(answers: Iterable[LoggedRequest]) -> TrafficOutcome:
     """What the live client saw, in totals."""
     tally = Tally()
     for answer in answers:

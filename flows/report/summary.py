@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from flows.record.outcome import Moment, Outcome, TrafficOutcome
+from flows.record.outcome import Event, Outcome, TrafficOutcome
 from flows.report.tables import weight_steps
 
 __all__ = ["headline", "next_steps", "traffic_words"]
@@ -11,9 +11,9 @@ __all__ = ["headline", "next_steps", "traffic_words"]
 _NAMED: Final = 3
 
 
-def headline(outcome: Outcome, moments: Sequence[Moment]) -> str:
+def headline(outcome: Outcome, events: Sequence[Event]) -> str:
     """For example `3 services moved, monolith drained, 14,211 requests, none failed`."""
-    parts = [*_service_words(outcome, moments), *_monolith_words(outcome)]
+    parts = [*_service_words(outcome, events), *_monolith_words(outcome)]
     if outcome.traffic:
         parts.append(traffic_words(outcome.traffic))
     match outcome.status:
@@ -37,9 +37,9 @@ def traffic_words(traffic: TrafficOutcome) -> str:
     )
 
 
-def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
+def next_steps(outcome: Outcome, events: Sequence[Event]) -> list[str]:
     """Where to look next, and what to do, most pressing first."""
-    steps = [_after_failure(name, outcome, moments) for name in _failed(outcome)]
+    steps = [_after_failure(name, outcome, events) for name in _failed(outcome)]
     if outcome.status == "failed":
         steps.append(
             "Run the same command again once that is mended: what has settled is left alone."
@@ -67,7 +67,7 @@ def next_steps(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     return steps
 
 
-def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
+def _service_words(outcome: Outcome, events: Sequence[Event]) -> list[str]:
     names = outcome.services
     by_stage = {
         stage: [name for name, service in names.items() if service.stage == stage]
@@ -76,26 +76,24 @@ def _service_words(outcome: Outcome, moments: Sequence[Moment]) -> list[str]:
     words = []
     if by_stage["settled"]:
         words.append(
-            _share(len(by_stage["settled"]), len(names), _verb(by_stage["settled"], moments))
+            _share(len(by_stage["settled"]), len(names), _verb(by_stage["settled"], events))
         )
     if by_stage["returned"]:
         words.append(_share(len(by_stage["returned"]), len(names), "returned to the monolith"))
     if by_stage["removed"]:
         words.append(_share(len(by_stage["removed"]), len(names), "removed"))
     failed = _failed(outcome)
-    returned = [name for name in failed if _had_traffic(name, moments)]
+    returned = [name for name in failed if _had_traffic(name, events)]
     untouched = [name for name in failed if name not in returned]
     words += [f"{_names(untouched)} failed"] if untouched else []
     return words + ([f"{_names(returned)} went back to the monolith"] if returned else [])
 
 
-def _verb(settled: Sequence[str], moments: Sequence[Moment]) -> str:
+def _verb(settled: Sequence[str], events: Sequence[Event]) -> str:
     """What a run did with the services; those that it found as they should be do not count."""
-    shifted = weight_steps(moments)
+    shifted = weight_steps(events)
     rolled_out = {
-        moment.service
-        for moment in moments
-        if moment.kind == "stage" and moment.text == "rolling out"
+        event.service for event in events if event.kind == "stage" and event.text == "rolling out"
     }
     redeployed = len(rolled_out & set(settled))
     verb = "moved" if any(name in shifted for name in settled) else "settled"
@@ -112,18 +110,18 @@ def _failed(outcome: Outcome) -> list[str]:
     return [name for name, service in outcome.services.items() if service.stage == "failed"]
 
 
-def _had_traffic(service: str, moments: Sequence[Moment]) -> bool:
-    return any(weight > 0 for _, weight in weight_steps(moments).get(service, ()))
+def _had_traffic(service: str, events: Sequence[Event]) -> bool:
+    return any(weight > 0 for _, weight in weight_steps(events).get(service, ()))
 
 
-def _after_failure(service: str, outcome: Outcome, moments: Sequence[Moment]) -> str:
-    if outcome.services[service].weight == 100 and not _had_traffic(service, moments):
+def _after_failure(service: str, outcome: Outcome, events: Sequence[Event]) -> str:
+    if outcome.services[service].weight == 100 and not _had_traffic(service, events):
         running = (outcome.services[service].task_definition or "nothing").rpartition("/")[2]
         return (
             f"{service}: it runs {running}; its events and its log say what is wrong with the new "
             "revision."
         )
-    if _had_traffic(service, moments):
+    if _had_traffic(service, events):
         return (
             f"{service}: its gate verdicts say what went wrong under traffic; then its log in "
             "CloudWatch Logs."

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from flows.record.outcome import Moment, Outcome, TrafficOutcome
+from flows.record.outcome import Event, Outcome, TrafficOutcome
 from flows.report.client_log import Tally
 
 __all__ = [
@@ -48,44 +48,44 @@ class StageTime(NamedTuple):
 
 
 def stage_durations(
-    moments: Sequence[Moment], ended: float | None = None
+    events: Sequence[Event], ended: float | None = None
 ) -> dict[str, list[StageTime]]:
     """
     The stages of each service, in order.
 
     Args:
-        moments: The run's moments, oldest first.
+        events: The run's events, oldest first.
         ended: Where a stage that is still going on ends, in seconds since the epoch; at the last
             moment if not given.
     """
-    last = max((moment.time for moment in moments), default=0.0) if ended is None else ended
+    last = max((event.time for event in events), default=0.0) if ended is None else ended
     stages: dict[str, list[StageTime]] = {}
-    for service in _services_in(moments):
-        own = [moment for moment in moments if moment.service == service and moment.kind == "stage"]
-        ends = [*(moment.time for moment in own[1:]), last][: len(own)]
+    for service in _services_in(events):
+        own = [event for event in events if event.service == service and event.kind == "stage"]
+        ends = [*(event.time for event in own[1:]), last][: len(own)]
         stages[service] = [
             StageTime(
-                moment.text,
-                moment.time,
-                0.0 if moment.text in FINAL_STAGES else max(0.0, end - moment.time),
+                event.text,
+                event.time,
+                0.0 if event.text in FINAL_STAGES else max(0.0, end - event.time),
             )
-            for moment, end in zip(own, ends, strict=True)
+            for event, end in zip(own, ends, strict=True)
         ]
     return stages
 
 
-def weight_steps(moments: Sequence[Moment]) -> dict[str, list[tuple[float, int]]]:
+def weight_steps(events: Sequence[Event]) -> dict[str, list[tuple[float, int]]]:
     """Each service's weight changes: seconds since the epoch, and the new percentage."""
     steps: dict[str, list[tuple[float, int]]] = {}
-    for moment in moments:
-        if moment.kind == "weight" and moment.service is not None and moment.weight is not None:
-            steps.setdefault(moment.service, []).append((moment.time, moment.weight))
+    for event in events:
+        if event.kind == "weight" and event.service is not None and event.weight is not None:
+            steps.setdefault(event.service, []).append((event.time, event.weight))
     return steps
 
 
-def service_rows(outcome: Outcome, moments: Sequence[Moment]) -> list[Row]:
+def service_rows(outcome: Outcome, events: Sequence[Event]) -> list[Row]:
     """One row a service: what it is now, and how it came there."""
-    stages, steps = stage_durations(moments), weight_steps(moments)
+    stages, steps = stage_durations(events), weight_steps(events)
     return [
         {
             "service": name,
@@ -103,22 +103,22 @@ def service_rows(outcome: Outcome, moments: Sequence[Moment]) -> list[Row]:
     ]
 
 
-def verdict_rows(moments: Sequence[Moment]) -> list[Row]:
+def verdict_rows(events: Sequence[Event]) -> list[Row]:
     """One row a check or gate verdict, with the numbers it rests on."""
     return [
         {
-            "time": clock(moment.time),
-            "service": moment.service or "monolith",
-            "weight": _percent(moment.weight),
-            "verdict": moment.verdict or _NOTHING,
-            "what": moment.text,
+            "time": clock(event.time),
+            "service": event.service or "monolith",
+            "weight": _percent(event.weight),
+            "verdict": event.verdict or _NOTHING,
+            "what": event.text,
             "numbers": ", ".join(
-                f"{name} {_number(value)}" for name, value in moment.numbers.items()
+                f"{name} {_number(value)}" for name, value in event.numbers.items()
             )
             or _NOTHING,
         }
-        for moment in moments
-        if moment.kind in ("check", "verdict")
+        for event in events
+        if event.kind in ("check", "verdict")
     ]
 
 
@@ -137,7 +137,7 @@ def traffic_rows(traffic: TrafficOutcome, tally: Tally | None = None) -> list[Ro
 
 
 def problem_rows(
-    outcome: Outcome, moments: Sequence[Moment], tally: Tally | None = None
+    outcome: Outcome, events: Sequence[Event], tally: Tally | None = None
 ) -> list[Row]:
     """
     Everything that went wrong, each once: failed checks and gates, failed services, failed
@@ -145,12 +145,12 @@ def problem_rows(
     """
     found = [
         (
-            clock(moment.time),
-            moment.service or "monolith",
-            str(moment.numbers.get("error") or moment.text),
+            clock(event.time),
+            event.service or "monolith",
+            str(event.numbers.get("error") or event.text),
         )
-        for moment in moments
-        if moment.verdict == "fail" or (moment.kind == "stage" and moment.text == "failed")
+        for event in events
+        if event.verdict == "fail" or (event.kind == "stage" and event.text == "failed")
     ]
     if tally:
         found += [
@@ -176,9 +176,9 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(_cell(value) for value in line)} |" for line in lines) + "\n"
 
 
-def clock(moment: float) -> str:
+def clock(event: float) -> str:
     """Local time of day."""
-    return time.strftime("%H:%M:%S", time.localtime(moment))
+    return time.strftime("%H:%M:%S", time.localtime(event))
 
 
 def duration(seconds: float) -> str:
@@ -207,8 +207,8 @@ def _latencies(tally: Tally, backend: str) -> Row:
     }
 
 
-def _services_in(moments: Sequence[Moment]) -> list[str]:
-    return list(dict.fromkeys(moment.service for moment in moments if moment.service is not None))
+def _services_in(events: Sequence[Event]) -> list[str]:
+    return list(dict.fromkeys(event.service for event in events if event.service is not None))
 
 
 def _percent(weight: int | None) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.record.outcome import Moment, Outcome
+from flows.record.outcome import Event, Outcome
 from flows.report.client_log import Tally
 from flows.report.summary import headline, next_steps
 from flows.report.tables import (
@@ -47,7 +47,7 @@ _NUMBERS: Final = frozenset(
 def print_summary(
     console: Console,
     outcome: Outcome,
-    moments: Sequence[Moment],
+    events: Sequence[Event],
     *,
     report: Path | None,
     engine: str | None,
@@ -59,14 +59,14 @@ def print_summary(
     Args:
         console: Where to.
         outcome: What the run came to.
-        moments: Its moments, oldest first.
+        events: Its events, oldest first.
         report: The HTML report, if one was written.
         engine: Container engine that built the images; the outcome's own if None.
         tally: Counts with latencies; without it, the outcome's traffic is shown without them.
     """
     console.print()
     console.print(
-        Text(headline(outcome, moments), style=_HEADLINE_STYLES.get(outcome.status, "bold")),
+        Text(headline(outcome, events), style=_HEADLINE_STYLES.get(outcome.status, "bold")),
         soft_wrap=True,
     )
     if engine or outcome.engine:
@@ -77,13 +77,13 @@ def print_summary(
     _print_table(
         console,
         "Services",
-        [{name: row[name] for name in columns} for row in service_rows(outcome, moments)],
+        [{name: row[name] for name in columns} for row in service_rows(outcome, events)],
     )
-    _print_table(console, "Time in each stage", _stage_rows(moments))
+    _print_table(console, "Time in each stage", _stage_rows(events))
     if outcome.traffic:
         _print_table(console, "Who answered the live client", traffic_rows(outcome.traffic, tally))
-    _print_table(console, "Problems", problem_rows(outcome, moments, tally))
-    steps = next_steps(outcome, moments)
+    _print_table(console, "Problems", problem_rows(outcome, events, tally))
+    steps = next_steps(outcome, events)
     if report:
         steps.insert(0, f"Charts, verdicts and numbers: {report}")
     if steps:
@@ -92,10 +92,10 @@ def print_summary(
         console.print(f"  {step}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _stage_rows(moments: Sequence[Moment]) -> list[Row]:
+def _stage_rows(events: Sequence[Event]) -> list[Row]:
     """One row a service, one column a stage; a stage that a run went through twice is added up."""
     spent: dict[str, dict[str, float]] = {}
-    for service, stages in stage_durations(moments).items():
+    for service, stages in stage_durations(events).items():
         for stage in stages:
             if stage.stage in _STAGES:
                 own = spent.setdefault(service, {})

@@ -20,7 +20,7 @@ from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
-from flows.record.events import JOURNAL, tell
+from flows.record.events import JOURNAL, emit
 from flows.runtime.private_server import on_private_server
 
 __all__ = ["Question", "ask_person", "ask_terminal", "was_asked"]
@@ -64,7 +64,7 @@ async def ask_person(question: Question, evidence: str, *, yes: bool) -> bool:
             process.
     """
     if yes:
-        tell("note", None, f"{question.text} yes (given beforehand)")
+        emit("note", None, f"{question.text} yes (given beforehand)")
         return True
     if on_private_server():
         return await ask_terminal(question, evidence)
@@ -72,7 +72,7 @@ async def ask_person(question: Question, evidence: str, *, yes: bool) -> bool:
         description=f"## {question.text}\n\n{evidence}", decision="refuse"
     )
     if not await was_asked(question):
-        tell(
+        emit(
             "note",
             None,
             f"{question.text} the answer is given in the Prefect UI, within "
@@ -86,10 +86,10 @@ async def ask_person(question: Question, evidence: str, *, yes: bool) -> bool:
                 form, timeout=int(question.patience), poll_interval=_POLL, key=question.key
             )
     except FlowPauseTimeout:
-        tell("note", None, f"{question.text} nobody answered within {question.patience:g} s")
+        emit("note", None, f"{question.text} nobody answered within {question.patience:g} s")
         return False
     comment = f": {answer.comment}" if answer.comment else ""
-    tell("note", None, f"{question.text} {answer.decision}{comment}")
+    emit("note", None, f"{question.text} {answer.decision}{comment}")
     return answer.decision == "approve"
 
 
@@ -110,7 +110,7 @@ async def ask_terminal(question: Question, evidence: str) -> bool:
     awaited, so that Ctrl-C ends the run while nobody answers.
     """
     if not sys.stdin.isatty():
-        tell(
+        emit(
             "note",
             None,
             f"{question.text} nobody can be asked here; give --yes, or run it with a Prefect "

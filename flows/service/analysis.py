@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 from config.split import SplitConfig
 from config.traffic import Gates, Step
-from flows.service.placement import Lane
+from flows.service.placement import Placement
 from flows.service.probes import Probes, probe_rate, window_of_answers
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, Window, read_window
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 from tasks.elbv2.target_group import read_target_health
 from tasks.gates import (
     Judgement,
@@ -33,7 +33,7 @@ from tasks.gates import (
     worst,
 )
 
-__all__ = ["Breach", "Watch", "bake", "read_before", "unless_breached"]
+__all__ = ["Breach", "StepAnalysis", "bake", "read_before", "unless_breached"]
 
 R = TypeVar("R")
 
@@ -67,19 +67,19 @@ class Targets:
         now = time.monotonic()
         if self._judgement is None or now >= self._due:
             self._judgement = judge_targets(
-                await poll(read_target_health, config.aws, target_group_arn)
+                await call(read_target_health, config.aws, target_group_arn)
             )
             self._due = now + _TARGETS_EVERY
         return self._judgement
 
 
 @dataclass(frozen=True)
-class Watch:
+class StepAnalysis:
     """The gates of one step, from its change of weight on."""
 
     config: SplitConfig
-    around: Surroundings
-    lane: Lane
+    discovered: Discovered
+    placement: Placement
     step: Step
     before: Window
     """What the monolith answered before the shift."""
@@ -91,7 +91,7 @@ class Watch:
     @property
     def gates(self) -> Gates:
         """The service's gates."""
-        return self.config.traffic_of(self.lane.service).gates
+        return self.config.traffic_of(self.placement.service).gates
 
     @property
     def lag(self) -> float:
@@ -126,19 +126,21 @@ class Watch:
 
     async def _judge(self, until: float, *, early: bool) -> list[Judgement]:
         found = await self._judge_metrics(until, early=early) if self.reads_metrics else []
-        if self.gates.source == "probes" or (self.gates.source == "both" and self.lane.probe_paths):
+        if self.gates.source == "probes" or (
+            self.gates.source == "both" and self.placement.probe_paths
+        ):
             found += self._judge_probes(early=early)
-        targets = await self.targets.judge(self.config, self.lane.target_group_arn)
+        targets = await self.targets.judge(self.config, self.placement.target_group_arn)
         states = (
-            await poll(read_alarms, self.config.aws, self.gates.alarms) if self.gates.alarms else {}
+            await call(read_alarms, self.config.aws, self.gates.alarms) if self.gates.alarms else {}
         )
         return [*without_open_doubles(found), targets, *judge_alarms(self.gates.alarms, states)]
 
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
-        groups = (self.lane.target_group_arn, self.around.monolith.target_group_arn)
+        groups = (self.placement.target_group_arn, self.discovered.monolith.target_group_arn)
         service, monolith = await asyncio.gather(
             *(
-                read_metrics(self.config, self.around, self.gates, group, self.since, until)
+                read_metrics(self.config, self.discovered, self.gates, group, self.since, until)
                 for group in groups
             )
         )
@@ -168,14 +170,14 @@ class Watch:
 
 
 async def read_metrics(
-    config: SplitConfig, around: Surroundings, gates: Gates, group: str, start: float, end: float
+    config: SplitConfig, discovered: Discovered, gates: Gates, group: str, start: float, end: float
 ) -> Window:
     """A target group's window, by its ARN."""
-    ref = TargetGroupRef.of(around.load_balancer_arn, group)
-    return await poll(read_window, config.aws, ref, start, end, gates.metrics_period)
+    ref = TargetGroupRef.of(discovered.load_balancer_arn, group)
+    return await call(read_window, config.aws, ref, start, end, gates.metrics_period)
 
 
-async def read_before(config: SplitConfig, around: Surroundings, gates: Gates) -> Window:
+async def read_before(config: SplitConfig, discovered: Discovered, gates: Gates) -> Window:
     """
     What the monolith answered lately: with what to compare a service that has taken all of its
     requests.
@@ -186,10 +188,12 @@ async def read_before(config: SplitConfig, around: Surroundings, gates: Gates) -
         math.floor((time.time() - gates.metrics_lag) / gates.metrics_period) * gates.metrics_period
     )
     start = end - _PERIODS_BEFORE * gates.metrics_period
-    return await read_metrics(config, around, gates, around.monolith.target_group_arn, start, end)
+    return await read_metrics(
+        config, discovered, gates, discovered.monolith.target_group_arn, start, end
+    )
 
 
-async def unless_breached(watch: Watch, work: Coroutine[Any, Any, R]) -> R:
+async def unless_breached(analysis: StepAnalysis, work: Coroutine[Any, Any, R]) -> R:
     """
     Do the work while the gates watch; in a dry run they do not end it.
 
@@ -197,7 +201,7 @@ async def unless_breached(watch: Watch, work: Coroutine[Any, Any, R]) -> R:
         Breach: A gate failed first.
     """
     working = asyncio.create_task(work)
-    watching = asyncio.create_task(_wait_for_breach(watch))
+    watching = asyncio.create_task(_wait_for_breach(analysis))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -209,15 +213,15 @@ async def unless_breached(watch: Watch, work: Coroutine[Any, Any, R]) -> R:
         await asyncio.gather(working, watching, return_exceptions=True)
 
 
-async def _wait_for_breach(watch: Watch) -> list[Judgement]:
+async def _wait_for_breach(analysis: StepAnalysis) -> list[Judgement]:
     while True:
-        judgements = await watch.look()
-        if worst(judgements) == "fail" and not watch.gates.dry_run:
+        judgements = await analysis.look()
+        if worst(judgements) == "fail" and not analysis.gates.dry_run:
             return judgements
-        await asyncio.sleep(watch.pause)
+        await asyncio.sleep(analysis.pause)
 
 
-async def bake(watch: Watch) -> list[Judgement]:
+async def bake(analysis: StepAnalysis) -> list[Judgement]:
     """
     Wait until the step has baked and its gates can be judged.
 
@@ -225,13 +229,13 @@ async def bake(watch: Watch) -> list[Judgement]:
         The verdicts: inconclusive ones only where `too_little_traffic` accepts them, in a dry run,
         or when `wait_limit` is over.
     """
-    gates, ends = watch.gates, time.time() + watch.step.bake
+    gates, ends = analysis.gates, time.time() + analysis.step.bake
     accepts = gates.dry_run or gates.too_little_traffic == "accept"
-    gives_up = ends + watch.lag + gates.metrics_period + gates.wait_limit
+    gives_up = ends + analysis.lag + gates.metrics_period + gates.wait_limit
     while True:
         now = time.time()
-        if watch.complete_until(now) >= ends:
-            judgements = await watch.judge()
+        if analysis.complete_until(now) >= ends:
+            judgements = await analysis.judge()
             if accepts or worst(judgements) != "inconclusive" or now >= gives_up:
                 return judgements
-        await asyncio.sleep(watch.pause)
+        await asyncio.sleep(analysis.pause)

@@ -5,8 +5,8 @@ import time
 
 from config.service import ServiceConfig
 from config.split import SplitConfig
-from flows.record.events import tell
-from tasks.aws.call import poll
+from flows.record.events import emit
+from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
 
 __all__ = ["see_it_idle"]
@@ -34,10 +34,10 @@ async def see_it_idle(
         start = until - gates.metrics_period
         if start < since:
             continue
-        if await poll(count_requests, config.aws, group, start, until, gates.metrics_period) == 0:
-            tell("note", service.name, "no request reaches it any more")
+        if await call(count_requests, config.aws, group, start, until, gates.metrics_period) == 0:
+            emit("note", service.name, "no request reaches it any more")
             return
-    tell(
+    emit(
         "note",
         service.name,
         "requests still reach it: connections or the tool's probes; the weights are 100/0",

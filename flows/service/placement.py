@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from config.service import ServiceConfig
 from tasks.http.client import Route
 
-__all__ = ["Lane"]
+__all__ = ["Placement"]
 
 
 @dataclass(frozen=True)
-class Lane:
+class Placement:
     """One service's part of the listener: its rules, its target group, and the ways to it."""
 
     service: ServiceConfig

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from config.service import ServiceConfig
 from config.split import SplitConfig
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 from tasks.ecr.build import build_image, content_tag, pin_image, push_image, read_digest
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.task_definition import desired_task_definition, ensure_task_definition
@@ -31,7 +31,7 @@ class Prepared:
 
 
 async def prepare(
-    config: SplitConfig, around: Surroundings, service: ServiceConfig, owner: Owner
+    config: SplitConfig, discovered: Discovered, service: ServiceConfig, owner: Owner
 ) -> Prepared:
     """
     Make everything that a service needs, and register what it runs; no user sees any of it.
@@ -54,7 +54,7 @@ async def prepare(
         owner,
         region=config.aws.region,
         image=image.result(),
-        execution_role_arn=around.execution_role_arn,
+        execution_role_arn=discovered.execution_role_arn,
         task_role_arn=role.result(),
     )
     return Prepared(image.result(), await ensure_task_definition(config.aws, definition))
@@ -69,7 +69,7 @@ async def _ensure_image(config: SplitConfig, service: ServiceConfig, owner: Owne
         return await asyncio.to_thread(pin_image, config.aws, str(service.image))
     uri = await ensure_repository(config.aws, desired_repository(service, owner))
     tag = await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
-    digest = await poll(read_digest, config.aws, service.name, tag)
+    digest = await call(read_digest, config.aws, service.name, tag)
     if digest:
         return f"{uri}@{digest}"
     await build_image(config.docker_host, service, f"{uri}:{tag}")

@@ -14,9 +14,9 @@ from typing import Any, Final
 import aiohttp
 
 from config.traffic import Gates, Step
-from flows.service.placement import Lane
+from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
-from tasks.http.client import Answer, fetch, open_session
+from tasks.http.client import Response, fetch, open_session
 
 __all__ = ["Probes", "probe_rate", "probing", "synthesizing", "window_of_answers"]
 
@@ -30,11 +30,11 @@ _SYNTHETIC_MARGIN: Final = 1.5
 class Probes:
     """What the tool's own requests saw since the last weight change."""
 
-    preview: list[Answer] = field(default_factory=list)
+    preview: list[Response] = field(default_factory=list)
     """On the service's preview route."""
-    control: list[Answer] = field(default_factory=list)
+    control: list[Response] = field(default_factory=list)
     """On the monolith's."""
-    public: list[Answer] = field(default_factory=list)
+    public: list[Response] = field(default_factory=list)
     """On the public path, where the service answered."""
 
     def at_service(self, until: float) -> Window:
@@ -45,30 +45,32 @@ class Probes:
 
 
 @asynccontextmanager
-async def probing(lane: Lane, gates: Gates, step: Step, probes: Probes) -> AsyncIterator[None]:
+async def probing(
+    placement: Placement, gates: Gates, step: Step, probes: Probes
+) -> AsyncIterator[None]:
     """Ask service and monolith the same things side by side, gently, while the block runs."""
 
     async def ask_both(session: aiohttp.ClientSession, path: str) -> None:
         service, monolith = await asyncio.gather(
-            fetch(session, lane.preview, path), fetch(session, lane.control, path)
+            fetch(session, placement.preview, path), fetch(session, placement.control, path)
         )
         probes.preview.append(service)
         probes.control.append(monolith)
 
-    async with _every(1 / probe_rate(gates, step), lane.probe_paths, ask_both):
+    async with _every(1 / probe_rate(gates, step), placement.probe_paths, ask_both):
         yield
 
 
 @asynccontextmanager
-async def synthesizing(lane: Lane, gates: Gates, step: Step) -> AsyncIterator[None]:
+async def synthesizing(placement: Placement, gates: Gates, step: Step) -> AsyncIterator[None]:
     """
     Make the traffic that users do not, with safe GETs on the public paths,
     while the block runs.
     """
     async with _every(
         1 / _synthetic_rate(gates, step),
-        lane.probe_paths,
-        lambda session, path: fetch(session, lane.user, path),
+        placement.probe_paths,
+        lambda session, path: fetch(session, placement.user, path),
     ):
         yield
 
@@ -116,7 +118,7 @@ async def _every(
         running.result()  # it ends by itself without paths, or by a fault
 
 
-def window_of_answers(answers: Sequence[Answer]) -> Window:
+def window_of_answers(answers: Sequence[Response]) -> Window:
     """The tool's own requests as CloudWatch would count them."""
     latencies = sorted(answer.latency for answer in answers if not answer.failed)
     percentiles = {

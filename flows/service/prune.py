@@ -9,7 +9,7 @@ from config.errors import StepFailed
 from config.split import SplitConfig
 from flows.plan.owner import owner_of
 from flows.plan.split import ServicePlan
-from flows.record.events import tell
+from flows.record.events import emit
 from flows.service.rolling_update import good_revision
 from tasks.aws.task import log
 from tasks.ecr.image import prune_images
@@ -64,6 +64,6 @@ async def _prune_service(
         )
     if revisions or images:
         gone = ", ".join(arn.rpartition("/")[2] for arn in revisions) or "no revision"
-        tell("note", service.name, f"pruned: {gone}; {len(images)} old images")
+        emit("note", service.name, f"pruned: {gone}; {len(images)} old images")
     for digest in images:
         log().info("deleted image %s@%s", service.name, digest)

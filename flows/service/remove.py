@@ -8,12 +8,12 @@ from config.errors import TrafficConflict
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.owner import owner_of
-from flows.record.events import tell
+from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 from flows.report.tables import Row
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.cloudwatch.log_group import delete_log_group
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 from tasks.ecr.repository import delete_repository
 from tasks.ecs.revisions import delete_revisions
 from tasks.ecs.service import delete_service
@@ -23,38 +23,38 @@ from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule, weights_of
 from tasks.elbv2.target_group import delete_target_group
 from tasks.elbv2.weights import is_returned
 from tasks.iam.task_role import delete_task_role
-from tasks.state.owned import Traces
+from tasks.state.owned import OwnedResources
 
 __all__ = ["removal_rows", "remove_service", "strangers"]
 
 _STOP_PATIENCE: Final = 600.0
 
 
-def removal_rows(traces: Traces) -> list[Row]:
+def removal_rows(owned: OwnedResources) -> list[Row]:
     """The rows of a plan that removes everything of a service, in order."""
     details = {"log group": "with everything in it", "ECR repository": "with its images"}
     return [
         {
-            "service": traces.service,
+            "service": owned.service,
             "resource": kind,
             "name": name,
             "action": "delete",
             "details": details.get(kind, ""),
         }
-        for kind, name in traces.resources
+        for kind, name in owned.resources
     ]
 
 
-def strangers(traces: Iterable[Traces], rules: Sequence[tuple[str, Rule]]) -> list[str]:
+def strangers(owned: Iterable[OwnedResources], rules: Sequence[tuple[str, Rule]]) -> list[str]:
     """
     Why target groups cannot be deleted: rules of others that name them.
 
     Args:
-        traces: Of the services.
+        owned: Of the services.
         rules: Every rule of the load balancers, with its place.
     """
     found = []
-    for item in traces:
+    for item in owned:
         own = {rule.arn for rule in (*item.path_rules, *item.private_rules)}
         found += [
             f"{rule.label} on {where} names target group {item.target_group}, and was not made "
@@ -67,7 +67,7 @@ def strangers(traces: Iterable[Traces], rules: Sequence[tuple[str, Rule]]) -> li
 
 
 async def remove_service(
-    config: SplitConfig, around: Surroundings, service: ServiceConfig, *, adopted: bool
+    config: SplitConfig, discovered: Discovered, service: ServiceConfig, *, adopted: bool
 ) -> ServiceOutcome:
     """
     Remove everything that the split has made for a service.
@@ -77,7 +77,7 @@ async def remove_service(
 
     Args:
         config: The split.
-        around: What is only read.
+        discovered: What is only read.
         service: The service; one that the config has no more as `tasks.state.owned.former_service`.
         adopted: Whether its ECS service was there before the split.
 
@@ -87,14 +87,14 @@ async def remove_service(
     """
     aws, cluster, name, owner = (
         config.aws,
-        around.cluster_arn,
+        discovered.cluster_arn,
         service.name,
         owner_of(config, service),
     )
-    tell("stage", name, "removing")
-    await _remove_rules(config, around, service)
+    emit("stage", name, "removing")
+    await _remove_rules(config, discovered, service)
     if adopted:
-        tell(
+        emit(
             "note",
             name,
             "its ECS service was there before the split, and stays with what it runs on",
@@ -109,18 +109,20 @@ async def remove_service(
         delete_repository(aws, name, owner),
     )
     await delete_target_group(aws, service.target_group, owner)
-    tell("stage", name, "removed")
+    emit("stage", name, "removed")
     return ServiceOutcome(stage="removed")
 
 
-async def _remove_rules(config: SplitConfig, around: Surroundings, service: ServiceConfig) -> None:
+async def _remove_rules(
+    config: SplitConfig, discovered: Discovered, service: ServiceConfig
+) -> None:
     rules, owner = (
-        await poll(read_rules, config.aws, around.listener_arn),
+        await call(read_rules, config.aws, discovered.listener_arn),
         owner_of(config, service),
     )
     paths = own_rules(rules, owner, PATH).values()
     for rule in paths:
-        if not is_returned(rule, around.monolith.target_group_arn):
+        if not is_returned(rule, discovered.monolith.target_group_arn):
             raise TrafficConflict(
                 f"{rule.label} sends requests to {service.name} again, so it stays; "
                 "give them back with `python -m flows.rollback`, then run again"

@@ -11,11 +11,11 @@ from typing import Any, Final
 import aiohttp
 
 from config.errors import GateFailed
-from flows.record.events import tell
-from flows.service.analysis import Watch
-from tasks.aws.call import poll
+from flows.record.events import emit
+from flows.service.analysis import StepAnalysis
+from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
-from tasks.http.client import Answer, Route, fetch, open_session
+from tasks.http.client import Response, Route, fetch, open_session
 
 __all__ = ["Observed", "converge"]
 
@@ -37,7 +37,7 @@ class Observed:
     """Requests a second that the load balancer sent to its target group."""
 
 
-async def converge(watch: Watch, previous: Observed | None) -> Observed | None:
+async def converge(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
     """
     Wait until the observed split follows the weights: before that, no bake means anything.
 
@@ -46,7 +46,7 @@ async def converge(watch: Watch, previous: Observed | None) -> Observed | None:
     the weights say: the monolith's group does not tell the share, since other paths reach it too.
 
     Args:
-        watch: The step that was just taken.
+        analysis: The step that was just taken.
         previous: What was observed at the step before.
 
     Returns:
@@ -56,30 +56,30 @@ async def converge(watch: Watch, previous: Observed | None) -> Observed | None:
     Raises:
         GateFailed: It did not become so within `wait_limit`; not in a dry run.
     """
-    header = watch.config.listener.backend_header
-    names = await _backend_names(watch, header) if header else None
+    header = analysis.config.listener.backend_header
+    names = await _backend_names(analysis, header) if header else None
     if header and names:
-        await _converge_by_header(watch, header, names)
+        await _converge_by_header(analysis, header, names)
         return None
-    return await _converge_by_count(watch, previous)
+    return await _converge_by_count(analysis, previous)
 
 
-async def _backend_names(watch: Watch, header: str) -> tuple[str, str] | None:
+async def _backend_names(analysis: StepAnalysis, header: str) -> tuple[str, str] | None:
     """What service and monolith write into the header; None when that does not tell them apart."""
-    lane = watch.lane
+    placement = analysis.placement
     async with open_session() as session:
         service, monolith = [
-            await _first_name(session, route, lane.probe_paths, header)
-            for route in (lane.preview, lane.control)
+            await _first_name(session, route, placement.probe_paths, header)
+            for route in (placement.preview, placement.control)
         ]
     if service and monolith and service != monolith:
         return service, monolith
-    if lane.probe_paths:
+    if placement.probe_paths:
         text = (
             f"header {header} does not tell who answers ({service!r}, the monolith {monolith!r}): "
             "counting instead"
         )
-        tell("note", lane.service.name, text)
+        emit("note", placement.service.name, text)
     return None
 
 
@@ -93,15 +93,15 @@ async def _first_name(
     return ""
 
 
-async def _converge_by_header(watch: Watch, header: str, names: tuple[str, str]) -> None:
-    gates, step, name = watch.gates, watch.step, watch.lane.service.name
+async def _converge_by_header(analysis: StepAnalysis, header: str, names: tuple[str, str]) -> None:
+    gates, step, name = analysis.gates, analysis.step, analysis.placement.service.name
     deadline = time.monotonic() + gates.wait_limit
     async with open_session() as session:
         while True:
-            answers = await _sample(session, watch)
+            answers = await _sample(session, analysis)
             counted = [answer for answer in answers if answer.headers.get(header) in names]
             reached = [answer for answer in counted if answer.headers[header] == names[0]]
-            watch.probes.public += reached
+            analysis.probes.public += reached
             share, asked = 100 * len(reached) / max(len(counted), 1), len(counted)
             numbers = {"observed": round(share, 1), "wanted": step.weight, "requests": asked}
             if reached and abs(share - step.weight) <= gates.tolerance + _chance(
@@ -111,7 +111,7 @@ async def _converge_by_header(watch: Watch, header: str, names: tuple[str, str])
                     f"observed split: {share:.0f} % of {asked} requests reach it, {step.weight} % "
                     "wanted"
                 )
-                tell("check", name, text, verdict="pass", numbers=numbers, weight=step.weight)
+                emit("check", name, text, verdict="pass", numbers=numbers, weight=step.weight)
                 return
             if time.monotonic() > deadline:
                 text = (
@@ -119,20 +119,20 @@ async def _converge_by_header(watch: Watch, header: str, names: tuple[str, str])
                     f"weight {step.weight} % "
                     "was set; look which other rule answers its paths"
                 )
-                _miss(watch, text, numbers)
+                _miss(analysis, text, numbers)
                 return
             await asyncio.sleep(_PAUSE)
 
 
-async def _sample(session: aiohttp.ClientSession, watch: Watch) -> list[Answer]:
+async def _sample(session: aiohttp.ClientSession, analysis: StepAnalysis) -> list[Response]:
     """Answers on the public path: at least a hundred, and so many that a small weight shows."""
-    lane = watch.lane
-    size = min(_MOST, max(_FEWEST, math.ceil(_EXPECTED * 100 / watch.step.weight)))
-    paths = list(islice(cycle(lane.probe_paths), size))
-    answers: list[Answer] = []
+    placement = analysis.placement
+    size = min(_MOST, max(_FEWEST, math.ceil(_EXPECTED * 100 / analysis.step.weight)))
+    paths = list(islice(cycle(placement.probe_paths), size))
+    answers: list[Response] = []
     for start in range(0, size, _AT_ONCE):
         answers += await asyncio.gather(
-            *(fetch(session, lane.user, path) for path in paths[start : start + _AT_ONCE])
+            *(fetch(session, placement.user, path) for path in paths[start : start + _AT_ONCE])
         )
     return answers
 
@@ -142,9 +142,11 @@ def _chance(weight: int, asked: int) -> float:
     return 100 * _SIGMAS * math.sqrt(weight / 100 * (1 - weight / 100) / max(asked, 1))
 
 
-async def _converge_by_count(watch: Watch, previous: Observed | None) -> Observed | None:
-    gates, step, name = watch.gates, watch.step, watch.lane.service.name
-    group = TargetGroupRef.of(watch.around.load_balancer_arn, watch.lane.target_group_arn)
+async def _converge_by_count(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
+    gates, step, name = analysis.gates, analysis.step, analysis.placement.service.name
+    group = TargetGroupRef.of(
+        analysis.discovered.load_balancer_arn, analysis.placement.target_group_arn
+    )
     began = time.time() + gates.metrics_period
     deadline = began + gates.metrics_lag + gates.wait_limit
     # Halfway between the old rate and what the new weight makes of it: weights that did not take
@@ -156,8 +158,8 @@ async def _converge_by_count(watch: Watch, previous: Observed | None) -> Observe
         span = now - gates.metrics_lag - began
         if span < gates.metrics_period:
             continue
-        count = await poll(
-            count_requests, watch.config.aws, group, began, began + span, gates.metrics_period
+        count = await call(
+            count_requests, analysis.config.aws, group, began, began + span, gates.metrics_period
         )
         rate = count / span
         numbers = {"requests": count, "rate": round(rate, 2), "needed": round(needed, 2)}
@@ -166,11 +168,11 @@ async def _converge_by_count(watch: Watch, previous: Observed | None) -> Observe
                 f"observed: {rate:.1f} requests a second reach it, at least {needed:.1f} were "
                 "expected"
             )
-            tell("check", name, text, verdict="pass", numbers=numbers, weight=step.weight)
+            emit("check", name, text, verdict="pass", numbers=numbers, weight=step.weight)
             return Observed(step.weight, rate)
         if gates.too_little_traffic == "accept" and span >= step.bake:
             text = f"observed: {rate:.1f} requests a second reach it, too few to tell"
-            tell("check", name, text, verdict="inconclusive", numbers=numbers, weight=step.weight)
+            emit("check", name, text, verdict="inconclusive", numbers=numbers, weight=step.weight)
             return None
         if now > deadline:
             text = (
@@ -180,13 +182,13 @@ async def _converge_by_count(watch: Watch, previous: Observed | None) -> Observe
                 "or set "
                 "too_little_traffic to accept"
             )
-            _miss(watch, text, numbers)
+            _miss(analysis, text, numbers)
             return None
 
 
-def _miss(watch: Watch, text: str, numbers: dict[str, Any]) -> None:
+def _miss(analysis: StepAnalysis, text: str, numbers: dict[str, Any]) -> None:
     """Say that the split is not the one asked for, which ends the step but in a dry run."""
-    name = watch.lane.service.name
-    tell("check", name, text, verdict="fail", numbers=numbers, weight=watch.step.weight)
-    if not watch.gates.dry_run:
+    name = analysis.placement.service.name
+    emit("check", name, text, verdict="fail", numbers=numbers, weight=analysis.step.weight)
+    if not analysis.gates.dry_run:
         raise GateFailed(f"{name}: {text}")

@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from tasks.aws.task import log, transient_reason
 
-__all__ = ["poll"]
+__all__ = ["call"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +22,7 @@ _PATIENCE: Final = 30.0
 _THREADS: Final = ThreadPoolExecutor(max_workers=32, thread_name_prefix="poll")
 
 
-async def poll(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
     Call a function that may be repeated in a thread; a wait of minutes must outlive a throttled
     answer.

@@ -11,7 +11,7 @@ from tasks.aws.clients import client
 from tasks.aws.tags import Owner, tag_dict, tag_list
 from tasks.aws.task import aws_task, log
 from tasks.cloudwatch.log_group import read_last_lines
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 
 __all__ = [
     "Service",
@@ -44,7 +44,7 @@ class Service:
 def desired_service(
     service: ServiceConfig,
     owner: Owner,
-    around: Surroundings,
+    discovered: Discovered,
     *,
     task_definition: str,
     target_group: str,
@@ -55,17 +55,17 @@ def desired_service(
     Args:
         service: The service.
         owner: Whose it is.
-        around: Cluster and network.
+        discovered: Cluster and network.
         task_definition: ARN of the revision, `UNKNOWN` before it is registered.
         target_group: ARN of the target group, `UNKNOWN` before it is made.
     """
     network = {
-        "subnets": sorted(around.subnets),
-        "securityGroups": sorted(around.security_groups),
-        "assignPublicIp": around.assign_public_ip,
+        "subnets": sorted(discovered.subnets),
+        "securityGroups": sorted(discovered.security_groups),
+        "assignPublicIp": discovered.assign_public_ip,
     }
     request = {
-        "cluster": around.cluster_arn,
+        "cluster": discovered.cluster_arn,
         "serviceName": service.name,
         "taskDefinition": task_definition,
         "loadBalancers": [

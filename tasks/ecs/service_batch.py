@@ -9,7 +9,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from config.aws import AwsConfig
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.ecs.service import read_services
 
 __all__ = ["read_service_together"]
@@ -51,7 +51,7 @@ async def _ask(aws: AwsConfig, cluster: str) -> None:
     for start in range(0, len(names), _PER_CALL):
         chunk = names[start : start + _PER_CALL]
         try:
-            found = await poll(read_services, aws, cluster, chunk)
+            found = await call(read_services, aws, cluster, chunk)
         except BaseException as error:
             for name in chunk:
                 waiting[name].set_exception(error)

@@ -12,7 +12,7 @@ from prefect import task
 
 from config.aws import AwsConfig
 from config.errors import ServiceUnhealthy
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.task import log
 from tasks.ecs.service import explain_service
 from tasks.ecs.service_batch import read_service_together
@@ -88,7 +88,7 @@ async def wait_until_healthy(
         hopeless = why_hopeless(service, task_definition)
         if hopeless:
             raise ServiceUnhealthy(await _explain(aws, cluster, name, hopeless))
-        health = await poll(read_target_health, aws, target_group_arn)
+        health = await call(read_target_health, aws, target_group_arn)
         if _is_stable(service) and health.healthy >= service["desiredCount"]:
             log().info("%s is healthy: %s", name, health)
             return health
@@ -105,7 +105,7 @@ async def wait_until_healthy(
 
 
 async def _explain(aws: AwsConfig, cluster: str, name: str, why: str) -> str:
-    details = await poll(explain_service, aws, cluster, name)
+    details = await call(explain_service, aws, cluster, name)
     return f"ECS service {name}: {why}\n{details}".rstrip()
 
 

@@ -23,7 +23,7 @@ import botocore.exceptions
 
 from config.aws import AwsConfig
 from config.errors import LockLost, RunRefused
-from tasks.aws.call import poll
+from tasks.aws.call import call
 from tasks.aws.clients import client
 from tasks.aws.tags import MANAGED_BY, TOOL, tag_list
 from tasks.aws.task import aws_task, log
@@ -287,4 +287,4 @@ async def hold_listener(aws: AwsConfig, listener_arn: str, run: str) -> AsyncIte
         renewing.cancel()
         await asyncio.shield(asyncio.gather(renewing, return_exceptions=True))
         # Not as a Prefect task: none may start in a run that has been suspended.
-        await poll(release_lock, aws, rule_arn)
+        await call(release_lock, aws, rule_arn)

@@ -11,7 +11,7 @@ from prefect import task
 from config.errors import CheckFailed
 from config.service import Check
 from tasks.aws.task import log
-from tasks.http.client import Answer, Route, fetch, open_session
+from tasks.http.client import Response, Route, fetch, open_session
 from tasks.http.json_value import same_json
 
 __all__ = ["judge_answer", "run_checks"]
@@ -22,7 +22,7 @@ _RETRY_EVERY: Final = 0.25
 _ABSENT: Final = object()
 
 
-def judge_answer(check: Check, answer: Answer) -> list[str]:
+def judge_answer(check: Check, answer: Response) -> list[str]:
     """
     What is wrong with an answer; empty when nothing is.
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import aiohttp
 
-__all__ = ["Answer", "Route", "fetch", "open_session"]
+__all__ = ["Response", "Route", "fetch", "open_session"]
 
 _TIMEOUT: Final = 10.0
 PREVIEW_HEADER: Final = "X-Split-Preview"
@@ -25,7 +25,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back; status 0 and `error` when nothing did."""
 
     status: int
@@ -57,8 +57,8 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-async def fetch(session: aiohttp.ClientSession, route: Route, path: str) -> Answer:
-    """GET a path; a request that gets no answer is an `Answer` too."""
+async def fetch(session: aiohttp.ClientSession, route: Route, path: str) -> Response:
+    """GET a path; a request that gets no answer is an `Response` too."""
     sent, start = time.time(), time.perf_counter()
     try:
         async with session.get(
@@ -66,7 +66,7 @@ async def fetch(session: aiohttp.ClientSession, route: Route, path: str) -> Answ
         ) as response:
             body = await response.read()
             latency = time.perf_counter() - start
-            return Answer(response.status, response.headers.copy(), body, latency, at=sent)
+            return Response(response.status, response.headers.copy(), body, latency, at=sent)
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         words = str(error) or type(error).__name__
-        return Answer(0, latency=time.perf_counter() - start, error=words, at=sent)
+        return Response(0, latency=time.perf_counter() - start, error=words, at=sent)

@@ -13,7 +13,7 @@ from config.errors import CheckFailed, InvalidConfig
 from config.path_pattern import matches
 from config.service import Parity, ServiceConfig
 from tasks.aws.task import log
-from tasks.http.client import Answer, Route, fetch, open_session
+from tasks.http.client import Response, Route, fetch, open_session
 from tasks.http.json_value import same_json
 
 __all__ = ["Difference", "compare_answers", "compare_with_monolith", "parity_paths"]
@@ -69,7 +69,7 @@ def _takes_over(service: ServiceConfig, path: str) -> bool:
 
 
 def compare_answers(
-    path: str, monolith: Answer, candidate: Answer, parity: Parity
+    path: str, monolith: Response, candidate: Response, parity: Parity
 ) -> Difference | None:
     """
     The first thing in which two answers differ: status, content type, body; None when they are
@@ -88,7 +88,7 @@ def compare_answers(
     return Difference(path, "body", *_where_they_differ(one, other))
 
 
-def _content(answer: Answer, parity: Parity) -> Any:
+def _content(answer: Response, parity: Parity) -> Any:
     if not answer.content_type.endswith("json"):
         return answer.body
     try:

@@ -4,7 +4,7 @@ from typing import Any
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 from tasks.preflight.finding import Finding
 
 __all__ = ["check_execution_role", "read_trust_policy"]
@@ -26,16 +26,16 @@ def read_trust_policy(aws: AwsConfig, role_arn: str) -> dict[str, Any] | None:
     return dict(role["AssumeRolePolicyDocument"])
 
 
-def check_execution_role(around: Surroundings, trust: dict[str, Any] | None) -> list[Finding]:
+def check_execution_role(discovered: Discovered, trust: dict[str, Any] | None) -> list[Finding]:
     """Whether the role is there, is this account's, and may be assumed by ECS."""
-    arn = around.execution_role_arn
+    arn = discovered.execution_role_arn
     account = arn.split(":")[4]
-    if account != around.account_id:
+    if account != discovered.account_id:
         return [
             Finding(
                 f"execution_role_arn: {arn} belongs to account {account}, and ECS takes a role "
                 "of its own account "
-                f"({around.account_id}) only; name one"
+                f"({discovered.account_id}) only; name one"
             )
         ]
     if trust is None:

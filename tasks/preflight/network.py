@@ -11,7 +11,7 @@ from typing import Any, Final
 from config.aws import AwsConfig
 from config.service import ServiceConfig
 from tasks.aws.clients import client
-from tasks.discovery import Surroundings
+from tasks.discovery import Discovered
 from tasks.preflight.finding import Finding
 
 __all__ = ["Network", "check_network", "check_ports", "read_network"]
@@ -35,7 +35,7 @@ class Network:
     """Availability zones that are enabled for the load balancer."""
 
 
-def read_network(aws: AwsConfig, around: Surroundings) -> Network:
+def read_network(aws: AwsConfig, discovered: Discovered) -> Network:
     """
     Describe the network.
 
@@ -43,19 +43,19 @@ def read_network(aws: AwsConfig, around: Surroundings) -> Network:
     """
     ec2 = client(aws, "ec2")
     found = client(aws, "elbv2").describe_load_balancers(
-        LoadBalancerArns=[around.load_balancer_arn]
+        LoadBalancerArns=[discovered.load_balancer_arn]
     )
     zones = found["LoadBalancers"][0]["AvailabilityZones"]
     balancer_ids = [zone["SubnetId"] for zone in zones if "SubnetId" in zone]
     # A filter leaves out what does not exist; asked by id, EC2 only names the first of it.
-    subnet_ids = sorted({*around.subnets, *balancer_ids})
+    subnet_ids = sorted({*discovered.subnets, *balancer_ids})
     subnets: dict[str, Any] = {
         one["SubnetId"]: one
         for one in ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": subnet_ids}])[
             "Subnets"
         ]
     }
-    group_ids = sorted({*around.security_groups, *around.load_balancer_security_groups})
+    group_ids = sorted({*discovered.security_groups, *discovered.load_balancer_security_groups})
     groups: dict[str, Any] = {
         one["GroupId"]: one
         for one in ec2.describe_security_groups(
@@ -63,10 +63,14 @@ def read_network(aws: AwsConfig, around: Surroundings) -> Network:
         )["SecurityGroups"]
     }
     return Network(
-        subnets={name: subnets[name] for name in around.subnets if name in subnets},
-        security_groups={name: groups[name] for name in around.security_groups if name in groups},
+        subnets={name: subnets[name] for name in discovered.subnets if name in subnets},
+        security_groups={
+            name: groups[name] for name in discovered.security_groups if name in groups
+        },
         balancer_groups={
-            name: groups[name] for name in around.load_balancer_security_groups if name in groups
+            name: groups[name]
+            for name in discovered.load_balancer_security_groups
+            if name in groups
         },
         balancer_subnets={
             name: subnets[name]["CidrBlock"] for name in balancer_ids if name in subnets
@@ -75,50 +79,50 @@ def read_network(aws: AwsConfig, around: Surroundings) -> Network:
     )
 
 
-def check_network(around: Surroundings, network: Network) -> list[Finding]:
+def check_network(discovered: Discovered, network: Network) -> list[Finding]:
     """
     Subnets and security groups that are not there, in another VPC, or in the wrong availability
     zones.
     """
     return [
-        *_check_place(around, "network.subnets", "subnet", around.subnets, network.subnets),
+        *_check_place(discovered, "network.subnets", "subnet", discovered.subnets, network.subnets),
         *_check_place(
-            around,
+            discovered,
             "network.security_groups",
             "security group",
-            around.security_groups,
+            discovered.security_groups,
             network.security_groups,
         ),
-        *_check_zones(around, network),
+        *_check_zones(discovered, network),
     ]
 
 
 def _check_place(
-    around: Surroundings, field: str, what: str, wanted: Sequence[str], found: Mapping[str, Any]
+    discovered: Discovered, field: str, what: str, wanted: Sequence[str], found: Mapping[str, Any]
 ) -> list[Finding]:
     missing = [
         Finding(
             f"{field}: {name} does not exist in this region and account; name {what}s of "
-            f"{around.vpc_id}"
+            f"{discovered.vpc_id}"
         )
         for name in wanted
         if name not in found
     ]
     astray = [
         Finding(
-            f"{field}: {name} is in {one['VpcId']}, but the load balancer is in {around.vpc_id}, "
-            "and target groups "
-            f"reach one VPC only; name {what}s of {around.vpc_id}"
+            f"{field}: {name} is in {one['VpcId']}, but the load balancer is in "
+            f"{discovered.vpc_id}, and target groups reach one VPC only; name {what}s of "
+            f"{discovered.vpc_id}"
         )
         for name, one in found.items()
-        if one["VpcId"] != around.vpc_id
+        if one["VpcId"] != discovered.vpc_id
     ]
     return missing + astray
 
 
-def _check_zones(around: Surroundings, network: Network) -> list[Finding]:
+def _check_zones(discovered: Discovered, network: Network) -> list[Finding]:
     zones = {name: one["AvailabilityZone"] for name, one in network.subnets.items()}
-    if len(zones) < len(around.subnets):
+    if len(zones) < len(discovered.subnets):
         return []  # what is missing is said already, and its zone is not known
     findings = []
     if len(set(zones.values())) < 2:
@@ -137,7 +141,8 @@ def _check_zones(around: Surroundings, network: Network) -> list[Finding]:
             "the load balancer"
         )
         for name, zone in zones.items()
-        if zone not in network.balancer_zones and network.subnets[name]["VpcId"] == around.vpc_id
+        if zone not in network.balancer_zones
+        and network.subnets[name]["VpcId"] == discovered.vpc_id
     ]
     return findings
 

@@ -20,13 +20,13 @@ from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule
 from tasks.elbv2.target_group import read_target_group
 from tasks.iam.task_role import read_task_role
 
-__all__ = ["Traces", "former_service", "read_former_services", "read_traces"]
+__all__ = ["OwnedResources", "former_service", "read_former_services", "read_owned"]
 
 _TAGS_PER_CALL = 20
 
 
 @dataclass(frozen=True)
-class Traces:
+class OwnedResources:
     """
     The resources of one service that this split made, by their tags.
 
@@ -73,9 +73,9 @@ class Traces:
 
 
 @aws_task("look for what was made for {service.name}")
-def read_traces(
+def read_owned(
     aws: AwsConfig, cluster_arn: str, rules: Sequence[Rule], service: ServiceConfig, owner: Owner
-) -> Traces:
+) -> OwnedResources:
     """
     Find what a split has made for a service.
 
@@ -98,7 +98,7 @@ def read_traces(
     repository = read_repository(aws, service.name)
     group = read_target_group(aws, service.target_group)
     group = group if group and owner.owns(group["Tags"]) else None
-    return Traces(
+    return OwnedResources(
         service=service.name,
         path_rules=own[PATH],
         private_rules=own[PREVIEW] + own[CONTROL],

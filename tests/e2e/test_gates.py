@@ -229,7 +229,7 @@ def test_a_breach_returns_all_traffic_from_the_first_step(story, name):
 
 @pytest.mark.parametrize("name", sorted(RETURNED))
 def test_the_monolith_has_everything_again_within_5_seconds_of_the_breach(story, name):
-    (returned,) = [moment for moment, weight in story.weights(name) if weight == 0]
+    (returned,) = [event for event, weight in story.weights(name) if weight == 0]
     verdict = story.said(name, "inconclusive") if name == "waiting" else story.said(name, " FAIL ")
     assert 0 <= returned - time_of(verdict[0], returned) <= 5
 
@@ -246,7 +246,7 @@ def time_of(line, near):
 
 @pytest.mark.parametrize("name", sorted(RETURNED))
 def test_after_its_return_no_user_reaches_a_candidate(story, name):
-    (returned,) = [moment for moment, weight in story.weights(name) if weight == 0]
+    (returned,) = [event for event, weight in story.weights(name) if weight == 0]
     # What was under way when the rule changed may still come from it.
     late = {answer["backend"] for answer in story.requests(name) if answer["t"] > returned + 0.5}
     assert late <= {"monolith"}

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from flows.record.outcome import Moment
+from flows.record.outcome import Event
 from flows.report.html.palette import FAILED, NEUTRAL, see_through
-from flows.report.html.series import Evidence
+from flows.report.html.series import TrafficSeries
 from flows.report.tables import weight_steps
 
 __all__ = [
     "Span",
+    "axis_time",
     "base_layout",
     "latency_chart",
-    "moment_time",
     "plain",
     "traffic_chart",
     "weights_chart",
@@ -39,8 +39,8 @@ class Span(NamedTuple):
 
 
 def traffic_chart(
-    evidence: Evidence,
-    moments: Sequence[Moment],
+    series: TrafficSeries,
+    events: Sequence[Event],
     span: Span,
     colours: Mapping[str, str],
     order: Sequence[str],
@@ -49,34 +49,34 @@ def traffic_chart(
     Answers per second by who gave them, stacked; marked with weight changes, failed gates, drain
     and failures.
     """
-    times = _middles(evidence)
+    times = _middles(series)
     figure = go.Figure(layout=base_layout(span, height=330, hovermode="x unified"))
     for backend in order:
-        if backend in evidence.rates:
+        if backend in series.rates:
             figure.add_scatter(
                 x=times,
-                y=evidence.rates[backend],
+                y=series.rates[backend],
                 name=plain(backend),
                 stackgroup="answers",
                 line={"width": 1, "color": colours[backend]},
                 fillcolor=see_through(colours[backend], 0.62),
                 hovertemplate="%{y:.0f}/s",
             )
-    if any(evidence.failed):
-        _mark_failures(figure, evidence, times)
-    _mark_moments(figure, moments, colours)
+    if any(series.failed):
+        _mark_failures(figure, series, times)
+    _mark_moments(figure, events, colours)
     figure.update_yaxes(title_text="answers per second", rangemode="tozero")
     return figure
 
 
-def weights_chart(moments: Sequence[Moment], span: Span, colours: Mapping[str, str]) -> go.Figure:
+def weights_chart(events: Sequence[Event], span: Span, colours: Mapping[str, str]) -> go.Figure:
     """The percentage of its paths' requests that each service gets, over time."""
     figure = go.Figure(layout=base_layout(span, height=240, hovermode="x unified"))
-    for service, steps in weight_steps(moments).items():
+    for service, steps in weight_steps(events).items():
         before = [(span.start, 0)] if steps[0][0] > span.start else []
         line = [*before, *steps, (span.end, steps[-1][1])]
         figure.add_scatter(
-            x=[moment_time(time) for time, _ in line],
+            x=[axis_time(time) for time, _ in line],
             y=[weight for _, weight in line],
             name=plain(service),
             mode="lines",
@@ -88,13 +88,13 @@ def weights_chart(moments: Sequence[Moment], span: Span, colours: Mapping[str, s
 
 
 def latency_chart(
-    evidence: Evidence, span: Span, colours: Mapping[str, str], order: Sequence[str]
+    series: TrafficSeries, span: Span, colours: Mapping[str, str], order: Sequence[str]
 ) -> go.Figure:
     """Median (line) and 95th percentile (dotted) of each backend's latency in milliseconds."""
     figure = go.Figure(layout=base_layout(span, height=240, hovermode="x unified"))
-    times = _middles(evidence)
+    times = _middles(series)
     for backend in order:
-        for name, values, dash in (("p50", evidence.p50, "solid"), ("p95", evidence.p95, "dot")):
+        for name, values, dash in (("p50", series.p50, "solid"), ("p95", series.p95, "dot")):
             if backend in values:
                 figure.add_scatter(
                     x=times,
@@ -129,7 +129,7 @@ def base_layout(span: Span, *, height: int, hovermode: str) -> dict[str, Any]:
             "bgcolor": "rgba(0,0,0,0)",
         },
         "xaxis": {
-            "range": [moment_time(span.start), moment_time(span.end)],
+            "range": [axis_time(span.start), axis_time(span.end)],
             "type": "date",
             "tickformat": "%H:%M:%S",
             "hoverformat": "%H:%M:%S",
@@ -141,7 +141,7 @@ def base_layout(span: Span, *, height: int, hovermode: str) -> dict[str, Any]:
     }
 
 
-def moment_time(seconds: float) -> str:
+def axis_time(seconds: float) -> str:
     """
     Local time as Plotly's date axis wants it, so that the charts agree with the tables.
 
@@ -161,44 +161,44 @@ def plain(text: str) -> str:
     return escape(text, quote=False).replace("\n", "<br>")
 
 
-def _mark_moments(figure: go.Figure, moments: Sequence[Moment], colours: Mapping[str, str]) -> None:
+def _mark_moments(figure: go.Figure, events: Sequence[Event], colours: Mapping[str, str]) -> None:
     """
     Draw a vertical line at each weight change (dotted), failed gate or check (dashed) and drain
     step.
     """
-    for moment in moments:
-        if moment.kind == "weight":
+    for event in events:
+        if event.kind == "weight":
             line = {
-                "color": colours.get(moment.service or "", NEUTRAL),
+                "color": colours.get(event.service or "", NEUTRAL),
                 "width": 1.2,
                 "dash": "dot",
             }
-        elif moment.verdict == "fail":
+        elif event.verdict == "fail":
             line = {"color": FAILED, "width": 1.5, "dash": "dash"}
-        elif moment.kind == "drain":
+        elif event.kind == "drain":
             line = {"color": NEUTRAL, "width": 1.5}
         else:
             continue
-        x = moment_time(moment.time)
+        x = axis_time(event.time)
         figure.add_shape(type="line", xref="x", yref="paper", x0=x, x1=x, y0=0, y1=1, line=line)
 
 
-def _middles(evidence: Evidence) -> list[str]:
+def _middles(series: TrafficSeries) -> list[str]:
     """A bucket's value stands for all of it."""
-    return [moment_time(begin + evidence.bucket / 2) for begin in evidence.times]
+    return [axis_time(begin + series.bucket / 2) for begin in series.times]
 
 
-def _mark_failures(figure: go.Figure, evidence: Evidence, times: Sequence[str]) -> None:
+def _mark_failures(figure: go.Figure, series: TrafficSeries, times: Sequence[str]) -> None:
     """
     A cross above each bucket with failed requests: a few of them among hundreds would not be seen
     in an area.
     """
-    found = [number for number, count in enumerate(evidence.failed) if count]
-    totals = [sum(rates[number] for rates in evidence.rates.values()) for number in found]
+    found = [number for number, count in enumerate(series.failed) if count]
+    totals = [sum(rates[number] for rates in series.rates.values()) for number in found]
     figure.add_scatter(
         x=[times[number] for number in found],
         y=[total * 1.03 for total in totals],
-        customdata=[evidence.failed[number] for number in found],
+        customdata=[series.failed[number] for number in found],
         name="failed requests",
         mode="markers",
         marker={"symbol": "x", "size": 10, "color": FAILED},

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from flows.record.outcome import Moment
-from flows.report.html.charts import Span, base_layout, moment_time, plain
+from flows.record.outcome import Event
+from flows.report.html.charts import Span, axis_time, base_layout, plain
 from flows.report.html.labels import Label, place_labels
 from flows.report.html.palette import NEUTRAL, VERDICTS, see_through
 from flows.report.tables import FINAL_STAGES, duration, stage_durations
@@ -25,7 +25,7 @@ _LONGEST_LABEL = 44
 
 
 def lanes_chart(
-    moments: Sequence[Moment],
+    events: Sequence[Event],
     span: Span,
     colours: Mapping[str, str],
     services: Sequence[str],
@@ -35,7 +35,7 @@ def lanes_chart(
     What happened to each service, and in the lowest lane to the monolith.
 
     Args:
-        moments: The run's moments, oldest first.
+        events: The run's events, oldest first.
         span: Of the time axis.
         colours: By service.
         services: In the order of their lanes.
@@ -46,11 +46,11 @@ def lanes_chart(
     figure = go.Figure(layout=layout | {"margin": layout["margin"] | {"t": 6}, "showlegend": False})
     for place, service in enumerate(services):
         height = len(lanes) - 1 - place
-        own = [moment for moment in moments if moment.service == service]
+        own = [event for event in events if event.service == service]
         _draw_stages(figure, own, height, colours[service], span)
         _draw_weights(figure, own, height, colours[service], span)
         _draw_verdicts(figure, own, height)
-    _draw_monolith(figure, [moment for moment in moments if moment.kind == "drain"], monolith, span)
+    _draw_monolith(figure, [event for event in events if event.kind == "drain"], monolith, span)
     names = [plain(name) for name in reversed(lanes)]
     figure.update_yaxes(
         tickvals=list(range(len(lanes))),
@@ -62,14 +62,14 @@ def lanes_chart(
 
 
 def _draw_stages(
-    figure: go.Figure, moments: Sequence[Moment], height: int, colour: str, span: Span
+    figure: go.Figure, events: Sequence[Event], height: int, colour: str, span: Span
 ) -> None:
     for stage in (
-        stage for stages in stage_durations(moments, span.end).values() for stage in stages
+        stage for stages in stage_durations(events, span.end).values() for stage in stages
     ):
         if stage.stage in FINAL_STAGES:
             continue
-        x0, x1 = moment_time(stage.started), moment_time(stage.started + stage.seconds)
+        x0, x1 = axis_time(stage.started), axis_time(stage.started + stage.seconds)
         fill = see_through(colour, 0.5) if stage.stage == "shifting" else see_through(NEUTRAL, 0.22)
         figure.add_shape(
             type="rect",
@@ -83,7 +83,7 @@ def _draw_stages(
         )
         fits = len(stage.stage) * _CHARACTER <= stage.seconds / (span.end - span.start)
         figure.add_scatter(
-            x=[moment_time(stage.started + stage.seconds / 2)],
+            x=[axis_time(stage.started + stage.seconds / 2)],
             y=[height],
             mode="text" if fits else "markers",
             text=[plain(stage.stage)],
@@ -94,29 +94,29 @@ def _draw_stages(
 
 
 def _draw_weights(
-    figure: go.Figure, moments: Sequence[Moment], height: int, colour: str, span: Span
+    figure: go.Figure, events: Sequence[Event], height: int, colour: str, span: Span
 ) -> None:
-    changes = [moment for moment in moments if moment.kind == "weight"]
-    texts = [f" {moment.weight} %" for moment in changes]
-    for moment in changes:
-        x = moment_time(moment.time)
+    changes = [event for event in events if event.kind == "weight"]
+    texts = [f" {event.weight} %" for event in changes]
+    for event in changes:
+        x = axis_time(event.time)
         line = {"color": colour, "width": 1.2, "dash": "dot"}
         figure.add_shape(type="line", x0=x, x1=x, y0=height + _BAR, y1=height + _WEIGHTS, line=line)
     levels = _weight_levels(changes, texts, span)
     figure.add_scatter(
-        x=[moment_time(moment.time) for moment in changes],
+        x=[axis_time(event.time) for event in changes],
         y=[height + _WEIGHTS] * len(changes),
         mode="markers+text",
         marker={"symbol": "diamond", "size": 9, "color": colour},
         text=["" if level is None else text for text, level in zip(texts, levels, strict=True)],
-        textposition=[_side(moment, span) for moment in changes],
+        textposition=[_side(event, span) for event in changes],
         textfont={"size": 12},
-        customdata=[plain(moment.text) for moment in changes],
+        customdata=[plain(event.text) for event in changes],
         hovertemplate="%{x|%H:%M:%S}  %{customdata}<extra></extra>",
     )
 
 
-def _weight_levels(changes: Sequence[Moment], texts: Sequence[str], span: Span) -> list[int | None]:
+def _weight_levels(changes: Sequence[Event], texts: Sequence[str], span: Span) -> list[int | None]:
     """A return to the monolith gets its label before the steps that led there."""
     order = sorted(range(len(changes)), key=lambda number: bool(changes[number].weight))
     rooms = _rooms(changes, texts, span)
@@ -124,33 +124,33 @@ def _weight_levels(changes: Sequence[Moment], texts: Sequence[str], span: Span) 
     return [levels[order.index(number)] for number in range(len(changes))]
 
 
-def _draw_verdicts(figure: go.Figure, moments: Sequence[Moment], height: int) -> None:
+def _draw_verdicts(figure: go.Figure, events: Sequence[Event], height: int) -> None:
     # Of marks at one moment the worst lies on top.
     order = list(VERDICTS)
     judged = sorted(
-        (moment for moment in moments if moment.verdict),
+        (event for event in events if event.verdict),
         key=lambda one: order.index(str(one.verdict)),
     )
-    shown = [VERDICTS[str(moment.verdict)] for moment in judged]
+    shown = [VERDICTS[str(event.verdict)] for event in judged]
     figure.add_scatter(
-        x=[moment_time(moment.time) for moment in judged],
+        x=[axis_time(event.time) for event in judged],
         y=[height + _VERDICTS] * len(judged),
         mode="markers",
         marker={
             "symbol": [shape for _, shape in shown],
             "color": [colour for colour, _ in shown],
-            "size": [8 if moment.verdict == "pass" else 12 for moment in judged],
+            "size": [8 if event.verdict == "pass" else 12 for event in judged],
         },
-        customdata=[f"{moment.verdict}: {plain(moment.text)}" for moment in judged],
+        customdata=[f"{event.verdict}: {plain(event.text)}" for event in judged],
         hovertemplate="%{x|%H:%M:%S}  %{customdata}<extra></extra>",
     )
 
 
-def _draw_monolith(figure: go.Figure, drains: Sequence[Moment], monolith: str, span: Span) -> None:
-    texts = [_short(moment.text, monolith) for moment in drains]
+def _draw_monolith(figure: go.Figure, drains: Sequence[Event], monolith: str, span: Span) -> None:
+    texts = [_short(event.text, monolith) for event in drains]
     levels = place_labels(_rooms(drains, texts, span), levels=len(_MONOLITH_LEVELS))
     figure.add_scatter(
-        x=[moment_time(moment.time) for moment in drains],
+        x=[axis_time(event.time) for event in drains],
         y=[_MONOLITH_LEVELS[level or 0] for level in levels],
         mode="markers+text",
         marker={"symbol": "square", "size": 8, "color": NEUTRAL},
@@ -158,28 +158,26 @@ def _draw_monolith(figure: go.Figure, drains: Sequence[Moment], monolith: str, s
             "" if level is None else f" {plain(text)} "
             for text, level in zip(texts, levels, strict=True)
         ],
-        textposition=[_side(moment, span) for moment in drains],
+        textposition=[_side(event, span) for event in drains],
         textfont={"size": 12},
-        customdata=[plain(moment.text) for moment in drains],
+        customdata=[plain(event.text) for event in drains],
         hovertemplate="%{x|%H:%M:%S}  %{customdata}<extra></extra>",
     )
 
 
-def _rooms(moments: Sequence[Moment], texts: Sequence[str], span: Span) -> list[Label]:
+def _rooms(events: Sequence[Event], texts: Sequence[str], span: Span) -> list[Label]:
     """The room of each marker with its label beside it."""
     rooms = []
-    for moment, text in zip(moments, texts, strict=True):
+    for event, text in zip(events, texts, strict=True):
         width = (len(text) + 1) * _CHARACTER
-        place = span.share(moment.time)
-        rooms.append(
-            Label(place if _side(moment, span) == "middle right" else place - width, width)
-        )
+        place = span.share(event.time)
+        rooms.append(Label(place if _side(event, span) == "middle right" else place - width, width))
     return rooms
 
 
-def _side(moment: Moment, span: Span) -> str:
+def _side(event: Event, span: Span) -> str:
     """A label stands to the right of its marker, unless the chart ends there."""
-    return "middle right" if span.share(moment.time) < 0.62 else "middle left"
+    return "middle right" if span.share(event.time) < 0.62 else "middle left"
 
 
 def _short(text: str, monolith: str) -> str:

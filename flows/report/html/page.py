@@ -12,13 +12,13 @@ from typing import Final
 
 from plotly.offline import get_plotlyjs
 
-from flows.record.outcome import Moment, Outcome
-from flows.report.client_log import Answer
+from flows.record.outcome import Event, Outcome
+from flows.report.client_log import LoggedRequest
 from flows.report.html.charts import Span, latency_chart, traffic_chart, weights_chart
 from flows.report.html.lanes import lanes_chart
 from flows.report.html.markup import badge, chart, definition, section, stage_bar, table, tile
 from flows.report.html.palette import NEUTRAL, colours
-from flows.report.html.series import Evidence, collect_evidence
+from flows.report.html.series import TrafficSeries, collect_series
 from flows.report.summary import headline, next_steps
 from flows.report.tables import (
     Row,
@@ -40,8 +40,8 @@ _HERE: Final = Path(__file__).parent
 def write_report(
     path: Path,
     outcome: Outcome,
-    moments: Sequence[Moment],
-    answers: Iterable[Answer] = (),
+    events: Sequence[Event],
+    answers: Iterable[LoggedRequest] = (),
     *,
     title: str,
     started: float,
@@ -53,20 +53,20 @@ def write_report(
     Args:
         path: Where to; a file that is there is replaced.
         outcome: What the run came to.
-        moments: Its moments, oldest first.
+        events: Its events, oldest first.
         answers: The live client's record; none where no client ran.
         title: What the run was, in a few words.
         started: When it began, in seconds since the epoch.
         ended: When it ended.
     """
-    page = render_report(outcome, moments, answers, title=title, started=started, ended=ended)
+    page = render_report(outcome, events, answers, title=title, started=started, ended=ended)
     path.write_text(page, encoding="utf-8")
 
 
 def render_report(
     outcome: Outcome,
-    moments: Sequence[Moment],
-    answers: Iterable[Answer],
+    events: Sequence[Event],
+    answers: Iterable[LoggedRequest],
     *,
     title: str,
     started: float,
@@ -75,7 +75,7 @@ def render_report(
     """The page that `write_report` writes."""
     left = max(84, min(240, 20 + 8 * max(map(len, outcome.services), default=0)))
     span = Span(started, max(ended, started + 1), left)
-    report = _Report(outcome, moments, collect_evidence(answers, started, ended), span)
+    report = _Report(outcome, events, collect_series(answers, started, ended), span)
     # A "<" in the data could end the script element.
     figures = json.dumps(report.figures).replace("<", "\\u003c")
     return Template(_read("page.html")).substitute(
@@ -97,40 +97,40 @@ class _Report:
     """One run's page, piece by piece."""
 
     outcome: Outcome
-    moments: Sequence[Moment]
-    evidence: Evidence
+    events: Sequence[Event]
+    series: TrafficSeries
     span: Span
 
     @cached_property
     def services(self) -> list[str]:
         """Names of the services that the page speaks of."""
-        told = (moment.service for moment in self.moments if moment.service is not None)
+        told = (event.service for event in self.events if event.service is not None)
         return list(dict.fromkeys([*self.outcome.services, *told]))
 
     @cached_property
     def colours(self) -> dict[str, str]:
         """By service, and by whoever else answered."""
-        return colours(self.services, self.evidence.rates)
+        return colours(self.services, self.series.rates)
 
     @cached_property
     def figures(self) -> dict[str, object]:
         """Plotly's description of each chart, by the name of its place."""
-        others = [name for name in self.evidence.rates if name not in self.services]
+        others = [name for name in self.series.rates if name not in self.services]
         order = [*others, *self.services]
         monolith = self.outcome.monolith.service if self.outcome.monolith else "monolith"
         found = {}
-        if self.evidence.times:
+        if self.series.times:
             found["traffic"] = traffic_chart(
-                self.evidence, self.moments, self.span, self.colours, order
+                self.series, self.events, self.span, self.colours, order
             )
-        if self.moments:
+        if self.events:
             found["lanes"] = lanes_chart(
-                self.moments, self.span, self.colours, self.services, monolith
+                self.events, self.span, self.colours, self.services, monolith
             )
-        if any(moment.kind == "weight" for moment in self.moments):
-            found["weights"] = weights_chart(self.moments, self.span, self.colours)
-        if self.evidence.times:
-            found["latency"] = latency_chart(self.evidence, self.span, self.colours, order)
+        if any(event.kind == "weight" for event in self.events):
+            found["weights"] = weights_chart(self.events, self.span, self.colours)
+        if self.series.times:
+            found["latency"] = latency_chart(self.series, self.span, self.colours, order)
         return {name: json.loads(figure.to_json()) for name, figure in found.items()}
 
     def sections(self, title: str) -> list[str]:
@@ -153,14 +153,14 @@ class _Report:
         day = datetime.fromtimestamp(self.span.start, UTC).astimezone()
         facts = [f"{day:%d %B %Y}, {clock(self.span.start)} to {clock(self.span.end)} {day:%Z}"]
         facts += [fact for fact in (self.outcome.engine, self.outcome.alb_url) if fact]
-        said = escape(headline(self.outcome, self.moments))
+        said = escape(headline(self.outcome, self.events))
         return (
             f'<header class="{self.outcome.status}"><p>{escape(title)}</p><h1>{said}</h1>'
             f"<p>{escape(' · '.join(facts))}</p></header>"
         )
 
     def _tiles(self) -> str:
-        outcome, tally = self.outcome, self.evidence.tally
+        outcome, tally = self.outcome, self.series.tally
         settled = sum(service.stage == "settled" for service in outcome.services.values())
         whole = len(outcome.services)
         tiles = (
@@ -185,7 +185,7 @@ class _Report:
         return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
     def _problems(self) -> str:
-        rows = problem_rows(self.outcome, self.moments, self.evidence.tally)
+        rows = problem_rows(self.outcome, self.events, self.series.tally)
         return section("Problems", table(rows, texts=("what",)), kind="problems") if rows else ""
 
     def _timeline(self) -> str:
@@ -194,7 +194,7 @@ class _Report:
             places.append(
                 chart(
                     "traffic",
-                    f"Answers per second by backend. {headline(self.outcome, self.moments)}.",
+                    f"Answers per second by backend. {headline(self.outcome, self.events)}.",
                 )
             )
         if "lanes" in self.figures:
@@ -211,7 +211,7 @@ class _Report:
             "</p>"
         )
         words = (
-            f"Answers per second by who gave them, in steps of {self.evidence.bucket} s, and what "
+            f"Answers per second by who gave them, in steps of {self.series.bucket} s, and what "
             "was done meanwhile."
         )
         heading = (
@@ -230,13 +230,13 @@ class _Report:
         return f'<div class="pair">{"".join(cards)}</div>' if cards else ""
 
     def _services(self) -> str:
-        cards = [self._service(row) for row in service_rows(self.outcome, self.moments)]
+        cards = [self._service(row) for row in service_rows(self.outcome, self.events)]
         return section("Services", *cards) if cards else ""
 
     def _service(self, row: Row) -> str:
         name = row["service"]
         colour = self.colours.get(name, NEUTRAL)
-        stages = [stage for stage in stage_durations(self.moments).get(name, ()) if stage.seconds]
+        stages = [stage for stage in stage_durations(self.events).get(name, ()) if stage.seconds]
         facts = {
             "Weight now": row["weight"],
             "Weight steps": row["steps"],
@@ -253,18 +253,18 @@ class _Report:
         )
 
     def _answered_by(self) -> str:
-        if not self.outcome.traffic and not self.evidence.tally.requests:
+        if not self.outcome.traffic and not self.series.tally.requests:
             return ""
         traffic = (
-            self.evidence.tally.outcome() if self.evidence.tally.requests else self.outcome.traffic
+            self.series.tally.outcome() if self.series.tally.requests else self.outcome.traffic
         )
-        rows = traffic_rows(traffic, self.evidence.tally) if traffic else []
+        rows = traffic_rows(traffic, self.series.tally) if traffic else []
         return section(
             "Who answered the live client", table(rows, numbers=("answers", "share", "p50", "p95"))
         )
 
     def _verdicts(self) -> str:
-        rows = verdict_rows(self.moments)
+        rows = verdict_rows(self.events)
         words = "What had to hold before a user reached a service, and at each weight."
         columns = table(rows, numbers=("weight",), texts=("what", "numbers"))
         return section("Checks and gates", columns, words=words) if rows else ""
@@ -279,27 +279,27 @@ class _Report:
                 "after": milliseconds(answer.latency),
                 "error": answer.error or "-",
             }
-            for answer in self.evidence.failures
+            for answer in self.series.failures
         ]
-        words = f"The first {len(rows)} of {self.evidence.tally.failed:,}." if rows else ""
+        words = f"The first {len(rows)} of {self.series.tally.failed:,}." if rows else ""
         return (
             section("Failed requests", table(rows, numbers=("after",)), words=words) if rows else ""
         )
 
     def _next_steps(self) -> str:
-        steps = next_steps(self.outcome, self.moments)
+        steps = next_steps(self.outcome, self.events)
         items = "".join(f"<li>{escape(step)}</li>" for step in steps)
         return section("Where to look next", f'<ul class="next">{items}</ul>') if steps else ""
 
     def _everything(self) -> str:
         rows = [
             {
-                "time": clock(moment.time),
-                "where": moment.service or "monolith",
-                "kind": moment.kind,
-                "what": moment.text,
+                "time": clock(event.time),
+                "where": event.service or "monolith",
+                "kind": event.kind,
+                "what": event.text,
             }
-            for moment in self.moments
+            for event in self.events
         ]
         log = table(rows, texts=("what",))
         return (

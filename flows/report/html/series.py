@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flows.report.client_log import Answer, Tally, percentile
+from flows.report.client_log import LoggedRequest, Tally, percentile
 
-__all__ = ["Evidence", "bucket_seconds", "collect_evidence"]
+__all__ = ["TrafficSeries", "bucket_seconds", "collect_series"]
 
 _MOST_BUCKETS: Final = 900
 _NICE_SECONDS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
@@ -18,12 +18,12 @@ _LEAST_COVERAGE: Final = 0.25
 
 
 @dataclass(frozen=True)
-class Evidence:
+class TrafficSeries:
     """What the answers show, for tables and charts."""
 
     tally: Tally
     """Totals."""
-    failures: Sequence[Answer]
+    failures: Sequence[LoggedRequest]
     """The first failed requests."""
     bucket: int
     """Seconds of one bucket."""
@@ -49,7 +49,7 @@ def bucket_seconds(span: float) -> int:
     )
 
 
-def collect_evidence(answers: Iterable[Answer], started: float, ended: float) -> Evidence:
+def collect_series(answers: Iterable[LoggedRequest], started: float, ended: float) -> TrafficSeries:
     """
     Count answers into buckets, in one pass.
 
@@ -59,7 +59,7 @@ def collect_evidence(answers: Iterable[Answer], started: float, ended: float) ->
         ended: When it ended.
     """
     bucket = bucket_seconds(ended - started)
-    tally, failures = Tally(), list[Answer]()
+    tally, failures = Tally(), list[LoggedRequest]()
     latencies: dict[tuple[str, int], array[float]] = defaultdict(lambda: array("d"))
     failed: Counter[int] = Counter()
     first, last = float("inf"), float("-inf")
@@ -88,7 +88,7 @@ def collect_evidence(answers: Iterable[Answer], started: float, ended: float) ->
             for name in backends
         }
 
-    return Evidence(
+    return TrafficSeries(
         tally=tally,
         failures=sorted(failures),
         bucket=bucket,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.client import AnswerLog, read_answers, summarize
+from flows.client import ClientLog, read_client_log, summarize
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Respond = Callable[[str, Writer], Awaitable[None]]
@@ -144,7 +144,7 @@ async def test_every_request_that_reached_the_server_is_in_the_record(tmp_path, 
     ):
         await until(lambda: len(server.seen) >= 20)
         await stopped(process, number)
-    assert len(list(read_answers(tmp_path / "a"))) == len(server.seen)
+    assert len(list(read_client_log(tmp_path / "a"))) == len(server.seen)
 
 
 async def test_the_summary_equals_the_record(tmp_path):
@@ -155,7 +155,7 @@ async def test_the_summary_equals_the_record(tmp_path):
         await until(lambda: len(server.seen) >= 50)
         summary = await stopped(process)
     summary.pop("rate")
-    assert summary == summarize(read_answers(tmp_path / "a")).model_dump()
+    assert summary == summarize(read_client_log(tmp_path / "a")).model_dump()
 
 
 async def test_the_rate_is_steady_though_answers_are_slow(tmp_path):
@@ -218,7 +218,7 @@ async def test_an_answer_that_breaks_off_counts_as_none(tmp_path):
     ):
         await until(lambda: len(server.seen) >= 3)
         await stopped(process)
-    assert {(answer.status, answer.failed) for answer in read_answers(tmp_path / "a")} == {
+    assert {(answer.status, answer.failed) for answer in read_client_log(tmp_path / "a")} == {
         (0, True)
     }
 
@@ -235,7 +235,7 @@ async def test_an_answer_of_the_load_balancer_itself_is_unnamed(tmp_path):
 
 
 async def test_nobody_listening_is_recorded_with_the_reason(tmp_path):
-    log = AnswerLog(tmp_path / "a")
+    log = ClientLog(tmp_path / "a")
     async with client(
         "http://127.0.0.1:9", tmp_path / "a", "--path", "/x", "--rate", "20"
     ) as process:
@@ -245,7 +245,7 @@ async def test_nobody_listening_is_recorded_with_the_reason(tmp_path):
 
 
 async def test_the_record_can_be_read_while_it_grows(tmp_path):
-    log = AnswerLog(tmp_path / "a")
+    log = ClientLog(tmp_path / "a")
     async with calling(answer_ok, tmp_path / "a", "--path", "/users") as (_, process):
         await until(lambda: bool(log.poll()) and log.tally.requests >= 100)
         assert process.returncode is None

@@ -11,7 +11,7 @@ import pytest
 from config.load import load_config
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
-from tasks.discovery import read_surroundings
+from tasks.discovery import discover
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.service import desired_service, ensure_service
 from tasks.ecs.task_definition import (
@@ -46,13 +46,13 @@ class Steps:
         users = config.service("users").model_dump() | {"task_role_policy": [statement]}
         self.config, self.aws = config, config.aws
         self.service = type(config.service("users")).model_validate(users)
-        self.owner, self.around, self.made = (
+        self.owner, self.discovered, self.made = (
             Owner(config.name, "users"),
-            read_surroundings.plain(config),
+            discover.plain(config),
             {},
         )
         # Any image that can be pulled will do.
-        monolith = read_task_definition(self.aws, self.around.monolith.task_definition)
+        monolith = read_task_definition(self.aws, self.discovered.monolith.task_definition)
         self.image = monolith["containerDefinitions"][0]["image"]
 
     def take(self, name):
@@ -74,34 +74,34 @@ class Steps:
             self.owner,
             region=self.aws.region,
             image=self.image,
-            execution_role_arn=self.around.execution_role_arn,
+            execution_role_arn=self.discovered.execution_role_arn,
             task_role_arn=self.made["task role"],
         )
         return ensure_task_definition.plain(self.aws, desired)
 
     def target_group(self):
         return ensure_target_group.plain(
-            self.aws, desired_target_group(self.service, self.owner, self.around.vpc_id)
+            self.aws, desired_target_group(self.service, self.owner, self.discovered.vpc_id)
         )
 
     def path_rule(self):
         (rule,) = desired_path_rules(self.service.path_patterns, self.owner)
-        monolith = self.around.monolith.target_group_arn
+        monolith = self.discovered.monolith.target_group_arn
         dark = {monolith: 100, self.made["target group"]: 0}
-        return ensure_rule.plain(self.aws, self.around.listener_arn, rule, dark, monolith)
+        return ensure_rule.plain(self.aws, self.discovered.listener_arn, rule, dark, monolith)
 
     def ecs_service(self):
         desired = desired_service(
             self.service,
             self.owner,
-            self.around,
+            self.discovered,
             task_definition=self.made["task definition"],
             target_group=self.made["target group"],
         )
         return ensure_service.plain(self.aws, desired)
 
     def weight(self):
-        groups = self.around.monolith.target_group_arn, self.made["target group"]
+        groups = self.discovered.monolith.target_group_arn, self.made["target group"]
         shift_weight.plain(self.aws, self.made["path rule"], *groups, 50)
         return "weight"
 

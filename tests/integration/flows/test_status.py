@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from config.load import load_config
-from tasks.discovery import read_surroundings
+from tasks.discovery import discover
 from tasks.elbv2.lock import take_lock
 from tests.placed import place
 
@@ -50,7 +50,7 @@ class Half:
         place(config, "posts", 100)
         data["services"][1]["environment"] = {"FORUM_DELAY_MS": "1"}
         path.write_text(yaml.safe_dump(data))
-        take_lock.plain(config.aws, read_surroundings.plain(config).listener_arn, RUN)
+        take_lock.plain(config.aws, discover.plain(config).listener_arn, RUN)
         before = len(sandbox.record())
         self.code, out = look(path, "--json")
         self.calls = sandbox.record()[before:]

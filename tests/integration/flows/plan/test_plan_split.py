@@ -12,7 +12,7 @@ import yaml
 from config.load import parse_config
 from flows.plan.split import plan_split
 from flows.report.artifacts import plan_rows
-from tasks.discovery import read_surroundings
+from tasks.discovery import discover
 from tasks.ecr.build import content_tag
 from tasks.state.service import read_service_state
 from tests.placed import place
@@ -41,9 +41,9 @@ def plan(sandbox):
 
 def plan_on(sandbox, edit=lambda _: None, services=("users", "posts", "threads"), **options):
     config = edited(sandbox, edit)
-    around = read_surroundings.plain(config)
-    observed = {name: observe(config, around, config.service(name)) for name in services}
-    return plan_split(config, around, observed, **options)
+    discovered = discover.plain(config)
+    observed = {name: observe(config, discovered, config.service(name)) for name in services}
+    return plan_split(config, discovered, observed, **options)
 
 
 def edited(sandbox, edit=lambda _: None):
@@ -53,10 +53,10 @@ def edited(sandbox, edit=lambda _: None):
     return parse_config(values, base=path.parent)
 
 
-def observe(config, around, service):
+def observe(config, discovered, service):
     tag = content_tag(service.build, service.cpu_architecture)
     return tag, read_service_state.plain(
-        config.aws, around.cluster_arn, around.listener_arn, service, tag
+        config.aws, discovered.cluster_arn, discovered.listener_arn, service, tag
     )
 
 

@@ -29,7 +29,7 @@ def report(tmp_path):
     outcome = data.outcome(summarize(found), "posts")
     ended = data.START + data.LENGTH
     write_report(
-        path, outcome, data.moments("posts"), found, title="Split", started=data.START, ended=ended
+        path, outcome, data.events("posts"), found, title="Split", started=data.START, ended=ended
     )
     return path
 

@@ -14,7 +14,7 @@ import pytest
 from config.errors import LockLost, RunRefused
 from config.load import load_config
 from tasks.aws.tags import tag_list
-from tasks.discovery import read_surroundings
+from tasks.discovery import discover
 from tasks.elbv2 import lock
 from tasks.elbv2.lock import Holder, hold_listener, is_abandoned, release_lock, take_lock
 from tasks.elbv2.rule import read_rules
@@ -27,7 +27,7 @@ ELSEWHERE = "another-machine"
 def listener(sandbox):
     """Config and listener ARN; whatever lock a test leaves goes afterwards."""
     config = load_config(Path(sandbox.state["config"]))
-    arn = read_surroundings.plain(config).listener_arn
+    arn = discover.plain(config).listener_arn
     yield config.aws, arn
     for rule in locks(config.aws, arn):
         sandbox.boto("elbv2").delete_rule(RuleArn=rule.arn)

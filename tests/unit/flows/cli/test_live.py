@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli.live import Screen, log_line
-from flows.record.outcome import Moment
-from flows.report.client_log import AnswerLog, summarize
+from flows.record.outcome import Event
+from flows.report.client_log import ClientLog, summarize
 from tests.unit.flows.report import report_data as data
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
@@ -26,9 +26,9 @@ def plain_environment(monkeypatch):
 
 
 @pytest.fixture
-def failing_log(tmp_path) -> AnswerLog:
+def failing_log(tmp_path) -> ClientLog:
     (tmp_path / "a").write_text("".join(answer.line() for answer in data.answers("posts")))
-    return AnswerLog(tmp_path / "a")
+    return ClientLog(tmp_path / "a")
 
 
 def on_terminal(use: Callable[[io.TextIOBase], None]) -> str:
@@ -55,61 +55,60 @@ def on_terminal(use: Callable[[io.TextIOBase], None]) -> str:
     return b"".join(seen).decode()
 
 
-def summary(failing: str | None = None, log: AnswerLog | None = None) -> str:
+def summary(failing: str | None = None, log: ClientLog | None = None) -> str:
     stream = io.StringIO()
     screen = Screen("split", services=data.SERVICES, stream=stream, live=False, answers=log)
     traffic = summarize(data.answers(failing))
     screen.summary(
-        data.outcome(traffic, failing), data.moments(failing), Path("report.html"), "process"
+        data.outcome(traffic, failing), data.events(failing), Path("report.html"), "process"
     )
     return stream.getvalue()
 
 
 def test_a_line_has_time_service_and_text():
-    line = log_line(Moment(0, "weight", "users", "weight 10 %", weight=10), width=8).plain
+    line = log_line(Event(0, "weight", "users", "weight 10 %", weight=10), width=8).plain
     assert re.fullmatch(r"\d\d:\d\d:\d\d users     weight 10 %", line)
 
 
 def test_a_line_about_no_service_is_the_monoliths():
     assert (
-        "monolith  desired count"
-        in log_line(Moment(0, "drain", None, "desired count 2 -> 0")).plain
+        "monolith  desired count" in log_line(Event(0, "drain", None, "desired count 2 -> 0")).plain
     )
 
 
 def test_a_failed_stage_says_why():
     assert (
         "failed: no image"
-        in log_line(Moment(0, "stage", "users", "failed", numbers={"error": "no image"})).plain
+        in log_line(Event(0, "stage", "users", "failed", numbers={"error": "no image"})).plain
     )
 
 
 def test_further_lines_of_a_text_stand_under_its_first():
-    first, second = log_line(Moment(0, "note", "users", "one\ntwo")).plain.split("\n")
+    first, second = log_line(Event(0, "note", "users", "one\ntwo")).plain.split("\n")
     assert first.index("one") == second.index("two")
 
 
 def test_without_a_terminal_there_are_only_plain_lines():
     stream = io.StringIO()
     with Screen("split", services=data.SERVICES, stream=stream, live=True) as screen:
-        for moment in data.moments():
-            screen.on_moment(moment)
+        for event in data.events():
+            screen.on_event(event)
     assert "\x1b" not in stream.getvalue()
 
 
 def test_without_a_terminal_every_moment_is_one_line():
     stream = io.StringIO()
     with Screen("split", services=data.SERVICES, stream=stream) as screen:
-        for moment in data.moments():
-            screen.on_moment(moment)
-    assert stream.getvalue().count("\n") == 1 + len(data.moments())
+        for event in data.events():
+            screen.on_event(event)
+    assert stream.getvalue().count("\n") == 1 + len(data.events())
 
 
 def test_a_terminal_shows_weight_and_traffic(failing_log):
     def use(stream):
         with Screen("split", services=data.SERVICES, stream=stream, answers=failing_log) as screen:
-            for moment in data.moments("posts"):
-                screen.on_moment(moment)
+            for event in data.events("posts"):
+                screen.on_event(event)
 
     assert "22,500 requests" in on_terminal(use)
 
@@ -139,7 +138,7 @@ def test_no_color_leaves_out_the_colours(monkeypatch):
 
     def use(stream):
         with Screen("split", services=data.SERVICES, stream=stream) as screen:
-            screen.on_moment(data.moments()[0])
+            screen.on_event(data.events()[0])
 
     assert not re.search(r"\x1b\[[\d;]*3[1-7]m", on_terminal(use))
 

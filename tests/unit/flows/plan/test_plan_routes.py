@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.plan.routes import Answer, path_owners
+from flows.plan.routes import RouteAnswer, path_owners
 from tasks.elbv2.rule_matching import (
     CONTROL,
     DEFAULT_PRIORITY,
@@ -45,7 +45,7 @@ def owners(*rules, wanted=None):
 def test_a_path_without_a_rule_of_its_own_is_the_default_action_s():
     (found, _) = owners()
     assert found.answers == (
-        Answer(rule="the default action", shares={"forum": 100}, only_some=False),
+        RouteAnswer(rule="the default action", shares={"forum": 100}, only_some=False),
     )
 
 

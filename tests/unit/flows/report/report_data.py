@@ -5,8 +5,8 @@ A run as it could have been: three services, 90 seconds, 250 requests a second. 
 import random
 from collections.abc import Iterator
 
-from flows.record.outcome import Moment, MonolithOutcome, Outcome, ServiceOutcome, TrafficOutcome
-from flows.report.client_log import Answer
+from flows.record.outcome import Event, MonolithOutcome, Outcome, ServiceOutcome, TrafficOutcome
+from flows.report.client_log import LoggedRequest
 
 START = 1_795_000_000.0
 LENGTH = 90.0
@@ -21,39 +21,39 @@ def at(seconds: float) -> float:
     return START + seconds
 
 
-def moments(failing: str | None = None) -> list[Moment]:
+def events(failing: str | None = None) -> list[Event]:
     """The moments of the run; `failing` breaches its gate at 50 %."""
-    found: list[Moment] = []
+    found: list[Event] = []
     for name, shift in _SHIFTS.items():
         found += _prelude(name, shift)
         found += _shift_failing(name, shift) if name == failing else _shift(name, shift)
     if failing:
         found.append(
-            Moment(at(62), "drain", None, f"forum-monolith is not drained: {failing} failed")
+            Event(at(62), "drain", None, f"forum-monolith is not drained: {failing} failed")
         )
     else:
         found += [
-            Moment(
+            Event(
                 at(54), "drain", None, "waiting until forum-monolith has had no request for 12 s"
             ),
-            Moment(at(DRAIN), "drain", None, "forum-monolith: desired count 2 -> 0"),
-            Moment(
+            Event(at(DRAIN), "drain", None, "forum-monolith: desired count 2 -> 0"),
+            Event(
                 at(74),
                 "drain",
                 None,
                 "forum-monolith is drained: 0 tasks, every check holds without it",
             ),
         ]
-    return sorted(found, key=lambda moment: moment.time)
+    return sorted(found, key=lambda event: event.time)
 
 
-def _prelude(name: str, shift: float) -> list[Moment]:
+def _prelude(name: str, shift: float) -> list[Event]:
     return [
-        Moment(at(2), "stage", name, "preparing"),
-        Moment(at(shift - 12), "stage", name, "placing"),
-        Moment(at(shift - 9), "stage", name, "proving"),
-        Moment(at(shift - 2), "check", name, "4 checks hold on its preview route", verdict="pass"),
-        Moment(
+        Event(at(2), "stage", name, "preparing"),
+        Event(at(shift - 12), "stage", name, "placing"),
+        Event(at(shift - 9), "stage", name, "proving"),
+        Event(at(shift - 2), "check", name, "4 checks hold on its preview route", verdict="pass"),
+        Event(
             at(shift - 1),
             "check",
             name,
@@ -61,22 +61,22 @@ def _prelude(name: str, shift: float) -> list[Moment]:
             verdict="pass",
             numbers={"differences": []},
         ),
-        Moment(at(shift - 0.1), "stage", name, "shifting"),
+        Event(at(shift - 0.1), "stage", name, "shifting"),
     ]
 
 
-def _shift(name: str, shift: float) -> list[Moment]:
+def _shift(name: str, shift: float) -> list[Event]:
     found = []
     for after, weight in _STEPS:
         found += [_weight(name, shift + after, weight), *_verdicts(name, shift + after + 7, weight)]
     return [
         *found,
-        Moment(at(shift + 24.5), "stage", name, "settling"),
-        Moment(at(shift + 26), "stage", name, "settled"),
+        Event(at(shift + 24.5), "stage", name, "settling"),
+        Event(at(shift + 26), "stage", name, "settled"),
     ]
 
 
-def _shift_failing(name: str, shift: float) -> list[Moment]:
+def _shift_failing(name: str, shift: float) -> list[Event]:
     breach = "5xx rate 0.083 is above 0.01 (cloudwatch)"
     error = (
         f"{name} at 50 %: fail; its traffic is back on the monolith; look at its log\n  "
@@ -86,7 +86,7 @@ def _shift_failing(name: str, shift: float) -> list[Moment]:
         _weight(name, shift, 10),
         *_verdicts(name, shift + 7, 10),
         _weight(name, shift + 8, 50),
-        Moment(
+        Event(
             at(shift + 12),
             "verdict",
             name,
@@ -95,22 +95,22 @@ def _shift_failing(name: str, shift: float) -> list[Moment]:
             "fail",
             {"source": "cloudwatch", "requests": 168, "failed": 14},
         ),
-        Moment(at(shift + 12.2), "weight", name, "weight 0 %: a gate failed", 0),
-        Moment(at(shift + 14), "note", name, "no request reaches it any more"),
-        Moment(at(shift + 14.5), "stage", name, "failed", numbers={"error": error}),
+        Event(at(shift + 12.2), "weight", name, "weight 0 %: a gate failed", 0),
+        Event(at(shift + 14), "note", name, "no request reaches it any more"),
+        Event(at(shift + 14.5), "stage", name, "failed", numbers={"error": error}),
     ]
 
 
-def _weight(name: str, seconds: float, weight: int) -> Moment:
-    return Moment(at(seconds), "weight", name, f"weight {weight} %", weight)
+def _weight(name: str, seconds: float, weight: int) -> Event:
+    return Event(at(seconds), "weight", name, f"weight {weight} %", weight)
 
 
-def _verdicts(name: str, seconds: float, weight: int) -> list[Moment]:
+def _verdicts(name: str, seconds: float, weight: int) -> list[Event]:
     numbers = {"source": "cloudwatch", "requests": 58 * weight // 10, "failed": 0, "5xx rate": 0.0}
     latency = {"source": "probes", "p95": 0.0114, "monolith p95": 0.0172, "ratio": 0.6628}
     return [
-        Moment(at(seconds), "verdict", name, "5xx rate 0 is within 0.01", weight, "pass", numbers),
-        Moment(
+        Event(at(seconds), "verdict", name, "5xx rate 0 is within 0.01", weight, "pass", numbers),
+        Event(
             at(seconds),
             "verdict",
             name,
@@ -122,7 +122,7 @@ def _verdicts(name: str, seconds: float, weight: int) -> list[Moment]:
     ]
 
 
-def answers(failing: str | None = None) -> Iterator[Answer]:
+def answers(failing: str | None = None) -> Iterator[LoggedRequest]:
     """What the live client saw: at 50 % one request in twelve of the `failing` service is a 503."""
     chance = random.Random(7)  # noqa: S311 - nothing secret
     for number in range(int(LENGTH * RATE)):
@@ -132,7 +132,7 @@ def answers(failing: str | None = None) -> Iterator[Answer]:
         latency = chance.lognormvariate(-5.2 if moved else -4.6, 0.45)
         broken = moved and name == failing and t > _SHIFTS[name] + 8 and chance.random() < 1 / 12
         status = 503 if broken else 200
-        yield Answer(at(t), f"/{name}", status, name if moved else "monolith", latency, None)
+        yield LoggedRequest(at(t), f"/{name}", status, name if moved else "monolith", latency, None)
 
 
 def _weight_at(name: str, t: float, failing: str | None) -> int:

@@ -2,22 +2,22 @@
 
 import pytest
 
-from flows.report.client_log import Answer, AnswerLog, percentile, read_answers, summarize
+from flows.report.client_log import ClientLog, LoggedRequest, percentile, read_client_log, summarize
 
 
 def answer(
     t: float = 0.0, status: int = 200, backend: str | None = "users", latency: float = 0.01
-) -> Answer:
-    return Answer(t, "/users", status, backend, latency, None if status else "no answer")
+) -> LoggedRequest:
+    return LoggedRequest(t, "/users", status, backend, latency, None if status else "no answer")
 
 
 def test_a_line_reads_back_as_the_same_answer():
-    assert Answer.parse(answer().line()) == answer()
+    assert LoggedRequest.parse(answer().line()) == answer()
 
 
 def test_a_line_of_something_else_is_refused():
     with pytest.raises(ValueError, match="is no answer of the live client"):
-        Answer.parse('{"hello": 1}')
+        LoggedRequest.parse('{"hello": 1}')
 
 
 @pytest.mark.parametrize(
@@ -33,18 +33,18 @@ def test_a_request_without_an_answer_was_answered_by_nobody():
 
 
 def test_failures_are_grouped_by_their_reason(tmp_path):
-    log = AnswerLog(tmp_path / "a")
+    log = ClientLog(tmp_path / "a")
     (tmp_path / "a").write_text(answer(status=503).line() * 3 + answer(status=0).line())
     log.poll()
     assert log.tally.errors == {"HTTP 503 on /users": 3, "no answer": 1}
 
 
 def test_a_record_that_is_not_there_yet_has_no_answers(tmp_path):
-    assert AnswerLog(tmp_path / "a").poll() == []
+    assert ClientLog(tmp_path / "a").poll() == []
 
 
 def test_each_line_of_a_growing_record_is_read_once(tmp_path):
-    log = AnswerLog(tmp_path / "a")
+    log = ClientLog(tmp_path / "a")
     for number in range(3):
         with (tmp_path / "a").open("a") as file:
             file.write(answer(t=number).line())
@@ -52,7 +52,7 @@ def test_each_line_of_a_growing_record_is_read_once(tmp_path):
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path):
-    log, line = AnswerLog(tmp_path / "a"), answer().line()
+    log, line = ClientLog(tmp_path / "a"), answer().line()
     (tmp_path / "a").write_text(line + line[:20])
     log.poll()
     (tmp_path / "a").write_text(line + line)
@@ -61,11 +61,11 @@ def test_half_a_line_waits_for_its_other_half(tmp_path):
 
 def test_the_last_line_of_a_killed_client_is_left_out(tmp_path):
     (tmp_path / "a").write_text(answer().line() + answer().line()[:20])
-    assert len(list(read_answers(tmp_path / "a"))) == 1
+    assert len(list(read_client_log(tmp_path / "a"))) == 1
 
 
 def test_the_rate_is_that_of_the_recent_window(tmp_path):
-    log = AnswerLog(tmp_path / "a", window=2)
+    log = ClientLog(tmp_path / "a", window=2)
     (tmp_path / "a").write_text(
         "".join(answer(t=t / 10).line() for t in [*range(100), *range(100, 120, 2)])
     )
@@ -74,7 +74,7 @@ def test_the_rate_is_that_of_the_recent_window(tmp_path):
 
 
 def test_shares_are_those_of_the_recent_window(tmp_path):
-    log = AnswerLog(tmp_path / "a", window=1)
+    log = ClientLog(tmp_path / "a", window=1)
     old = "".join(answer(t=t, backend="monolith").line() for t in range(10))
     (tmp_path / "a").write_text(old + answer(t=20).line())
     log.poll()

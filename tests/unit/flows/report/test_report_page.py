@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from flows.record.outcome import Moment, Outcome, ServiceOutcome
-from flows.report.client_log import Answer, summarize
+from flows.record.outcome import Event, Outcome, ServiceOutcome
+from flows.report.client_log import LoggedRequest, summarize
 from flows.report.html.page import render_report, write_report
 from tests.unit.flows.report import report_data as data
 
@@ -22,7 +22,7 @@ def page(failing: str | None = None) -> str:
     found = list(data.answers(failing))
     return render_report(
         data.outcome(summarize(found), failing),
-        data.moments(failing),
+        data.events(failing),
         found,
         title="Split of forum-monolith",
         started=data.START,
@@ -30,9 +30,9 @@ def page(failing: str | None = None) -> str:
     )
 
 
-def render(outcome: Outcome, moments=(), answers=()) -> str:
+def render(outcome: Outcome, events=(), answers=()) -> str:
     return render_report(
-        outcome, moments, answers, title="t", started=data.START, ended=data.START + 10
+        outcome, events, answers, title="t", started=data.START, ended=data.START + 10
     )
 
 
@@ -53,7 +53,7 @@ def test_the_headline_is_the_verdict():
 
 
 def test_every_weight_change_and_drain_step_is_a_line_in_the_chart_of_answers():
-    marked = [moment for moment in data.moments() if moment.kind in ("weight", "drain")]
+    marked = [event for event in data.events() if event.kind in ("weight", "drain")]
     assert len(figures(page())["traffic"]["layout"]["shapes"]) == len(marked)
 
 
@@ -61,7 +61,7 @@ def test_every_verdict_is_a_mark_in_its_lane():
     marks = [
         mark for trace in figures(page())["lanes"]["data"] for mark in trace.get("customdata", ())
     ]
-    judged = [moment for moment in data.moments() if moment.verdict]
+    judged = [event for event in data.events() if event.verdict]
     assert sum(mark.startswith("pass: ") for mark in marks) == len(judged)
 
 
@@ -95,21 +95,21 @@ def test_nothing_is_loaded_from_outside():
 
 def test_text_from_outside_is_escaped_in_the_page():
     services = {HOSTILE: ServiceOutcome(stage=HOSTILE, image=HOSTILE)}
-    moments = [
-        Moment(data.START, "check", HOSTILE, HOSTILE, verdict="fail", numbers={HOSTILE: HOSTILE})
+    events = [
+        Event(data.START, "check", HOSTILE, HOSTILE, verdict="fail", numbers={HOSTILE: HOSTILE})
     ]
-    answers = [Answer(data.START, HOSTILE, 0, HOSTILE, 0.1, HOSTILE)]
+    answers = [LoggedRequest(data.START, HOSTILE, 0, HOSTILE, 0.1, HOSTILE)]
     text = render(
         Outcome(status="failed", services=services, error=HOSTILE, alb_url=HOSTILE),
-        moments,
+        events,
         answers,
     )
     assert HOSTILE not in body(text)
 
 
 def test_text_from_outside_cannot_end_the_data_of_the_charts():
-    moments = [Moment(data.START, "drain", None, HOSTILE)]
-    assert figures(render(Outcome(status="completed"), moments))["lanes"]["data"]
+    events = [Event(data.START, "drain", None, HOSTILE)]
+    assert figures(render(Outcome(status="completed"), events))["lanes"]["data"]
 
 
 @pytest.mark.parametrize("status", ["completed", "planned", "unchanged", "failed", "refused"])

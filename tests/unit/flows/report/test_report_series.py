@@ -4,33 +4,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.report.client_log import Answer
+from flows.report.client_log import LoggedRequest
 from flows.report.html.labels import Label, place_labels
-from flows.report.html.series import bucket_seconds, collect_evidence
+from flows.report.html.series import bucket_seconds, collect_series
 from tests.unit.flows.report.report_data import LENGTH, START, answers
 
 
 def test_answers_per_second_are_the_rate_at_which_they_were_sent():
-    evidence = collect_evidence(answers(), START, START + LENGTH)
+    series = collect_series(answers(), START, START + LENGTH)
     totals = [
-        sum(rates[number] for rates in evidence.rates.values())
-        for number in range(len(evidence.times))
+        sum(rates[number] for rates in series.rates.values()) for number in range(len(series.times))
     ]
     assert all(total == pytest.approx(250, rel=0.02) for total in totals)
 
 
 def test_failures_stand_in_the_bucket_in_which_they_were_sent():
-    evidence = collect_evidence(answers("posts"), START, START + LENGTH)
-    assert sum(evidence.failed) == evidence.tally.failed > 0
+    series = collect_series(answers("posts"), START, START + LENGTH)
+    assert sum(series.failed) == series.tally.failed > 0
 
 
 def test_a_second_without_answers_is_a_gap_in_the_latency():
-    found = [Answer(START + t, "/", 200, "users", 0.01, None) for t in (0.1, 2.1)]
-    assert collect_evidence(found, START, START + 3).p50["users"] == [0.01, None, 0.01]
+    found = [LoggedRequest(START + t, "/", 200, "users", 0.01, None) for t in (0.1, 2.1)]
+    assert collect_series(found, START, START + 3).p50["users"] == [0.01, None, 0.01]
 
 
 def test_no_answers_are_no_buckets():
-    assert collect_evidence([], START, START + 3).times == []
+    assert collect_series([], START, START + 3).times == []
 
 
 @pytest.mark.parametrize(

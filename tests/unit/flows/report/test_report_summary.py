@@ -2,22 +2,22 @@
 
 import pytest
 
-from flows.record.outcome import Moment, Outcome, ServiceOutcome, TrafficOutcome
+from flows.record.outcome import Event, Outcome, ServiceOutcome, TrafficOutcome
 from flows.report.summary import headline, next_steps
-from tests.unit.flows.report.report_data import moments, outcome
+from tests.unit.flows.report.report_data import events, outcome
 
 NONE_FAILED = TrafficOutcome(requests=14211, failed=0)
 SOME_FAILED = TrafficOutcome(requests=14211, failed=11)
 
 
 def test_a_good_run_is_one_sentence():
-    assert headline(outcome(NONE_FAILED), moments()) == (
+    assert headline(outcome(NONE_FAILED), events()) == (
         "3 services moved, monolith drained, 14,211 requests, none failed"
     )
 
 
 def test_a_service_that_went_back_is_named():
-    assert headline(outcome(SOME_FAILED, "posts"), moments("posts")) == (
+    assert headline(outcome(SOME_FAILED, "posts"), events("posts")) == (
         "2 of 3 services moved, posts went back to the monolith, monolith still running, 14,211 "
         "requests, 11 failed"
     )
@@ -54,7 +54,7 @@ def test_a_run_that_failed_before_it_began_says_so():
 
 
 def test_after_a_failure_the_first_step_is_about_the_failed_service():
-    assert next_steps(outcome(SOME_FAILED, "posts"), moments("posts"))[0].startswith(
+    assert next_steps(outcome(SOME_FAILED, "posts"), events("posts"))[0].startswith(
         "posts: its gate verdicts"
     )
 
@@ -86,7 +86,7 @@ def settled(task_definition=None, stage="settled"):
 def test_services_that_got_something_new_are_counted():
     outcome = Outcome(status="completed", services={"users": settled(), "posts": settled()})
     assert (
-        headline(outcome, [Moment(1.0, "stage", "users", "rolling out")])
+        headline(outcome, [Event(1.0, "stage", "users", "rolling out")])
         == "2 services settled (1 redeployed)"
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.record.outcome import Moment, Outcome, ServiceOutcome, TrafficOutcome
+from flows.record.outcome import Event, Outcome, ServiceOutcome, TrafficOutcome
 from flows.report.client_log import summarize
 from flows.report.tables import (
     clock,
@@ -16,32 +16,32 @@ from flows.report.tables import (
     verdict_rows,
     weight_steps,
 )
-from tests.unit.flows.report.report_data import answers, moments, outcome
+from tests.unit.flows.report.report_data import answers, events, outcome
 
 TRAFFIC = TrafficOutcome(requests=10, failed=0, by_backend={"monolith": 6, "users": 4})
 
 
 def test_a_stage_lasts_until_the_next():
-    assert stage_durations(moments())["users"][1][::2] == ("placing", 3.0)
+    assert stage_durations(events())["users"][1][::2] == ("placing", 3.0)
 
 
 def test_a_final_stage_takes_no_time():
-    assert stage_durations(moments())["users"][-1][::2] == ("settled", 0.0)
+    assert stage_durations(events())["users"][-1][::2] == ("settled", 0.0)
 
 
 def test_a_stage_that_goes_on_lasts_until_the_end():
     assert (
-        stage_durations([Moment(10, "stage", "users", "proving")], ended=25)["users"][0].seconds
+        stage_durations([Event(10, "stage", "users", "proving")], ended=25)["users"][0].seconds
         == 15
     )
 
 
 def test_weight_changes_are_listed_by_service():
-    assert [weight for _, weight in weight_steps(moments("posts"))["posts"]] == [10, 50, 0]
+    assert [weight for _, weight in weight_steps(events("posts"))["posts"]] == [10, 50, 0]
 
 
 def test_a_service_row_tells_how_it_came_there():
-    row = service_rows(outcome(TRAFFIC), moments())[0]
+    row = service_rows(outcome(TRAFFIC), events())[0]
     assert (row["stage"], row["weight"], row["steps"], row["took"]) == (
         "settled",
         "100 %",
@@ -68,7 +68,7 @@ def test_a_service_without_moments_has_its_row_all_the_same():
 
 
 def test_a_verdict_row_has_the_numbers_it_rests_on():
-    breach = next(row for row in verdict_rows(moments("posts")) if row["verdict"] == "fail")
+    breach = next(row for row in verdict_rows(events("posts")) if row["verdict"] == "fail")
     assert breach["numbers"] == "source cloudwatch, requests 168, failed 14"
 
 
@@ -77,11 +77,11 @@ def test_shares_of_the_traffic_are_percent():
 
 
 def test_a_run_without_problems_has_no_problem_rows():
-    assert problem_rows(outcome(summarize(answers())), moments()) == []
+    assert problem_rows(outcome(summarize(answers())), events()) == []
 
 
 def test_a_failed_service_is_a_problem_with_its_error():
-    found = problem_rows(outcome(TRAFFIC, "posts"), moments("posts"))
+    found = problem_rows(outcome(TRAFFIC, "posts"), events("posts"))
     assert any("its traffic is back on the monolith" in row["what"] for row in found)
 
 
@@ -117,18 +117,18 @@ def test_a_clock_time_has_seconds():
 
 
 def test_a_service_that_has_no_stage_yet_has_no_durations():
-    assert stage_durations([Moment(10, "note", "users", "hello")]) == {"users": []}
+    assert stage_durations([Event(10, "note", "users", "hello")]) == {"users": []}
 
 
 def test_what_a_service_said_is_not_repeated_for_the_run():
-    moments = [
-        Moment(10, "stage", "posts", "failed", numbers={"error": "posts crashes\n  its last line"})
+    events = [
+        Event(10, "stage", "posts", "failed", numbers={"error": "posts crashes\n  its last line"})
     ]
     error = (
         "1 of 3 services failed (posts); forum serves what was not moved\nposts crashes\n  "
         "its last line"
     )
-    found = problem_rows(Outcome(status="failed", error=error), moments)
+    found = problem_rows(Outcome(status="failed", error=error), events)
     assert [row["what"] for row in found] == [
         "posts crashes\n  its last line",
         "1 of 3 services failed (posts); forum serves what was not moved",
@@ -136,8 +136,8 @@ def test_what_a_service_said_is_not_repeated_for_the_run():
 
 
 def test_a_problem_that_is_told_twice_stands_where_it_was_told_first():
-    moments = [
-        Moment(10, "check", "posts", "wrong", verdict="fail"),
-        Moment(20, "stage", "posts", "failed", numbers={"error": "wrong"}),
+    events = [
+        Event(10, "check", "posts", "wrong", verdict="fail"),
+        Event(20, "stage", "posts", "failed", numbers={"error": "wrong"}),
     ]
-    assert [row["time"] for row in problem_rows(Outcome(status="failed"), moments)] == [clock(10)]
+    assert [row["time"] for row in problem_rows(Outcome(status="failed"), events)] == [clock(10)]

@@ -8,22 +8,22 @@ import pytest
 
 from config.traffic import Gates, Step
 from flows.service import analysis as module
-from flows.service.analysis import Breach, Watch, unless_breached
+from flows.service.analysis import Breach, StepAnalysis, unless_breached
 from flows.service.probes import Probes, _synthetic_rate, probe_rate, window_of_answers
 from flows.service.traffic_split import _chance
 from tasks.cloudwatch.metrics import Window
 from tasks.gates import Judgement
-from tasks.http.client import Answer
+from tasks.http.client import Response
 
 NOON = 1_764_072_000
 
 
-def watch(*, bake=60.0, weight=10, paths=("/api/users",), **gates):
+def analysis(*, bake=60.0, weight=10, paths=("/api/users",), **gates):
     traffic = SimpleNamespace(gates=Gates(**gates))
-    return Watch(
+    return StepAnalysis(
         config=SimpleNamespace(traffic_of=lambda _: traffic),
-        around=None,
-        lane=SimpleNamespace(service=None, probe_paths=paths),
+        discovered=None,
+        placement=SimpleNamespace(service=None, probe_paths=paths),
         step=Step(weight=weight, bake=bake),
         before=Window(),
         since=NOON,
@@ -37,14 +37,14 @@ def watch(*, bake=60.0, weight=10, paths=("/api/users",), **gates):
 )
 def test_what_is_known_ends_with_the_newest_complete_period(seconds, complete):
     assert (
-        watch(metrics_period=60, metrics_lag=120.0).complete_until(NOON + seconds)
+        analysis(metrics_period=60, metrics_lag=120.0).complete_until(NOON + seconds)
         == NOON + complete
     )
 
 
 def test_probes_are_known_at_once():
     assert (
-        watch(source="probes", metrics_period=60, metrics_lag=120.0).complete_until(NOON + 0.25)
+        analysis(source="probes", metrics_period=60, metrics_lag=120.0).complete_until(NOON + 0.25)
         == NOON + 0.25
     )
 
@@ -59,7 +59,7 @@ def test_probes_are_known_at_once():
     ],
 )
 def test_cloudwatch_is_asked_no_more_often_than_it_has_news(gates, pause):
-    assert watch(**gates).pause == pause
+    assert analysis(**gates).pause == pause
 
 
 @pytest.mark.parametrize(
@@ -82,22 +82,24 @@ def test_made_traffic_is_what_the_service_needs_at_its_weight(weight, seconds, r
 
 
 def test_answers_become_a_window():
-    answers = [Answer(200, latency=number / 1000) for number in range(1, 101)] + [
-        Answer(500),
-        Answer(0),
-        Answer(404),
+    answers = [Response(200, latency=number / 1000) for number in range(1, 101)] + [
+        Response(500),
+        Response(0),
+        Response(404),
     ]
     window = window_of_answers(answers)
     assert (window.requests, window.failed) == (103, 2)
 
 
 def test_percentiles_are_those_of_the_answers():
-    window = window_of_answers([Answer(200, latency=float(number)) for number in range(100, 0, -1)])
+    window = window_of_answers(
+        [Response(200, latency=float(number)) for number in range(100, 0, -1)]
+    )
     assert (window.p50, window.p95, window.p99) == (50.0, 95.0, 99.0)
 
 
 def test_failures_do_not_make_a_service_fast():
-    assert window_of_answers([Answer(500, latency=0.001), Answer(200, latency=0.3)]).p50 == 0.3
+    assert window_of_answers([Response(500, latency=0.001), Response(200, latency=0.3)]).p50 == 0.3
 
 
 def test_no_answers_have_no_percentile():
@@ -106,9 +108,9 @@ def test_no_answers_have_no_percentile():
 
 def test_the_load_balancer_counts_probes_among_the_services_requests():
     probes = Probes(
-        preview=[Answer(200, at=1.0), Answer(200, at=3.0)],
-        control=[Answer(200, at=1.0)],
-        public=[Answer(500, at=2.0)],
+        preview=[Response(200, at=1.0), Response(200, at=3.0)],
+        control=[Response(200, at=1.0)],
+        public=[Response(500, at=2.0)],
     )
     window = probes.at_service(3.0)
     assert (window.requests, window.failed) == (2, 1)
@@ -126,7 +128,7 @@ def looking(monkeypatch, *verdicts):
         verdict = left.pop(0) if len(left) > 1 else left[0]
         return [Judgement("errors", verdict, f"it is {verdict}")]
 
-    monkeypatch.setattr(module.Watch, "look", look)
+    monkeypatch.setattr(module.StepAnalysis, "look", look)
     monkeypatch.setattr(module, "_SHORTEST_PAUSE", 0.001)
 
 
@@ -134,7 +136,7 @@ async def test_a_gate_that_fails_ends_the_work_at_once(monkeypatch):
     looking(monkeypatch, "pass", "fail")
     began = time.monotonic()
     with pytest.raises(Breach, match="it is fail"):
-        await unless_breached(watch(source="probes"), asyncio.sleep(30))
+        await unless_breached(analysis(source="probes"), asyncio.sleep(30))
     assert time.monotonic() - began < 5
 
 
@@ -145,7 +147,7 @@ async def test_work_goes_on_while_gates_are_open(monkeypatch):
         await asyncio.sleep(0.05)
         return "done"
 
-    assert await unless_breached(watch(source="probes"), work()) == "done"
+    assert await unless_breached(analysis(source="probes"), work()) == "done"
 
 
 async def test_in_a_dry_run_a_gate_that_fails_ends_nothing(monkeypatch):
@@ -155,7 +157,7 @@ async def test_in_a_dry_run_a_gate_that_fails_ends_nothing(monkeypatch):
         await asyncio.sleep(0.05)
         return "done"
 
-    assert await unless_breached(watch(source="probes", dry_run=True), work()) == "done"
+    assert await unless_breached(analysis(source="probes", dry_run=True), work()) == "done"
 
 
 async def test_a_fault_of_the_work_is_not_hidden(monkeypatch):
@@ -165,13 +167,13 @@ async def test_a_fault_of_the_work_is_not_hidden(monkeypatch):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await unless_breached(watch(source="probes"), work())
+        await unless_breached(analysis(source="probes"), work())
 
 
 async def test_a_fault_of_the_watch_is_not_hidden(monkeypatch):
     async def look(_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module.Watch, "look", look)
+    monkeypatch.setattr(module.StepAnalysis, "look", look)
     with pytest.raises(ZeroDivisionError):
-        await unless_breached(watch(source="probes"), asyncio.sleep(30))
+        await unless_breached(analysis(source="probes"), asyncio.sleep(30))

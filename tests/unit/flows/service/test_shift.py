@@ -24,11 +24,11 @@ class Shift:
     def __init__(self, monkeypatch):
         self.taken, self.returned, self.error = [], [], None
         monkeypatch.setattr(module, "_take_step", self._take_step)
-        monkeypatch.setattr(module, "return_to_monolith", self._return_to_monolith)
+        monkeypatch.setattr(module, "roll_back_to_monolith", self._return_to_monolith)
         monkeypatch.setattr(module, "read_before", self._read_before)
 
-    async def _take_step(self, watch, _previous):
-        self.taken.append(watch.step.weight)
+    async def _take_step(self, analysis, _previous):
+        self.taken.append(analysis.step.weight)
         if self.error:
             raise self.error
 
@@ -105,15 +105,17 @@ async def test_what_others_decided_stays(shift, error):
 
 
 def act_on(*verdicts, **gates):
-    watch = SimpleNamespace(lane=LANE, gates=Gates(**gates), step=SimpleNamespace(weight=25))
-    _act_on(watch, [Judgement("errors", verdict, f"it is {verdict}") for verdict in verdicts])
+    analysis = SimpleNamespace(
+        placement=LANE, gates=Gates(**gates), step=SimpleNamespace(weight=25)
+    )
+    _act_on(analysis, [Judgement("errors", verdict, f"it is {verdict}") for verdict in verdicts])
 
 
 @pytest.fixture
 def told(monkeypatch):
     """What the run told."""
     texts = []
-    monkeypatch.setattr(module, "tell", lambda _kind, _name, text, **_: texts.append(text))
+    monkeypatch.setattr(module, "emit", lambda _kind, _name, text, **_: texts.append(text))
     return texts
 
 

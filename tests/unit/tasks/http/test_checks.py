@@ -6,14 +6,14 @@ import pytest
 
 from config.service import Check
 from tasks.http.checks import judge_answer
-from tasks.http.client import Answer
+from tasks.http.client import Response
 from tasks.http.json_value import same_json
 
 ABSENT = object()
 
 
 def answer(data=ABSENT, *, status=200, headers=None, latency=0.01, body=b""):
-    return Answer(
+    return Response(
         status, headers or {}, body if data is ABSENT else json.dumps(data).encode(), latency
     )
 
@@ -28,7 +28,7 @@ def test_an_answer_that_is_as_described_has_no_findings():
 
 
 def test_no_answer_is_a_finding():
-    assert judge({}, Answer(0, error="connection refused")) == ["no answer (connection refused)"]
+    assert judge({}, Response(0, error="connection refused")) == ["no answer (connection refused)"]
 
 
 def test_a_wrong_status_is_told_with_the_body():

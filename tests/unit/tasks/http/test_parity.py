@@ -6,13 +6,13 @@ import pytest
 
 from config.errors import InvalidConfig
 from config.service import Build, Parity, ServiceConfig
-from tasks.http.client import Answer
+from tasks.http.client import Response
 from tasks.http.parity import compare_answers, parity_paths
 
 
 def answer(data, *, status=200, content_type="application/json", error=None):
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    return Answer(status, {"Content-Type": content_type}, body, error=error)
+    return Response(status, {"Content-Type": content_type}, body, error=error)
 
 
 def compare(monolith, candidate, **parity):

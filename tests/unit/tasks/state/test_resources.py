@@ -13,7 +13,7 @@ from config.service import PolicyStatement, ServiceConfig
 from tasks.aws.change import UNKNOWN, Conflict, Create, NoChange, Update
 from tasks.aws.tags import CONFIG, MANAGED_BY, TOOL, Owner
 from tasks.cloudwatch.log_group import compare_log_group, desired_log_group
-from tasks.discovery import Monolith, Surroundings
+from tasks.discovery import Discovered, Monolith
 from tasks.ecr.repository import ObservedRepository, compare_repository, desired_repository
 from tasks.ecs.service import compare_service, desired_service
 from tasks.ecs.task_definition import compare_task_definition, desired_task_definition
@@ -34,7 +34,7 @@ OWNER = Owner(split="forum", service="users")
 ADOPTING = Owner(split="forum", service="users", adopt=True)
 ANOTHER_SPLIT = {MANAGED_BY: TOOL, CONFIG: "shop"}
 REVISION = "arn:aws:ecs:eu-central-1:123456789012:task-definition/users-task-def:1"
-AROUND = Surroundings(
+AROUND = Discovered(
     account_id="123456789012",
     cluster_arn="arn:aws:ecs:eu-central-1:123456789012:cluster/production",
     monolith=Monolith(
