@@ -8,7 +8,7 @@ from typing import Any, Final
 __all__ = ["NONE", "clock", "duration", "milliseconds", "number", "percent", "text"]
 
 NONE: Final = "-"
-"""Stands for a value that is not there."""
+"""Shown for a missing value."""
 _LISTED: Final = 3
 
 
@@ -50,6 +50,7 @@ def milliseconds(seconds: float | None) -> str:
     """`3.4 ms`, `120 ms`."""
     if seconds is None:
         return NONE
+
     decimals = 1 if seconds < 0.1 else 0
     return f"{seconds * 1000:.{decimals}f} ms"
 
@@ -71,6 +72,7 @@ def _list(values: Sequence[object]) -> str:
 
     shown = ", ".join(str(value) for value in values[:_LISTED])
     more = len(values) - _LISTED
+
     if more <= 0:
         return shown
     return f"{shown} and {more} more"

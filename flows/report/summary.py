@@ -60,10 +60,13 @@ class _Result:
         if settled:
             yield self._share(settled, self._settled_verb(settled))
 
-        for stage, verb in _VERBS.items():
-            names = self.in_stage(stage)
-            if names:
-                yield self._share(names, verb)
+        returned = self.in_stage("returned")
+        if returned:
+            yield self._share(returned, "rolled back to the monolith")
+
+        removed = self.in_stage("removed")
+        if removed:
+            yield self._share(removed, "removed")
 
     def _failed(self) -> Iterator[str]:
         untouched = self._failed_names(had_traffic=False)
@@ -142,12 +145,6 @@ class _Result:
         return f"{len(names)} of {services} {verb}"
 
 
-_VERBS: Final = {
-    "returned": "rolled back to the monolith",
-    "removed": "removed",
-}
-"""By stage."""
-
 _ADVICE: Final = {
     "failed": "Fix the cause and run the same command again; services that have settled are left "
     "alone.",
@@ -158,6 +155,7 @@ _ADVICE: Final = {
 
 
 def _where_to_look(outcome: Outcome) -> Iterable[str]:
+    """Only a rehearsal has a live client, and with it traffic."""
     if outcome.traffic:
         return _after_rehearsal(outcome.traffic)
     if outcome.services and outcome.status in _APPLIED:

@@ -170,6 +170,7 @@ def problem_rows(
 
 
 def _is_problem(event: Event) -> bool:
+    """Failed services, checks and gates are problems."""
     if event.kind == "stage":
         return event.text == "failed"
     return event.verdict == "fail"

@@ -129,12 +129,11 @@ def _with_all_columns(rows: Sequence[Row], columns: Iterable[str]) -> list[Row]:
     """The rows in the same columns, without those that none of them has."""
     present = set[str]().union(*rows)
     shown = [column for column in columns if column in present]
+    return [_in_columns(shown, row) for row in rows]
 
-    complete = []
-    for row in rows:
-        cells = {column: row.get(column, NONE) for column in shown}
-        complete.append(cells)
-    return complete
+
+def _in_columns(columns: Iterable[str], row: Row) -> Row:
+    return {column: row.get(column, NONE) for column in columns}
 
 
 def _print_table(console: Console, title: str, rows: Sequence[Row]) -> None:

@@ -62,13 +62,16 @@ def service_cards(outcome: Outcome, events: Sequence[Event], palette: Palette) -
 
 def _stage_bars(stages: Sequence[StageTime], colour: str) -> list[StageBar]:
     """Of the stages that took time; `colour` marks the one with traffic."""
-    bars = []
-    for name, _, seconds in stages:
-        if seconds:
-            label = f"{name} {duration(seconds)}"
-            fill = see_through(colour, 0.5) if name == "shifting" else None
-            bars.append(StageBar(label, seconds, fill))
-    return bars
+    return [_stage_bar(stage, colour) for stage in stages if stage.seconds]
+
+
+def _stage_bar(stage: StageTime, colour: str) -> StageBar:
+    has_traffic = stage.stage == "shifting"
+    return StageBar(
+        label=f"{stage.stage} {duration(stage.seconds)}",
+        seconds=stage.seconds,
+        colour=see_through(colour, 0.5) if has_traffic else None,
+    )
 
 
 def _facts(row: Row, bars: Sequence[StageBar]) -> Row:

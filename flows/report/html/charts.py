@@ -74,11 +74,13 @@ def plain(text: str) -> str:
 
 
 def _new_figure(axis: TimeAxis, height: int) -> go.Figure:
+    """One label shows the values of all lines at a time."""
     layout = axis.layout(height=height, hovermode="x unified")
     return go.Figure(layout=layout)
 
 
 def _draw_area(figure: go.Figure, series: TrafficSeries, backend: str, colour: str) -> None:
+    """Its height is the backend's responses per second."""
     figure.add_scatter(
         x=[axis_time(bucket.middle) for bucket in series.buckets],
         y=[bucket.rate(backend) for bucket in series.buckets],
@@ -165,6 +167,7 @@ def _draw_weights(
 
 
 def _draw_median(figure: go.Figure, series: TrafficSeries, backend: str, colour: str) -> None:
+    """With the backend's name in the legend."""
     figure.add_scatter(
         x=[axis_time(bucket.middle) for bucket in series.buckets],
         y=[bucket.milliseconds(backend, 0.5) for bucket in series.buckets],
@@ -177,6 +180,7 @@ def _draw_median(figure: go.Figure, series: TrafficSeries, backend: str, colour:
 
 
 def _draw_p95(figure: go.Figure, series: TrafficSeries, backend: str, colour: str) -> None:
+    """Without a legend of its own: it is shown and hidden with the median."""
     figure.add_scatter(
         x=[axis_time(bucket.middle) for bucket in series.buckets],
         y=[bucket.milliseconds(backend, 0.95) for bucket in series.buckets],

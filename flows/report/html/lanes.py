@@ -263,7 +263,11 @@ def _short(text: str, monolith: str) -> str:
     line, _, _ = text.partition("\n")
     line = line.removeprefix(f"{monolith}: ")
     line = line.removeprefix(f"{monolith} ")
+    return _cut(line)
 
-    if len(line) > _LONGEST_LABEL:
-        return line[: _LONGEST_LABEL - 1] + "…"
-    return line
+
+def _cut(line: str) -> str:
+    """The line as a label, ending in `…` if it is too long for one."""
+    if len(line) <= _LONGEST_LABEL:
+        return line
+    return line[: _LONGEST_LABEL - 1] + "…"

@@ -67,6 +67,7 @@ def _settled_tile(outcome: Outcome) -> Tile:
     services = outcome.services.values()
     whole = len(services)
     settled = sum(service.stage == "settled" for service in services)
+
     return Tile(
         label="Services settled",
         value=f"{settled} of {whole}",

@@ -5,14 +5,14 @@ import pytest
 from flows.report.client_log import ClientLog, LoggedRequest, percentile, read_client_log, summarize
 
 
-def answer(
+def logged(
     t: float = 0.0, status: int = 200, backend: str | None = "users", latency: float = 0.01
 ) -> LoggedRequest:
     return LoggedRequest(t, "/users", status, backend, latency, None if status else "no response")
 
 
 def test_a_line_is_parsed_to_the_same_request():
-    assert LoggedRequest.parse(answer().line()) == answer()
+    assert LoggedRequest.parse(logged().line()) == logged()
 
 
 def test_a_line_of_another_file_is_rejected():
@@ -25,16 +25,16 @@ def test_a_line_of_another_file_is_rejected():
     [(0, True), (200, False), (302, False), (404, False), (500, True), (503, True)],
 )
 def test_failed_means_5xx_or_no_response(status, failed):
-    assert answer(status=status).failed is failed
+    assert logged(status=status).failed is failed
 
 
 def test_a_request_without_a_response_has_no_backend():
-    assert summarize([answer(status=0)]).by_backend == {}
+    assert summarize([logged(status=0)]).by_backend == {}
 
 
 def test_failures_are_grouped_by_reason(tmp_path):
     log = ClientLog(tmp_path / "a")
-    (tmp_path / "a").write_text(answer(status=503).line() * 3 + answer(status=0).line())
+    (tmp_path / "a").write_text(logged(status=503).line() * 3 + logged(status=0).line())
     log.poll()
     assert log.tally.errors == {"HTTP 503 on /users": 3, "no response": 1}
 
@@ -47,12 +47,12 @@ def test_each_line_of_a_growing_log_is_read_once(tmp_path):
     log = ClientLog(tmp_path / "a")
     for number in range(3):
         with (tmp_path / "a").open("a") as file:
-            file.write(answer(t=number).line())
+            file.write(logged(t=number).line())
         assert [found.t for found in log.poll()] == [number]
 
 
 def test_an_incomplete_line_is_read_once_it_is_complete(tmp_path):
-    log, line = ClientLog(tmp_path / "a"), answer().line()
+    log, line = ClientLog(tmp_path / "a"), logged().line()
     (tmp_path / "a").write_text(line + line[:20])
     log.poll()
     (tmp_path / "a").write_text(line + line)
@@ -60,14 +60,14 @@ def test_an_incomplete_line_is_read_once_it_is_complete(tmp_path):
 
 
 def test_the_incomplete_last_line_of_a_killed_client_is_ignored(tmp_path):
-    (tmp_path / "a").write_text(answer().line() + answer().line()[:20])
+    (tmp_path / "a").write_text(logged().line() + logged().line()[:20])
     assert len(list(read_client_log(tmp_path / "a"))) == 1
 
 
 def test_the_rate_is_that_of_the_recent_window(tmp_path):
     log = ClientLog(tmp_path / "a", window=2)
     (tmp_path / "a").write_text(
-        "".join(answer(t=t / 10).line() for t in [*range(100), *range(100, 120, 2)])
+        "".join(logged(t=t / 10).line() for t in [*range(100), *range(100, 120, 2)])
     )
     log.poll()
     assert log.rate == pytest.approx(7, abs=1.5)
@@ -75,8 +75,8 @@ def test_the_rate_is_that_of_the_recent_window(tmp_path):
 
 def test_shares_are_those_of_the_recent_window(tmp_path):
     log = ClientLog(tmp_path / "a", window=1)
-    old = "".join(answer(t=t, backend="monolith").line() for t in range(10))
-    (tmp_path / "a").write_text(old + answer(t=20).line())
+    old = "".join(logged(t=t, backend="monolith").line() for t in range(10))
+    (tmp_path / "a").write_text(old + logged(t=20).line())
     log.poll()
     assert log.shares() == {"users": 1.0}
 

@@ -29,16 +29,16 @@ def test_a_service_that_never_had_traffic_was_not_rolled_back():
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("status", "expected"),
     [
         ("refused", "Refused; nothing was changed"),
         ("planned", "Plan for 1 service; nothing was changed"),
         ("unchanged", "Nothing to do: 1 service settled"),
     ],
 )
-def test_the_headline_of_a_run_that_changed_nothing(status, words):
+def test_the_headline_of_a_run_that_changed_nothing(status, expected):
     services = {"users": ServiceOutcome(stage="settled", weight=100)}
-    assert headline(Outcome(status=status, services=services), []) == words
+    assert headline(Outcome(status=status, services=services), []) == expected
 
 
 def test_returned_services_are_rolled_back_to_the_monolith():
@@ -74,16 +74,16 @@ def test_a_rollback_is_suggested_only_if_a_service_has_traffic():
 
 
 @pytest.mark.parametrize(
-    ("names", "words"),
+    ("names", "expected"),
     [
         (["users", "posts"], "users and posts failed"),
         (["users", "posts", "threads"], "users, posts and threads failed"),
         (["users", "posts", "threads", "likes"], "4 services failed"),
     ],
 )
-def test_services_that_failed_alike_are_listed_together(names, words):
+def test_services_that_failed_alike_are_listed_together(names, expected):
     services = {name: ServiceOutcome(stage="failed") for name in names}
-    assert headline(Outcome(status="failed", services=services), []) == words
+    assert headline(Outcome(status="failed", services=services), []) == expected
 
 
 def settled(task_definition=None, stage="settled"):
