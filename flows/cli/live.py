@@ -19,8 +19,9 @@ from rich.text import Text
 
 from flows.record.outcome import Event, Outcome
 from flows.report.client_log import ClientLog
-from flows.report.tables import FINAL_STAGES, clock, duration
+from flows.report.formats import clock, duration
 from flows.report.terminal import STAGE_STYLES, print_summary
+from flows.report.timeline import FINAL_STAGES
 
 __all__ = ["Screen", "log_line"]
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flows.plan.routes import RouteAnswer
 from flows.plan.status import LockNow, MonolithNow, ServiceNow, StatusOutcome
-from flows.report.tables import duration
+from flows.report.formats import duration
 
 __all__ = ["drift_rows", "lock_words", "path_rows", "print_status", "service_rows"]
 

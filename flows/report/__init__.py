@@ -1,1 +1,1 @@
-"""The evidence of a run: what the live client saw, the tables, and the HTML page."""
+"""The results of a run: tables, summary, HTML page and Prefect artifacts."""

@@ -1,151 +1,213 @@
-"""What a run came to, in sentences."""
+"""A run's result in sentences: the headline, and what to do next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from flows.record.outcome import Event, Outcome, TrafficOutcome
-from flows.report.tables import weight_steps
+from flows.record.outcome import Event, Outcome, ServiceOutcome, TrafficOutcome
+from flows.report.timeline import weight_steps
 
-__all__ = ["headline", "next_steps", "traffic_words"]
+__all__ = ["headline", "next_steps"]
 
 _NAMED: Final = 3
+_APPLIED: Final = ("completed", "failed", "unchanged")
 
 
 def headline(outcome: Outcome, events: Sequence[Event]) -> str:
     """For example `3 services moved, monolith drained, 14,211 requests, none failed`."""
-    parts = [*_service_words(outcome, events), *_monolith_words(outcome)]
-    if outcome.traffic:
-        parts.append(traffic_words(outcome.traffic))
+    result = ", ".join(_Result(outcome, events).parts())
+
     match outcome.status:
         case "refused":
             return "Refused; nothing was changed"
-        case "unchanged":
-            return f"Nothing to do: {', '.join(parts) or 'everything is as configured'}"
         case "planned":
-            return f"Planned for {_count(len(outcome.services), 'service')}; nothing was changed"
-        case "failed" if not parts:
-            return "Failed before anything was moved"
-        case _:
-            return ", ".join(parts)
-
-
-def traffic_words(traffic: TrafficOutcome) -> str:
-    """For example `14,211 requests, none failed`."""
-    return (
-        f"{_count(traffic.requests, 'request')}, "
-        f"{f'{traffic.failed:,}' if traffic.failed else 'none'} failed"
-    )
+            services = _count(len(outcome.services), "service")
+            return f"Plan for {services}; nothing was changed"
+        case "unchanged":
+            return f"Nothing to do: {result or 'AWS matches the config'}"
+        case "failed":
+            return result or "Failed before any service was moved"
+        case "completed":
+            return result or "Completed"
 
 
 def next_steps(outcome: Outcome, events: Sequence[Event]) -> list[str]:
-    """Where to look next, and what to do, most pressing first."""
-    steps = [_after_failure(name, outcome, events) for name in _failed(outcome)]
-    if outcome.status == "failed":
-        steps.append(
-            "Run the same command again once that is mended: what has settled is left alone."
-        )
-    if outcome.status == "refused":
-        steps.append(
-            "Nothing was changed: mend what the error names, and run the same command again."
-        )
-    if outcome.status == "planned":
-        steps.append("Run the same command without --plan to carry it out.")
-    if outcome.traffic and outcome.traffic.failed:
-        steps.append("The HTML report lists the failed requests, with time, path and reason.")
-    if outcome.traffic:
-        steps.append("A rehearsal's AWS ends with it, unless --keep is given.")
-        steps.append(
-            "Your own monolith: python -m flows.split CONFIG --plan; README.md says what CONFIG "
-            "holds."
-        )
-    elif outcome.status in ("completed", "failed", "unchanged") and outcome.services:
-        if outcome.alb_url:
-            steps.append(f"The listener answers at {outcome.alb_url}")
-        steps.append("See where every path goes: python -m flows.status CONFIG")
-        if any(service.weight for service in outcome.services.values()):
-            steps.append("Give the paths back to the monolith: python -m flows.rollback CONFIG")
+    """What to look at and what to do, most urgent first."""
+    result = _Result(outcome, events)
+    steps = [result.after_failure(name) for name in result.in_stage("failed")]
+
+    if outcome.status in _ADVICE:
+        steps.append(_ADVICE[outcome.status])
+
+    steps += _where_to_look(outcome)
     return steps
 
 
-def _service_words(outcome: Outcome, events: Sequence[Event]) -> list[str]:
-    names = outcome.services
-    by_stage = {
-        stage: [name for name, service in names.items() if service.stage == stage]
-        for stage in ("settled", "returned", "removed")
-    }
-    words = []
-    if by_stage["settled"]:
-        words.append(
-            _share(len(by_stage["settled"]), len(names), _verb(by_stage["settled"], events))
-        )
-    if by_stage["returned"]:
-        words.append(_share(len(by_stage["returned"]), len(names), "returned to the monolith"))
-    if by_stage["removed"]:
-        words.append(_share(len(by_stage["removed"]), len(names), "removed"))
-    failed = _failed(outcome)
-    returned = [name for name in failed if _had_traffic(name, events)]
-    untouched = [name for name in failed if name not in returned]
-    words += [f"{_names(untouched)} failed"] if untouched else []
-    return words + ([f"{_names(returned)} went back to the monolith"] if returned else [])
+@dataclass(frozen=True)
+class _Result:
+    outcome: Outcome
+    events: Sequence[Event]
 
+    def parts(self) -> Iterator[str]:
+        """The parts of the headline."""
+        yield from self._succeeded()
+        yield from self._failed()
+        yield from self._monolith()
+        yield from self._traffic()
 
-def _verb(settled: Sequence[str], events: Sequence[Event]) -> str:
-    """What a run did with the services; those that it found as they should be do not count."""
-    shifted = weight_steps(events)
-    rolled_out = {
-        event.service for event in events if event.kind == "stage" and event.text == "rolling out"
-    }
-    redeployed = len(rolled_out & set(settled))
-    verb = "moved" if any(name in shifted for name in settled) else "settled"
-    return f"{verb} ({redeployed} redeployed)" if redeployed else verb
+    def _succeeded(self) -> Iterator[str]:
+        settled = self.in_stage("settled")
+        if settled:
+            yield self._share(settled, self._settled_verb(settled))
 
+        returned = self.in_stage("returned")
+        if returned:
+            yield self._share(returned, "rolled back to the monolith")
 
-def _monolith_words(outcome: Outcome) -> list[str]:
-    if outcome.monolith is None or outcome.status in ("planned", "refused"):
-        return []
-    return ["monolith drained" if outcome.monolith.drained else "monolith still running"]
+        removed = self.in_stage("removed")
+        if removed:
+            yield self._share(removed, "removed")
 
+    def _failed(self) -> Iterator[str]:
+        untouched = self._failed_names(had_traffic=False)
+        if untouched:
+            yield f"{_names(untouched)} failed"
 
-def _failed(outcome: Outcome) -> list[str]:
-    return [name for name, service in outcome.services.items() if service.stage == "failed"]
+        rolled_back = self._failed_names(had_traffic=True)
+        if rolled_back:
+            yield f"{_names(rolled_back)} rolled back to the monolith"
 
+    def _failed_names(self, *, had_traffic: bool) -> list[str]:
+        failed = self.in_stage("failed")
+        return [name for name in failed if self._had_traffic(name) is had_traffic]
 
-def _had_traffic(service: str, events: Sequence[Event]) -> bool:
-    return any(weight > 0 for _, weight in weight_steps(events).get(service, ()))
+    def _monolith(self) -> Iterator[str]:
+        monolith = self.outcome.monolith
+        if monolith:
+            yield "monolith drained" if monolith.drained else "monolith still running"
 
+    def _traffic(self) -> Iterator[str]:
+        traffic = self.outcome.traffic
+        if traffic:
+            yield _count(traffic.requests, "request")
+            yield _failures(traffic.failed)
 
-def _after_failure(service: str, outcome: Outcome, events: Sequence[Event]) -> str:
-    if outcome.services[service].weight == 100 and not _had_traffic(service, events):
-        running = (outcome.services[service].task_definition or "nothing").rpartition("/")[2]
+    def after_failure(self, name: str) -> str:
+        """What to look at after a service failed."""
+        service = self.outcome.services[name]
+        if self._had_traffic(name):
+            return (
+                f"{name}: see its gate verdicts for what failed under traffic, then its log in "
+                "CloudWatch Logs."
+            )
+        if service.weight == 100:
+            return (
+                f"{name}: still runs {_revision(service)}; its ECS service events and its log in "
+                "CloudWatch Logs show why the new revision failed."
+            )
         return (
-            f"{service}: it runs {running}; its events and its log say what is wrong with the new "
-            "revision."
+            f"{name}: received no traffic; see its ECS service events, then its log in CloudWatch "
+            "Logs."
         )
-    if _had_traffic(service, events):
-        return (
-            f"{service}: its gate verdicts say what went wrong under traffic; then its log in "
-            "CloudWatch Logs."
-        )
-    return (
-        f"{service}: no user has reached it; look at its ECS service events, then at its log "
-        "in CloudWatch Logs."
+
+    def in_stage(self, stage: str) -> list[str]:
+        """Names of the services that ended in this stage."""
+        services = self.outcome.services
+        return [name for name in services if services[name].stage == stage]
+
+    def _settled_verb(self, settled: Sequence[str]) -> str:
+        """What the run did to the services that settled."""
+        shifted = weight_steps(self.events)
+        verb = "moved" if shifted.keys() & settled else "settled"
+
+        redeployed = self._rolled_out().intersection(settled)
+        if not redeployed:
+            return verb
+        return f"{verb} ({len(redeployed)} redeployed)"
+
+    def _rolled_out(self) -> set[str | None]:
+        return {
+            event.service
+            for event in self.events
+            if event.kind == "stage" and event.text == "rolling out"
+        }
+
+    def _had_traffic(self, name: str) -> bool:
+        steps = weight_steps(self.events).get(name, [])
+        return any(step.weight > 0 for step in steps)
+
+    def _share(self, names: Sequence[str], verb: str) -> str:
+        """`3 services moved`, `2 of 3 services moved`."""
+        whole = len(self.outcome.services)
+        services = _count(whole, "service")
+        if len(names) == whole:
+            return f"{services} {verb}"
+        return f"{len(names)} of {services} {verb}"
+
+
+_ADVICE: Final = {
+    "failed": "Fix the cause and run the same command again; services that have settled are left "
+    "alone.",
+    "refused": "Fix the error and run the same command again.",
+    "planned": "Run the same command without --plan to apply the plan.",
+}
+"""By status."""
+
+
+def _where_to_look(outcome: Outcome) -> Iterable[str]:
+    """Only a rehearsal has a live client, and with it traffic."""
+    if outcome.traffic:
+        return _after_rehearsal(outcome.traffic)
+    if outcome.services and outcome.status in _APPLIED:
+        return _on_aws(outcome)
+    return []
+
+
+def _after_rehearsal(traffic: TrafficOutcome) -> Iterator[str]:
+    if traffic.failed:
+        yield "The HTML report lists the failed requests with time, path and reason."
+    yield "The sandbox stops with the rehearsal unless --keep is given."
+    yield (
+        "To split your own monolith: python -m flows.split CONFIG --plan; README.md describes "
+        "CONFIG."
     )
+
+
+def _on_aws(outcome: Outcome) -> Iterator[str]:
+    if outcome.alb_url:
+        yield f"Load balancer: {outcome.alb_url}"
+    yield "Show routing and drift: python -m flows.status CONFIG"
+
+    services = outcome.services.values()
+    if any(service.weight for service in services):
+        yield "Roll back to the monolith: python -m flows.rollback CONFIG"
+
+
+def _revision(service: ServiceOutcome) -> str:
+    """`users:2`, from the ARN of its task definition."""
+    arn = service.task_definition or "no revision"
+    return arn.rpartition("/")[2]
+
+
+def _failures(failed: int) -> str:
+    """`none failed`, `1,204 failed`."""
+    if not failed:
+        return "none failed"
+    return f"{failed:,} failed"
 
 
 def _names(names: Sequence[str]) -> str:
     """By name, as long as that reads well."""
     if len(names) > _NAMED:
         return _count(len(names), "service")
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
-
-def _share(part: int, whole: int, verb: str) -> str:
-    return (
-        f"{_count(part, 'service')} {verb}"
-        if part == whole
-        else f"{part} of {_count(whole, 'service')} {verb}"
-    )
+    *others, last = names
+    if not others:
+        return last
+    return f"{', '.join(others)} and {last}"
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """`1 service`, `3 services`."""
+    plural = "" if number == 1 else "s"
+    return f"{number:,} {noun}{plural}"

@@ -1,6 +1,7 @@
-"""The final summary on a terminal, or in a log: it has to read as well without colour."""
+"""The summary at the end of a run, on a terminal or in a log: it reads as well without colour."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,15 +12,10 @@ from rich.text import Text
 
 from flows.record.outcome import Event, Outcome
 from flows.report.client_log import Tally
+from flows.report.formats import NONE, duration
 from flows.report.summary import headline, next_steps
-from flows.report.tables import (
-    Row,
-    duration,
-    problem_rows,
-    service_rows,
-    stage_durations,
-    traffic_rows,
-)
+from flows.report.tables import Row, problem_rows, service_rows, traffic_rows
+from flows.report.timeline import StageTime, stage_durations
 
 __all__ = ["STAGE_STYLES", "print_summary"]
 
@@ -40,7 +36,7 @@ _STAGES: Final = (
     "verifying",
 )
 _NUMBERS: Final = frozenset(
-    {"weight", "healthy targets", "took", "answers", "share", "p50", "p95", *_STAGES}
+    {"weight", "healthy targets", "duration", "responses", "share", "p50", "p95", *_STAGES}
 )
 
 
@@ -54,76 +50,128 @@ def print_summary(
     tally: Tally | None,
 ) -> None:
     """
-    Print what the run came to, and where to look next.
+    Print a run's result, and what to do next.
 
     Args:
-        console: Where to.
-        outcome: What the run came to.
+        console: Where to print.
+        outcome: The run's result.
         events: Its events, oldest first.
         report: The HTML report, if one was written.
         engine: Container engine that built the images; the outcome's own if None.
-        tally: Counts with latencies; without it, the outcome's traffic is shown without them.
+        tally: The live client's counts with latencies; without it, the outcome's traffic is shown
+            without latencies.
     """
-    console.print()
-    console.print(
-        Text(headline(outcome, events), style=_HEADLINE_STYLES.get(outcome.status, "bold")),
-        soft_wrap=True,
-    )
-    if engine or outcome.engine:
-        console.print(
-            f"Container engine: {engine or outcome.engine}", highlight=False, markup=False
-        )
-    columns = ("service", "stage", "weight", "steps", "healthy targets", "took")
-    _print_table(
-        console,
-        "Services",
-        [{name: row[name] for name in columns} for row in service_rows(outcome, events)],
-    )
+    _print_headline(console, outcome, events)
+    _print_engine(console, engine or outcome.engine)
+
+    _print_table(console, "Services", _service_rows(outcome, events))
     _print_table(console, "Time in each stage", _stage_rows(events))
     if outcome.traffic:
-        _print_table(console, "Who answered the live client", traffic_rows(outcome.traffic, tally))
+        _print_table(console, "Traffic", traffic_rows(outcome.traffic, tally))
     _print_table(console, "Problems", problem_rows(outcome, events, tally))
+
     steps = next_steps(outcome, events)
     if report:
-        steps.insert(0, f"Charts, verdicts and numbers: {report}")
+        steps.insert(0, f"HTML report with charts and all verdicts: {report}")
+    _print_next_steps(console, steps)
+
+
+def _print_headline(console: Console, outcome: Outcome, events: Sequence[Event]) -> None:
+    text = headline(outcome, events)
+    style = _HEADLINE_STYLES.get(outcome.status, "bold")
+
+    console.print()
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def _print_engine(console: Console, engine: str | None) -> None:
+    if engine:
+        console.print(Text(f"Container engine: {engine}"))
+
+
+def _print_next_steps(console: Console, steps: Sequence[str]) -> None:
     if steps:
-        console.print(Text("\nWhere to look next", style="bold"))
+        console.print("\nNext steps", style="bold")
     for step in steps:
-        console.print(f"  {step}", highlight=False, markup=False, soft_wrap=True)
+        console.print(Text(f"  {step}"), soft_wrap=True)
+
+
+def _service_rows(outcome: Outcome, events: Sequence[Event]) -> list[Row]:
+    """Without the columns that are too wide for a terminal."""
+    rows = service_rows(outcome, events)
+    for row in rows:
+        del row["image"]
+        del row["task definition"]
+    return rows
 
 
 def _stage_rows(events: Sequence[Event]) -> list[Row]:
-    """One row a service, one column a stage; a stage that a run went through twice is added up."""
-    spent: dict[str, dict[str, float]] = {}
+    """One row a service, one column a stage that any of them reached."""
+    rows = []
     for service, stages in stage_durations(events).items():
-        for stage in stages:
-            if stage.stage in _STAGES:
-                own = spent.setdefault(service, {})
-                own[stage.stage] = own.get(stage.stage, 0.0) + stage.seconds
-    seen = [stage for stage in _STAGES if any(stage in own for own in spent.values())]
-    return [
-        {"service": service}
-        | {stage: duration(own[stage]) if stage in own else "-" for stage in seen}
-        for service, own in spent.items()
-    ]
+        totals = _stage_totals(stages)
+        if totals:
+            rows.append({"service": service, **totals})
+    return _with_all_columns(rows, ["service", *_STAGES])
+
+
+def _stage_totals(stages: Iterable[StageTime]) -> Row:
+    """The time in each stage; a service can go through one twice."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    for stage in stages:
+        if stage.stage in _STAGES:
+            totals[stage.stage] += stage.seconds
+
+    return {stage: duration(seconds) for stage, seconds in totals.items()}
+
+
+def _with_all_columns(rows: Sequence[Row], columns: Iterable[str]) -> list[Row]:
+    """The rows in the same columns, without those that none of them has."""
+    present = set[str]().union(*rows)
+    shown = [column for column in columns if column in present]
+    return [_in_columns(shown, row) for row in rows]
+
+
+def _in_columns(columns: Iterable[str], row: Row) -> Row:
+    return {column: row.get(column, NONE) for column in columns}
 
 
 def _print_table(console: Console, title: str, rows: Sequence[Row]) -> None:
     if not rows:
         return
+
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
     )
     for heading in rows[0]:
-        is_number = heading in _NUMBERS
-        table.add_column(
-            heading,
-            justify="right" if is_number else "left",
-            no_wrap=is_number or heading != "what",
-            header_style="dim",
-            overflow="fold",
-        )
+        _add_column(table, heading)
     for row in rows:
-        table.add_row(*(Text(value, style=STAGE_STYLES.get(value, "")) for value in row.values()))
+        _add_row(table, row)
+
     console.print()
     console.print(table)
+
+
+def _add_column(table: Table, heading: str) -> None:
+    table.add_column(
+        heading,
+        justify="right" if heading in _NUMBERS else "left",
+        no_wrap=heading != "what",
+        header_style="dim",
+        overflow="fold",
+    )
+
+
+def _add_row(table: Table, row: Row) -> None:
+    cells = [_cell(value) for value in row.values()]
+    table.add_row(*cells)
+
+
+def _cell(value: str) -> Text:
+    """In the colour of its stage, if it is one."""
+    style = STAGE_STYLES.get(value, "")
+    return Text(value, style=style)

@@ -326,7 +326,7 @@ def test_differences_that_are_allowed_are_told(story):
 
 def test_both_sides_of_an_allowed_difference_are_in_the_report(story):
     report = (story.run.directory / "split-report.html").read_text()
-    assert all(side in report for side in ("monolith:", "candidate:", "&quot;wrong&quot;:"))
+    assert all(side in report for side in ("monolith:", "candidate:", "&#34;wrong&#34;:"))
 
 
 def test_no_private_rule_is_left(story):

@@ -1,206 +1,193 @@
-"""The charts over time: who answered, how weights moved, how fast the answers were."""
+"""The charts over time: responses by backend, weights, latencies."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 import plotly.graph_objects as go
 
 from flows.record.outcome import Event
-from flows.report.html.palette import FAILED, NEUTRAL, see_through
+from flows.report.html.axis import TimeAxis, axis_time, event_time
+from flows.report.html.palette import FAILED, NEUTRAL, Palette, see_through
 from flows.report.html.series import TrafficSeries
-from flows.report.tables import weight_steps
+from flows.report.timeline import WeightStep, weight_steps
 
-__all__ = [
-    "Span",
-    "axis_time",
-    "base_layout",
-    "latency_chart",
-    "plain",
-    "traffic_chart",
-    "weights_chart",
-]
+__all__ = ["latency_chart", "plain", "traffic_chart", "weights_chart"]
 
-
-class Span(NamedTuple):
-    """The time axis that all charts share."""
-
-    start: float
-    """Seconds since the epoch."""
-    end: float
-    """Likewise."""
-    left: int = 84
-    """Pixels for the names to the left of it."""
-
-    def share(self, time: float) -> float:
-        """Where on the axis a moment is, from 0 to 1."""
-        return (time - self.start) / (self.end - self.start)
+_ABOVE: Final = 1.03
+_LATENCY: Final = "%{y:.1f} ms"
+_FAILURE_LINE: Final = {"color": FAILED, "width": 1.5, "dash": "dash"}
+_DRAIN_LINE: Final = {"color": NEUTRAL, "width": 1.5, "dash": "solid"}
 
 
 def traffic_chart(
-    series: TrafficSeries,
-    events: Sequence[Event],
-    span: Span,
-    colours: Mapping[str, str],
-    order: Sequence[str],
+    series: TrafficSeries, events: Sequence[Event], axis: TimeAxis, palette: Palette
 ) -> go.Figure:
     """
-    Answers per second by who gave them, stacked; marked with weight changes, failed gates, drain
-    and failures.
+    Responses per second by backend, stacked; with marks for failed requests, weight changes, failed
+    checks and gates, and the drain.
     """
-    times = _middles(series)
-    figure = go.Figure(layout=base_layout(span, height=330, hovermode="x unified"))
-    for backend in order:
-        if backend in series.rates:
-            figure.add_scatter(
-                x=times,
-                y=series.rates[backend],
-                name=plain(backend),
-                stackgroup="answers",
-                line={"width": 1, "color": colours[backend]},
-                fillcolor=see_through(colours[backend], 0.62),
-                hovertemplate="%{y:.0f}/s",
-            )
-    if any(series.failed):
-        _mark_failures(figure, series, times)
-    _mark_moments(figure, events, colours)
-    figure.update_yaxes(title_text="answers per second", rangemode="tozero")
+    figure = _new_figure(axis, height=330)
+
+    for backend, colour in palette.backends.items():
+        if backend in series.backends:
+            _draw_area(figure, series, backend, colour)
+
+    if series.tally.failed:
+        _mark_failures(figure, series)
+
+    for event in events:
+        _mark_event(figure, event, palette)
+
+    figure.update_yaxes(title_text="responses per second", rangemode="tozero")
     return figure
 
 
-def weights_chart(events: Sequence[Event], span: Span, colours: Mapping[str, str]) -> go.Figure:
+def weights_chart(events: Sequence[Event], axis: TimeAxis, palette: Palette) -> go.Figure:
     """The percentage of its paths' requests that each service gets, over time."""
-    figure = go.Figure(layout=base_layout(span, height=240, hovermode="x unified"))
+    figure = _new_figure(axis, height=240)
+
     for service, steps in weight_steps(events).items():
-        before = [(span.start, 0)] if steps[0][0] > span.start else []
-        line = [*before, *steps, (span.end, steps[-1][1])]
-        figure.add_scatter(
-            x=[axis_time(time) for time, _ in line],
-            y=[weight for _, weight in line],
-            name=plain(service),
-            mode="lines",
-            line={"shape": "hv", "width": 2.5, "color": colours[service]},
-            hovertemplate="%{y} %",
-        )
-    figure.update_yaxes(range=[-4, 104], ticksuffix=" %", dtick=25)
+        line = _whole_axis(steps, axis)
+        _draw_weights(figure, service, line, palette.services[service])
+
+    figure.update_yaxes(range=[-4, 104], ticksuffix="%", dtick=25)
     return figure
 
 
-def latency_chart(
-    series: TrafficSeries, span: Span, colours: Mapping[str, str], order: Sequence[str]
-) -> go.Figure:
+def latency_chart(series: TrafficSeries, axis: TimeAxis, palette: Palette) -> go.Figure:
     """Median (line) and 95th percentile (dotted) of each backend's latency in milliseconds."""
-    figure = go.Figure(layout=base_layout(span, height=240, hovermode="x unified"))
-    times = _middles(series)
-    for backend in order:
-        for name, values, dash in (("p50", series.p50, "solid"), ("p95", series.p95, "dot")):
-            if backend in values:
-                figure.add_scatter(
-                    x=times,
-                    y=[None if value is None else value * 1000 for value in values[backend]],
-                    name=plain(backend) if name == "p50" else f"{plain(backend)} {name}",
-                    legendgroup=backend,
-                    showlegend=name == "p50",
-                    mode="lines",
-                    line={"width": 1.5, "dash": dash, "color": colours[backend]},
-                    hovertemplate="%{y:.1f} ms",
-                )
+    figure = _new_figure(axis, height=240)
+
+    for backend, colour in palette.backends.items():
+        if backend in series.backends:
+            _draw_median(figure, series, backend, colour)
+            _draw_p95(figure, series, backend, colour)
+
     figure.update_yaxes(ticksuffix=" ms", rangemode="tozero")
     return figure
 
 
-def base_layout(span: Span, *, height: int, hovermode: str) -> dict[str, Any]:
-    """
-    What the charts have in common; the page adds the colours of text and grid, which follow its
-    theme.
-    """
-    return {
-        "height": height,
-        "hovermode": hovermode,
-        "margin": {"l": span.left, "r": 16, "t": 34, "b": 30},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "yanchor": "bottom",
-            "bgcolor": "rgba(0,0,0,0)",
-        },
-        "xaxis": {
-            "range": [axis_time(span.start), axis_time(span.end)],
-            "type": "date",
-            "tickformat": "%H:%M:%S",
-            "hoverformat": "%H:%M:%S",
-            "fixedrange": False,
-            "zeroline": False,
-        },
-        "yaxis": {"fixedrange": True, "zeroline": False},
-        "template": "none",
-    }
-
-
-def axis_time(seconds: float) -> str:
-    """
-    Local time as Plotly's date axis wants it, so that the charts agree with the tables.
-
-    Args:
-        seconds: Since the epoch.
-    """
-    return (
-        datetime.fromtimestamp(seconds, UTC)
-        .astimezone()
-        .replace(tzinfo=None)
-        .isoformat(timespec="milliseconds")
-    )
-
-
 def plain(text: str) -> str:
-    """Text for a Plotly label, which would take tags in it for formatting."""
+    """Text for a Plotly label, which would read tags in it as formatting."""
     return escape(text, quote=False).replace("\n", "<br>")
 
 
-def _mark_moments(figure: go.Figure, events: Sequence[Event], colours: Mapping[str, str]) -> None:
-    """
-    Draw a vertical line at each weight change (dotted), failed gate or check (dashed) and drain
-    step.
-    """
-    for event in events:
-        if event.kind == "weight":
-            line = {
-                "color": colours.get(event.service or "", NEUTRAL),
-                "width": 1.2,
-                "dash": "dot",
-            }
-        elif event.verdict == "fail":
-            line = {"color": FAILED, "width": 1.5, "dash": "dash"}
-        elif event.kind == "drain":
-            line = {"color": NEUTRAL, "width": 1.5}
-        else:
-            continue
-        x = axis_time(event.time)
-        figure.add_shape(type="line", xref="x", yref="paper", x0=x, x1=x, y0=0, y1=1, line=line)
+def _new_figure(axis: TimeAxis, height: int) -> go.Figure:
+    """One label shows the values of all lines at a time."""
+    layout = axis.layout(height=height, hovermode="x unified")
+    return go.Figure(layout=layout)
 
 
-def _middles(series: TrafficSeries) -> list[str]:
-    """A bucket's value stands for all of it."""
-    return [axis_time(begin + series.bucket / 2) for begin in series.times]
-
-
-def _mark_failures(figure: go.Figure, series: TrafficSeries, times: Sequence[str]) -> None:
-    """
-    A cross above each bucket with failed requests: a few of them among hundreds would not be seen
-    in an area.
-    """
-    found = [number for number, count in enumerate(series.failed) if count]
-    totals = [sum(rates[number] for rates in series.rates.values()) for number in found]
+def _draw_area(figure: go.Figure, series: TrafficSeries, backend: str, colour: str) -> None:
+    """Its height is the backend's responses per second."""
     figure.add_scatter(
-        x=[times[number] for number in found],
-        y=[total * 1.03 for total in totals],
-        customdata=[series.failed[number] for number in found],
+        x=[axis_time(bucket.middle) for bucket in series.buckets],
+        y=[bucket.rate(backend) for bucket in series.buckets],
+        name=plain(backend),
+        stackgroup="responses",
+        line={"width": 1, "color": colour},
+        fillcolor=see_through(colour, 0.62),
+        hovertemplate="%{y:.0f}/s",
+    )
+
+
+def _mark_failures(figure: go.Figure, series: TrafficSeries) -> None:
+    """
+    A cross above each bucket with failed requests: as an area, a few among hundreds would be
+    invisible.
+    """
+    marked = [bucket for bucket in series.buckets if bucket.failed]
+
+    figure.add_scatter(
+        x=[axis_time(bucket.middle) for bucket in marked],
+        y=[_ABOVE * bucket.total_rate() for bucket in marked],
+        customdata=[bucket.failed for bucket in marked],
         name="failed requests",
         mode="markers",
         marker={"symbol": "x", "size": 10, "color": FAILED},
         hovertemplate="%{customdata} failed",
+    )
+
+
+def _mark_event(figure: go.Figure, event: Event, palette: Palette) -> None:
+    """A vertical line for some kinds of events."""
+    line = _event_line(event, palette)
+    if line is None:
+        return
+
+    x = event_time(event)
+    figure.add_shape(
+        type="line",
+        xref="x",
+        yref="paper",
+        x0=x,
+        x1=x,
+        y0=0,
+        y1=1,
+        line=line,
+    )
+
+
+def _event_line(event: Event, palette: Palette) -> dict[str, Any] | None:
+    """Dotted for a weight change, dashed for a failed check or gate, solid for the drain."""
+    if event.kind == "weight":
+        colour = palette.services.get(event.service or "", NEUTRAL)
+        return {"color": colour, "width": 1.2, "dash": "dot"}
+    if event.verdict == "fail":
+        return _FAILURE_LINE
+    if event.kind == "drain":
+        return _DRAIN_LINE
+    return None
+
+
+def _whole_axis(steps: Sequence[WeightStep], axis: TimeAxis) -> list[WeightStep]:
+    """The steps, extended to both ends of the axis."""
+    first = steps[0]
+    last = steps[-1]
+    extended = [*steps, WeightStep(axis.end, last.weight)]
+
+    if first.at > axis.start:
+        begin = WeightStep(axis.start, weight=0)
+        extended.insert(0, begin)
+    return extended
+
+
+def _draw_weights(
+    figure: go.Figure, service: str, steps: Sequence[WeightStep], colour: str
+) -> None:
+    figure.add_scatter(
+        x=[axis_time(step.at) for step in steps],
+        y=[step.weight for step in steps],
+        name=plain(service),
+        mode="lines",
+        line={"shape": "hv", "width": 2.5, "color": colour},
+        hovertemplate="%{y}%",
+    )
+
+
+def _draw_median(figure: go.Figure, series: TrafficSeries, backend: str, colour: str) -> None:
+    """With the backend's name in the legend."""
+    figure.add_scatter(
+        x=[axis_time(bucket.middle) for bucket in series.buckets],
+        y=[bucket.milliseconds(backend, 0.5) for bucket in series.buckets],
+        name=plain(backend),
+        legendgroup=backend,
+        mode="lines",
+        line={"width": 1.5, "color": colour},
+        hovertemplate=_LATENCY,
+    )
+
+
+def _draw_p95(figure: go.Figure, series: TrafficSeries, backend: str, colour: str) -> None:
+    """Without a legend of its own: it is shown and hidden with the median."""
+    figure.add_scatter(
+        x=[axis_time(bucket.middle) for bucket in series.buckets],
+        y=[bucket.milliseconds(backend, 0.95) for bucket in series.buckets],
+        name=f"{plain(backend)} p95",
+        legendgroup=backend,
+        showlegend=False,
+        mode="lines",
+        line={"width": 1.5, "dash": "dot", "color": colour},
+        hovertemplate=_LATENCY,
     )

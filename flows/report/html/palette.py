@@ -1,9 +1,10 @@
-"""Colours that hold on light and on dark ground, and for the colour-blind: after Okabe and Ito."""
+"""Colours after Okabe and Ito, legible on light and dark backgrounds and to the colour-blind."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+from typing import Final, NamedTuple
 
-__all__ = ["FAILED", "MONOLITH", "NEUTRAL", "VERDICTS", "colours", "see_through"]
+__all__ = ["FAILED", "MONOLITH", "NEUTRAL", "VERDICTS", "Mark", "Palette", "see_through"]
 
 MONOLITH: Final = "#8a929e"
 FAILED: Final = "#d9480f"
@@ -11,25 +12,52 @@ NEUTRAL: Final = "#808790"
 _SERVICES: Final = ("#2f8fd0", "#e69f00", "#12a579", "#cc79a7", "#8f7ad6", "#a6761d", "#56b4e9")
 _OTHERS: Final = (MONOLITH, "#b5bbc4", "#636b76")
 
+
+class Mark(NamedTuple):
+    """What marks a verdict in a chart; the shape alone is enough to identify it."""
+
+    colour: str
+    """As `#rrggbb`."""
+    shape: str
+    """As Plotly names it."""
+    size: int
+    """In pixels."""
+
+
 VERDICTS: Final = {
-    "pass": ("#12a579", "circle"),
-    "inconclusive": ("#e69f00", "triangle-up"),
-    "fail": (FAILED, "x"),
+    "pass": Mark("#12a579", "circle", 8),
+    "inconclusive": Mark("#e69f00", "triangle-up", 12),
+    "fail": Mark(FAILED, "x", 12),
 }
-"""Colour and shape of each verdict, the worst last: the shape alone has to tell."""
+"""The mark of each verdict, the worst last."""
 
 
-def colours(services: Iterable[str], backends: Iterable[str] = ()) -> dict[str, str]:
+class Palette:
     """
-    A colour for each service, and greys for whoever else answers: the monolith,
-    the load balancer.
+    A colour for each service, and a grey for each other backend: the monolith, the load balancer.
+
+    Args:
+        services: Names of the services.
+        backends: Names of all backends, services among them or not.
     """
-    chosen = {name: _SERVICES[number % len(_SERVICES)] for number, name in enumerate(services)}
-    others = [name for name in backends if name not in chosen]
-    return chosen | {name: _OTHERS[number % len(_OTHERS)] for number, name in enumerate(others)}
+
+    def __init__(self, services: Sequence[str], backends: Iterable[str] = ()) -> None:
+        others = [name for name in backends if name not in services]
+
+        self.services = dict(zip(services, cycle(_SERVICES), strict=False))
+        """By service."""
+        self.backends = dict(zip(others, cycle(_OTHERS), strict=False))
+        """By backend, in the order in which areas are stacked: services last."""
+        self.backends.update(self.services)
 
 
 def see_through(colour: str, opacity: float) -> str:
-    """The colour as `rgba(…)`; opacity 0 to 1."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    """
+    The colour as `rgba(…)`.
+
+    Args:
+        colour: As `#rrggbb`.
+        opacity: 0 to 1.
+    """
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return f"rgba({red},{green},{blue},{opacity})"

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from flows.report.client_log import summarize
+from flows.record.outcome import Event, Outcome, ServiceOutcome
+from flows.report.client_log import LoggedRequest, summarize
 from flows.report.html.page import write_report
 from tests.unit.flows.report import report_data as data
 
@@ -16,9 +17,10 @@ CHROMIUM = (
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on PATH; install it to look at the report"
+        CHROMIUM is None, reason="no Chromium on PATH; install it to open the report"
     ),
 ]
+HOSTILE = "<img src=x onerror=\"document.title='attacked'\"><b>bold</b></script>"
 CHARTS = ("traffic", "lanes", "weights", "latency")
 
 
@@ -30,6 +32,27 @@ def report(tmp_path):
     ended = data.START + data.LENGTH
     write_report(
         path, outcome, data.events("posts"), found, title="Split", started=data.START, ended=ended
+    )
+    return path
+
+
+@pytest.fixture
+def hostile_report(tmp_path):
+    """A report in which the name and the texts of a service are HTML."""
+    path = tmp_path / "report.html"
+    services = {HOSTILE: ServiceOutcome(stage="settled", image=HOSTILE)}
+    events = [
+        Event(data.at(1), "stage", HOSTILE, "shifting"),
+        Event(data.at(2), "weight", HOSTILE, HOSTILE, 10),
+        Event(data.at(3), "check", HOSTILE, HOSTILE, verdict="fail"),
+        Event(data.at(4), "drain", None, HOSTILE),
+    ]
+    answers = [
+        LoggedRequest(data.at(second), HOSTILE, 200, HOSTILE, 0.01, None) for second in range(10)
+    ]
+    outcome = Outcome(status="completed", services=services)
+    write_report(
+        path, outcome, events, answers, title="Split", started=data.START, ended=data.at(10)
     )
     return path
 
@@ -55,24 +78,24 @@ async def test_every_chart_is_drawn_offline(page, report):
     assert all(drawn)
 
 
-async def test_nothing_is_asked_of_the_network(page, report):
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+async def test_nothing_is_requested_from_the_network(page, report):
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     await open_report(page, report)
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert [url for url in requested if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
-async def test_the_console_has_no_complaints(page, report):
-    complaints: list[str] = []
+async def test_the_console_has_no_errors_or_warnings(page, report):
+    messages: list[str] = []
     page.on(
         "console",
         lambda message: (
-            complaints.append(message.text) if message.type in ("error", "warning") else None
+            messages.append(message.text) if message.type in ("error", "warning") else None
         ),
     )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     await open_report(page, report)
-    assert complaints == []
+    assert messages == []
 
 
 async def test_zooming_into_one_chart_zooms_into_all(page, report):
@@ -101,3 +124,16 @@ async def test_the_charts_follow_the_theme(page, report):
     await page.wait_for_function(
         f"document.getElementById('traffic').layout.font.color !== '{light}'"
     )
+
+
+async def test_a_name_with_tags_in_it_is_shown_as_it_is(page, hostile_report):
+    await open_report(page, hostile_report)
+    names = page.locator("#lanes .yaxislayer-above .ytick text")
+    assert await names.all_text_contents() == ["monolith", HOSTILE]
+    assert HOSTILE in await page.locator("h3").first.text_content()
+
+
+async def test_a_name_with_tags_in_it_runs_no_script(page, hostile_report):
+    await open_report(page, hostile_report)
+    assert await page.locator("main img, main script").count() == 0
+    assert await page.title() == "Split"

@@ -160,11 +160,11 @@ def test_the_summary_has_latencies_where_the_record_is_known(failing_log):
 
 
 def test_the_summary_tells_where_the_report_is():
-    assert "Charts, verdicts and numbers: report.html" in summary()
+    assert "HTML report with charts and all verdicts: report.html" in summary()
 
 
 def test_the_tables_of_the_summary_fit_into_100_columns():
-    tables = summary("posts").partition("Where to look next")[0].splitlines()[2:]
+    tables = summary("posts").partition("Next steps")[0].splitlines()[2:]
     assert max(map(len, tables)) <= 100
 
 

@@ -1,6 +1,4 @@
-"""
-A run as it could have been: three services, 90 seconds, 250 requests a second. The same every time.
-"""
+"""A run of three services, 90 seconds and 250 requests a second; the same every time."""
 
 import random
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ def at(seconds: float) -> float:
 
 
 def events(failing: str | None = None) -> list[Event]:
-    """The moments of the run; `failing` breaches its gate at 50 %."""
+    """The events of the run; `failing` breaches its gate at 50%."""
     found: list[Event] = []
     for name, shift in _SHIFTS.items():
         found += _prelude(name, shift)
@@ -37,12 +35,7 @@ def events(failing: str | None = None) -> list[Event]:
                 at(54), "drain", None, "waiting until forum-monolith has had no request for 12 s"
             ),
             Event(at(DRAIN), "drain", None, "forum-monolith: desired count 2 -> 0"),
-            Event(
-                at(74),
-                "drain",
-                None,
-                "forum-monolith is drained: 0 tasks, every check holds without it",
-            ),
+            Event(at(74), "drain", None, "forum-monolith is drained: 0 tasks, all checks pass"),
         ]
     return sorted(found, key=lambda event: event.time)
 
@@ -52,12 +45,12 @@ def _prelude(name: str, shift: float) -> list[Event]:
         Event(at(2), "stage", name, "preparing"),
         Event(at(shift - 12), "stage", name, "placing"),
         Event(at(shift - 9), "stage", name, "proving"),
-        Event(at(shift - 2), "check", name, "4 checks hold on its preview route", verdict="pass"),
+        Event(at(shift - 2), "check", name, "4/4 checks pass on the preview route", verdict="pass"),
         Event(
             at(shift - 1),
             "check",
             name,
-            "6 of 6 answers are the monolith's",
+            "parity: 6/6 responses match",
             verdict="pass",
             numbers={"differences": []},
         ),
@@ -79,7 +72,7 @@ def _shift(name: str, shift: float) -> list[Event]:
 def _shift_failing(name: str, shift: float) -> list[Event]:
     breach = "5xx rate 0.083 is above 0.01 (cloudwatch)"
     error = (
-        f"{name} at 50 %: fail; its traffic is back on the monolith; look at its log\n  "
+        f"{name} failed at weight 50%; its traffic is back on the monolith; see its log\n  "
         f"errors: {breach}"
     )
     return [
@@ -95,14 +88,14 @@ def _shift_failing(name: str, shift: float) -> list[Event]:
             "fail",
             {"source": "cloudwatch", "requests": 168, "failed": 14},
         ),
-        Event(at(shift + 12.2), "weight", name, "weight 0 %: a gate failed", 0),
-        Event(at(shift + 14), "note", name, "no request reaches it any more"),
+        Event(at(shift + 12.2), "weight", name, "weight 0%: a gate failed", 0),
+        Event(at(shift + 14), "note", name, "no requests reach it any more"),
         Event(at(shift + 14.5), "stage", name, "failed", numbers={"error": error}),
     ]
 
 
 def _weight(name: str, seconds: float, weight: int) -> Event:
-    return Event(at(seconds), "weight", name, f"weight {weight} %", weight)
+    return Event(at(seconds), "weight", name, f"weight {weight}%", weight)
 
 
 def _verdicts(name: str, seconds: float, weight: int) -> list[Event]:
@@ -114,7 +107,7 @@ def _verdicts(name: str, seconds: float, weight: int) -> list[Event]:
             at(seconds),
             "verdict",
             name,
-            "p95 is 0.66 times the monolith's, within 2",
+            "p95 ratio 0.66 is within 2",
             weight,
             "pass",
             latency,
@@ -123,7 +116,7 @@ def _verdicts(name: str, seconds: float, weight: int) -> list[Event]:
 
 
 def answers(failing: str | None = None) -> Iterator[LoggedRequest]:
-    """What the live client saw: at 50 % one request in twelve of the `failing` service is a 503."""
+    """The live client's log: at 50% one request in twelve of the `failing` service is a 503."""
     chance = random.Random(7)  # noqa: S311 - nothing secret
     for number in range(int(LENGTH * RATE)):
         t = number / RATE
@@ -143,7 +136,7 @@ def _weight_at(name: str, t: float, failing: str | None) -> int:
 
 
 def outcome(traffic: TrafficOutcome, failing: str | None = None) -> Outcome:
-    """What the run came to."""
+    """The result of the run."""
     error = (
         f"1 of 3 services failed ({failing}); forum-monolith serves what was not moved"
         if failing
