@@ -1,6 +1,7 @@
 """Planned changes, the rows that show them, and whether they are still true under the lock."""
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -56,6 +57,16 @@ class PlannedChange:
     temporary: bool = False
     """Whether the run removes it before it ends."""
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the resource is as desired."""
+        return isinstance(self.change, NoChange)
+
+    @property
+    def conflict(self) -> str | None:
+        """Why the resource may not be changed."""
+        return self.change.reason if isinstance(self.change, Conflict) else None
+
     def row(self, service: str, *, full: bool = False) -> Row:
         """
         As a line of a plan.
@@ -64,26 +75,40 @@ class PlannedChange:
             service: ECS service that the resource belongs to.
             full: Whether long values are shown in full.
         """
-        details = self._details(None if full else _WIDTH)
-        return make_row(service, self.resource, self.name, self.change.kind, details)
+        width = sys.maxsize if full else _WIDTH
+        return make_row(
+            service,
+            self.resource,
+            self.name,
+            self.change.kind,
+            self._details(width),
+        )
 
-    def _details(self, width: int | None) -> str:
+    def _details(self, width: int) -> str:
         match self.change:
             case Update(fields):
-                texts = [
-                    f"{name}: {_shorten(before, width)} -> {_shorten(after, width)}"
-                    for name, (before, after) in fields.items()
-                ]
-                return "; ".join(texts)
+                return _fields_text(fields, width)
             case Conflict(reason):
                 return reason
+            case _ if self.temporary:
+                return "removed at the end of the run"
             case _:
-                return "removed at the end of the run" if self.temporary else ""
+                return ""
 
 
-def _shorten(value: Any, width: int | None) -> str:
+def _fields_text(fields: Mapping[str, tuple[Any, Any]], width: int) -> str:
+    """For example `Port: 80 -> 3000; Path: / -> /up`."""
+    texts = []
+    for name, (before, after) in fields.items():
+        shown = _shorten(before, width)
+        wanted = _shorten(after, width)
+        texts.append(f"{name}: {shown} -> {wanted}")
+    return "; ".join(texts)
+
+
+def _shorten(value: Any, width: int) -> str:
     text = str(value)
-    if width is None or len(text) <= width:
+    if len(text) <= width:
         return text
     return f"{text[: width - 1]}…"
 
@@ -105,19 +130,24 @@ class ServicePlan:
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do."""
-        return not self.steps and all(isinstance(item.change, NoChange) for item in self.changes)
+        if self.steps:
+            return False
+        return all(item.is_done for item in self.changes)
+
+    def created(self) -> list[str]:
+        """Kind of each resource that has to be created."""
+        return [item.resource for item in self.changes if isinstance(item.change, Create)]
 
     @property
     def needs_build(self) -> bool:
         """Whether its image has never been pushed."""
-        return any(
-            item.resource == "image" and isinstance(item.change, Create) for item in self.changes
-        )
+        return "image" in self.created()
 
     @property
     def conflicts(self) -> list[str]:
         """Why the run may not begin."""
-        return [item.change.reason for item in self.changes if isinstance(item.change, Conflict)]
+        found = [item.conflict for item in self.changes]
+        return [reason for reason in found if reason]
 
     def change_rows(self, *, full: bool) -> list[Row]:
         """The lines of its resources."""
@@ -127,9 +157,13 @@ class ServicePlan:
         """The line of its traffic steps; none when it has all requests."""
         if not self.steps:
             return []
+        return [make_row(self.service, "traffic", "weights", "update", self._steps_text())]
+
+    def _steps_text(self) -> str:
+        """For example `0% -> 10% -> 100%`."""
         weights = dict.fromkeys([self.weight, *self.steps])
-        details = " -> ".join(f"{weight}%" for weight in weights)
-        return [make_row(self.service, "traffic", "weights", "update", details)]
+        percents = [f"{weight}%" for weight in weights]
+        return " -> ".join(percents)
 
 
 def service_plan_rows(plans: Iterable[ServicePlan], *, full: bool = False) -> list[Row]:
@@ -161,11 +195,12 @@ def verify_plan(planned: Sequence[Row], fresh: Sequence[Row]) -> None:
     """
     before = _actions(planned)
     now = _actions(fresh)
-    differences = [
-        f"{resource}: planned {before.get(resource, 'nothing')}, now {now.get(resource, 'nothing')}"
-        for resource in dict.fromkeys([*before, *now])
-        if before.get(resource) != now.get(resource)
-    ]
+    differences = []
+    for resource in dict.fromkeys([*before, *now]):
+        was = before.get(resource, "nothing")
+        has_become = now.get(resource, "nothing")
+        if was != has_become:
+            differences.append(f"{resource}: planned {was}, now {has_become}")
     if differences:
         raise stale_plan(differences)
 
@@ -186,10 +221,20 @@ def _actions(rows: Iterable[Row]) -> dict[str, str]:
     """What happens to each resource; one may have several rows."""
     found: dict[str, str] = {}
     for row in rows:
-        resource = f"{row['service']}: {row['resource']} {row['name']}"
-        action = row["action"]
-        if row["details"]:
-            action = f"{action} ({row['details']})"
+        resource = _resource(row)
+        action = _action(row)
         earlier = found.get(resource)
         found[resource] = f"{earlier} and {action}" if earlier else action
     return found
+
+
+def _resource(row: Row) -> str:
+    """For example `users: target group users-tg`."""
+    return f"{row['service']}: {row['resource']} {row['name']}"
+
+
+def _action(row: Row) -> str:
+    """For example `update (Port: 80 -> 3000)`."""
+    action = row["action"]
+    details = row["details"]
+    return f"{action} ({details})" if details else action

@@ -142,8 +142,12 @@ def plan_drain(
 
 
 def _plan_rule(config: SplitConfig, rule: Rule) -> PlannedChange:
-    before = f"forward to {config.monolith.service}"
-    after = config.monolith.default_action.model_dump(mode="json")
-    if rule.is_default:
-        return PlannedChange("listener", rule.label, Update({"DefaultActions": (before, after)}))
-    return PlannedChange("listener rule", rule.label, Update({"Actions": (before, after)}))
+    monolith = config.monolith
+    before = f"forward to {monolith.service}"
+    after = monolith.default_action.model_dump(mode="json")
+    field = "DefaultActions" if rule.is_default else "Actions"
+    return PlannedChange(
+        resource="listener" if rule.is_default else "listener rule",
+        name=rule.label,
+        change=Update({field: (before, after)}),
+    )

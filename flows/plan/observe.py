@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from config.aws import AwsConfig
 from config.errors import BuildFailed, PreflightFailed
@@ -13,6 +13,7 @@ from config.split import SplitConfig
 from tasks.aws.call import call
 from tasks.discovery import Discovered
 from tasks.ecr.build import check_build_files, content_tag, pin_image
+from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.rule_matching import Rule
 from tasks.preflight.finding import refuse
 from tasks.state.service import ServiceState, read_service_state
@@ -23,8 +24,12 @@ __all__ = [
     "Services",
     "by_place",
     "check_contexts",
+    "gather_by_name",
     "observe",
+    "read_image",
 ]
+
+T = TypeVar("T")
 
 Services: TypeAlias = Mapping[str, ServiceConfig]
 """By place in the config, e.g. `services[0]`."""
@@ -88,8 +93,8 @@ async def observe(
     """
     chosen = list(services)
     wanted = await _wanted_images(config, chosen, images or {})
-    reads = [
-        read_state(
+    reads = {
+        service.name: read_state(
             config.aws,
             discovered.cluster_arn,
             discovered.listener_arn,
@@ -97,45 +102,41 @@ async def observe(
             wanted[service.name] if service.build else None,
         )
         for service in chosen
-    ]
-    states = await asyncio.gather(*reads)
+    }
+    states = await gather_by_name(reads)
     return Observation(
         account_id=discovered.account_id,
         at=time.time(),
-        services={
-            service.name: ServiceObservation(wanted[service.name], state)
-            for service, state in zip(chosen, states, strict=True)
-        },
+        services={name: ServiceObservation(wanted[name], state) for name, state in states.items()},
     )
 
 
 async def _wanted_images(
     config: SplitConfig, services: Sequence[ServiceConfig], known: Mapping[str, str]
 ) -> dict[str, str]:
-    unknown = [service for service in services if service.name not in known]
-    places = by_place(config, [service.name for service in unknown])
-    results = await asyncio.gather(
-        *(_wanted_image(config, service) for service in places.values()),
-        return_exceptions=True,
-    )
-    found = dict(known)
+    unknown = [service.name for service in services if service.name not in known]
+    places = by_place(config, unknown)
+    reads = [_wanted_image(config, service) for service in places.values()]
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    images = dict(known)
     findings = []
     for (place, service), result in zip(places.items(), results, strict=True):
-        if isinstance(result, str):
-            found[service.name] = result
-        elif isinstance(result, PreflightFailed):
+        if isinstance(result, PreflightFailed):
             findings.append(f"{place}.{result}")
-        else:
+        elif isinstance(result, BaseException):
             raise result
+        else:
+            images[service.name] = result
     refuse(findings)
-    return found
+    return images
 
 
 async def _wanted_image(config: SplitConfig, service: ServiceConfig) -> str:
     if service.build is None:
         return await call(pin_image, config.aws, str(service.image))
+    cpu = service.cpu_architecture
     try:
-        return await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
+        return await asyncio.to_thread(content_tag, service.build, cpu)
     except BuildFailed as error:
         raise PreflightFailed(f"build.context: {error}") from None
 
@@ -157,8 +158,30 @@ def by_place(config: SplitConfig, names: Iterable[str] | None = None) -> Service
         config: The split.
         names: Of the services; all when None.
     """
-    places = {f"services[{index}]": service for index, service in enumerate(config.services)}
-    if names is None:
-        return places
-    wanted = set(names)
-    return {place: service for place, service in places.items() if service.name in wanted}
+    wanted = None if names is None else set(names)
+    places = {}
+    for index, service in enumerate(config.services):
+        if wanted is None or service.name in wanted:
+            places[f"services[{index}]"] = service
+    return places
+
+
+async def gather_by_name(reads: Mapping[str, Awaitable[T]]) -> dict[str, T]:
+    """The results of reads that run side by side."""
+    results = await asyncio.gather(*reads.values())
+    return dict(zip(reads, results, strict=True))
+
+
+async def read_image(aws: AwsConfig, revision: str) -> str | None:
+    """
+    The image that a revision runs.
+
+    Args:
+        aws: Where AWS is.
+        revision: ARN of the task definition.
+    """
+    definition = await call(read_task_definition, aws, revision)
+    if definition is None:
+        return None
+    container = definition["containerDefinitions"][0]
+    return str(container["image"])

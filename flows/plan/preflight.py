@@ -9,20 +9,20 @@ import botocore.exceptions
 
 from config.errors import InvalidConfig, PreflightFailed, ResourceConflict
 from config.split import SplitConfig
+from config.traffic import Gates
 from flows.plan.change import ServicePlan
 from flows.plan.observe import Services, by_place, check_contexts
 from flows.plan.options import SplitOptions, unknown_names
 from flows.plan.owner import owner_of
+from flows.plan.routes import ServiceRoutes
 from flows.plan.split import Plan
 from flows.record.events import emit
 from tasks.aws.call import call
-from tasks.aws.change import Create
 from tasks.aws.credentials import read_account, why_refused
 from tasks.cloudwatch.alarms import check_alarms
 from tasks.discovery import Discovered, discover
 from tasks.ecr.build import check_engine
 from tasks.ecr.existing_image import check_ready_image
-from tasks.elbv2.rule import desired_preview_rules
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.gates import read_alarms
 from tasks.http.parity import parity_paths
@@ -137,10 +137,11 @@ async def _all_of(checks: Iterable[Awaitable[Findings]]) -> Findings:
 def _explain(error: BaseException) -> Findings:
     if isinstance(error, PreflightFailed | InvalidConfig):
         return [Finding(line) for line in str(error).splitlines()]
-    reason = why_refused(error) if isinstance(error, botocore.exceptions.ClientError) else None
-    if reason is None:
-        raise error
-    return [Finding(reason)]
+    if isinstance(error, botocore.exceptions.ClientError):
+        reason = why_refused(error)
+        if reason:
+            return [Finding(reason)]
+    raise error
 
 
 async def _overlaps(config: SplitConfig) -> Findings:
@@ -162,26 +163,30 @@ async def _ready_images(config: SplitConfig, services: Services) -> Findings:
 async def _alarms(config: SplitConfig, services: Services) -> Findings:
     findings: Findings = []
     for where, service in services.items():
-        gates = config.traffic_of(service).gates
         field = f"{where}.traffic" if service.traffic else "traffic"
-        wanted = {name: f"{field}.gates.alarms[{index}]" for index, name in enumerate(gates.alarms)}
-        states = await call(read_alarms, config.aws, tuple(wanted))
-        findings += check_alarms(wanted, states, only_told=gates.dry_run)
+        gates = config.traffic_of(service).gates
+        states = await call(read_alarms, config.aws, gates.alarms)
+        fields = _alarm_fields(gates, field)
+        findings += check_alarms(fields, states, only_told=gates.dry_run)
     return findings
+
+
+def _alarm_fields(gates: Gates, traffic: str) -> dict[str, str]:
+    """The field of each alarm, e.g. `traffic.gates.alarms[0]`."""
+    return {name: f"{traffic}.gates.alarms[{index}]" for index, name in enumerate(gates.alarms)}
 
 
 async def _parity(services: Services) -> Findings:
     """Files of paths that cannot be read, or have no path of the service."""
     findings: Findings = []
     for where, service in services.items():
-        file = service.parity.paths_file
         paths = await asyncio.to_thread(parity_paths, service)
-        if file and len(paths) == len(set(service.parity.paths)):
-            text = (
-                f"{where}.parity.paths_file: {file} adds no path of {service.name}; "
-                "make it from a newer access log"
-            )
-            findings.append(Finding(text, stops=False))
+        added = set(paths).difference(service.parity.paths)
+        file = service.parity.paths_file
+        if file and not added:
+            text = f"{where}.parity.paths_file: {file} adds no path of {service.name}"
+            remedy = "make it from a newer access log"
+            findings.append(Finding(f"{text}; {remedy}", stops=False))
     return findings
 
 
@@ -244,14 +249,20 @@ class _PlanChecks:
         return await asyncio.to_thread(self._lint_routes)
 
     def _lint_routes(self) -> Findings:
-        monolith = self.discovered.monolith.target_group_arn
         claims = self._claims()
         findings: Findings = []
         for claim in claims:
-            findings += lint_patterns(claim, self.rules, monolith)
-            findings += lint_owners(claim, self.rules, self.config.monolith.service, monolith)
-        findings += lint_priorities(claims, self.rules, monolith, self.config.max_parallel)
+            findings += self._lint_claim(claim)
+        group = self.discovered.monolith.target_group_arn
+        findings += lint_priorities(claims, self.rules, group, self.config.max_parallel)
         return findings
+
+    def _lint_claim(self, claim: Claim) -> Findings:
+        monolith = self.discovered.monolith
+        group = monolith.target_group_arn
+        patterns = lint_patterns(claim, self.rules, group)
+        owners = lint_owners(claim, self.rules, monolith.service, group)
+        return [*patterns, *owners]
 
     def _claims(self) -> list[Claim]:
         adopt = self.options.adopt
@@ -272,7 +283,8 @@ class _PlanChecks:
         """Subnets, security groups, and the services' ports."""
         network = await call(read_network, self.config.aws, self.discovered)
         findings = check_network(self.discovered, network)
-        return [*findings, *check_ports(self.services, network)]
+        findings += check_ports(self.services, network)
+        return findings
 
     async def execution_role(self) -> Findings:
         """The role with which ECS pulls images and writes logs."""
@@ -286,26 +298,32 @@ class _PlanChecks:
             call(read_limits, self.config.aws),
             call(read_usage, self.config.aws, self.discovered.load_balancer_arn),
         )
-        private = [rule for rule in self.rules if rule.tags.get(ROLE) in (PREVIEW, CONTROL, LOCK)]
+        roles = [rule.tags.get(ROLE) for rule in self.rules]
+        temporary = [role for role in roles if role in (PREVIEW, CONTROL, LOCK)]
         return check_quotas(
             [self._need(item, usage) for item in self.working],
             limits,
             usage,
             max_parallel=self.config.max_parallel,
-            left_over=len(private),
+            left_over=len(temporary),
         )
 
     def _need(self, plan: ServicePlan, usage: Usage) -> Need:
         """What a service adds to what the quotas count."""
-        service = self.config.service(plan.service)
-        owner = owner_of(self.config, service)
-        created = [item.resource for item in plan.changes if isinstance(item.change, Create)]
-        preview = desired_preview_rules(service.path_patterns, owner, PREVIEW, header=("", ""))
+        [(place, service)] = by_place(self.config, [plan.service]).items()
+        routes = ServiceRoutes(
+            self.config,
+            service,
+            owner_of(self.config, service),
+            plan.state,
+        )
+        created = plan.created()
+        group = plan.state.target_group_arn
         return Need(
-            where=f"services[{self.config.services.index(service)}] ({service.name})",
+            where=f"{place} ({service.name})",
             rules=created.count("listener rule"),
-            private_rules=2 * len(preview),
+            private_rules=len(routes.temporary_rules()),
             target_groups=created.count("target group"),
-            balancer_target_groups=plan.state.target_group_arn not in usage.balancer_target_groups,
+            balancer_target_groups=group not in usage.balancer_target_groups,
             roles=created.count("IAM role"),
         )

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from flows.plan.change import PlannedChange, Row, ServicePlan, service_plan_rows
-from tasks.aws.change import NoChange
+from flows.plan.change import Row, ServicePlan, service_plan_rows
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW
 
 __all__ = ["RedeployPlan", "plan_redeploy"]
@@ -67,27 +66,40 @@ def plan_redeploy(plans: Iterable[ServicePlan]) -> RedeployPlan:
     images: dict[str, str] = {}
     for plan in plans:
         images[plan.service] = plan.image
-        if plan.weight < 100 or plan.state.service is None:
+        if not _is_split_off(plan):
             left_alone[plan.service] = _why_left_alone(plan)
             continue
         own = _without_rules(plan)
-        if own.settled and _rollout_has_ended(plan.state.service):
+        if _is_settled(own):
             unchanged.append(own)
         else:
             changed.append(own)
-        if _rules_drift(plan.changes):
+        if _rules_drift(plan):
             notes.append(f"{plan.service}: its listener rules drift; flows.split corrects them")
     return RedeployPlan(tuple(changed), tuple(unchanged), left_alone, tuple(notes), images)
 
 
+def _is_split_off(plan: ServicePlan) -> bool:
+    """Whether the service has all requests for its paths."""
+    return plan.weight == 100 and plan.state.service is not None
+
+
+def _is_settled(plan: ServicePlan) -> bool:
+    """Whether it runs what it should, and ECS has finished its last rollout."""
+    service = plan.state.service or {}
+    return plan.settled and _rollout_has_ended(service)
+
+
 def _without_rules(plan: ServicePlan) -> ServicePlan:
+    """What of the plan is a redeploy's to do."""
     changes = tuple(item for item in plan.changes if item.resource not in _RULES)
     return replace(plan, steps=(), changes=changes)
 
 
-def _rules_drift(changes: Iterable[PlannedChange]) -> bool:
-    rules = [item for item in changes if item.resource in _RULES]
-    return not all(isinstance(rule.change, NoChange) for rule in rules)
+def _rules_drift(plan: ServicePlan) -> bool:
+    """Whether the listener rules differ from the config."""
+    rules = [item for item in plan.changes if item.resource in _RULES]
+    return not all(rule.is_done for rule in rules)
 
 
 def _why_left_alone(plan: ServicePlan) -> str:
@@ -102,8 +114,7 @@ def _why_left_alone(plan: ServicePlan) -> str:
 
 
 def _rollout_has_ended(service: Mapping[str, Any]) -> bool:
-    """Whether ECS has finished its last rollout: a killed run may have left one."""
+    """A killed run may have left one."""
     deployments = service.get("deployments", [])
-    if len(deployments) != 1:
-        return False
-    return bool(deployments[0].get("rolloutState", "COMPLETED") == "COMPLETED")
+    rollouts = [item.get("rolloutState", "COMPLETED") for item in deployments]
+    return rollouts == ["COMPLETED"]

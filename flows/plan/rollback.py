@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.change import Row, make_row, stale_plan, verify_plan
+from flows.plan.observe import gather_by_name, read_image
 from flows.plan.owner import owner_of
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.service.remove import removal_rows, strangers
@@ -14,7 +15,6 @@ from tasks.aws.call import call
 from tasks.discovery import Discovered, Monolith, read_monolith
 from tasks.ecs.service import read_service
 from tasks.ecs.size_record import SizeRecord
-from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.default_action import read_balancer_rules, read_taken_over
 from tasks.elbv2.lock import is_abandoned
 from tasks.elbv2.rule import read_rules
@@ -54,9 +54,12 @@ class RollbackPlan:
     @property
     def returning(self) -> list[OwnedResources]:
         """The services whose rules have to change."""
-        return [item for item in self.owned if item.private_rules or self._has_traffic(item)]
+        return [item for item in self.owned if self._has_rules_to_change(item)]
 
-    def _has_traffic(self, owned: OwnedResources) -> bool:
+    def _has_rules_to_change(self, owned: OwnedResources) -> bool:
+        """Whether a rule sends it requests, or was left by a killed run."""
+        if owned.private_rules:
+            return True
         group = self.monolith.target_group_arn
         return not all(is_returned(rule, group) for rule in owned.path_rules)
 
@@ -70,7 +73,9 @@ class RollbackPlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.restores or self.returning or self.removing or self.abandoned)
+        if self.abandoned or self.restores:
+            return False
+        return not self.returning and not self.removing
 
     def weight(self, owned: OwnedResources) -> int | None:
         """
@@ -91,9 +96,7 @@ class RollbackPlan:
         """As a table: service, resource, name, action, details; in the order of the steps."""
         rows = [*self._size_rows(), *self._taken_over_rows(), *self._lock_rows()]
         for item in self.returning:
-            rows += self._traffic_rows(item)
-            if not self.remove:
-                rows += _private_rows(item)
+            rows += self._return_rows(item)
         for item in self.removing:
             rows += removal_rows(item)
         return rows
@@ -102,11 +105,14 @@ class RollbackPlan:
         if self.record is None:
             return []
         name = self.monolith.service
-        count = f"desiredCount: {self.monolith.desired_count} -> {self.record.desired_count}"
+        before = self.monolith.desired_count
+        after = self.record.desired_count
+        count = f"desiredCount: {before} -> {after}"
         rows = [make_row(name, "ECS service", name, "update", count)]
-        if self.record.suspension:
-            details = f"suspended as before the drain: {self.record.suspension}"
-            rows.append(make_row(name, "scalable target", name, "update", details))
+        suspension = self.record.suspension
+        if suspension:
+            scaling = f"suspended as before the drain: {suspension}"
+            rows.append(make_row(name, "scalable target", name, "update", scaling))
         return rows
 
     def _taken_over_rows(self) -> list[Row]:
@@ -121,6 +127,13 @@ class RollbackPlan:
             return []
         name = self.monolith.service
         return [make_row(name, "listener rule", "lock", "delete", "left by a killed run")]
+
+    def _return_rows(self, owned: OwnedResources) -> list[Row]:
+        """Those that send a service's paths back."""
+        rows = self._traffic_rows(owned)
+        if not self.remove:
+            rows += _private_rows(owned)
+        return rows
 
     def _traffic_rows(self, owned: OwnedResources) -> list[Row]:
         weight = self.weight(owned)
@@ -198,14 +211,21 @@ async def plan_rollback(
         remove=remove,
         abandoned=is_abandoned(rules),
     )
-    refusals = [*_no_healthy_target(config, plan), *await _rules_of_others(config, plan)]
-    return replace(plan, refusals=tuple(refusals))
+    return replace(plan, refusals=await _refusals(config, plan))
+
+
+async def _refusals(config: SplitConfig, plan: RollbackPlan) -> tuple[str, ...]:
+    """Why the run may not begin."""
+    rules = await _rules_of_others(config, plan)
+    return (*_no_healthy_target(config, plan), *rules)
 
 
 def _no_healthy_target(config: SplitConfig, plan: RollbackPlan) -> list[str]:
     """A monolith that cannot take the paths back; a recorded size is restored first."""
-    moving = any(plan.weight(item) != 0 for item in plan.returning)
-    if not moving or plan.record or plan.healthy:
+    if plan.record or plan.healthy:
+        return []
+    weights = [plan.weight(item) for item in plan.returning]
+    if all(weight == 0 for weight in weights):
         return []
     name = plan.monolith.service
     command = f"aws ecs update-service --cluster {config.cluster} --service {name}"
@@ -224,9 +244,9 @@ async def _rules_of_others(config: SplitConfig, plan: RollbackPlan) -> list[str]
         balancers.update(item.load_balancers)
     if not balancers:
         return []
-    restored = {rule.arn for rule in plan.taken_over}
     everywhere = await call(read_balancer_rules, config.aws, balancers)
-    remaining = [(where, rule) for where, rule in everywhere if rule.arn not in restored]
+    restored = {rule.arn for rule in plan.taken_over}
+    remaining = [place for place in everywhere if place[1].arn not in restored]
     return strangers(plan.removing, remaining)
 
 
@@ -250,24 +270,32 @@ async def outcome_of(
         stages: By service name, where they differ from what AWS shows.
         error: Why it failed.
     """
-    reads = [_service_outcome(config, discovered, plan, item) for item in plan.owned]
-    names = [item.service for item in plan.owned]
-    services = dict(zip(names, await asyncio.gather(*reads), strict=True))
+    services = await _service_outcomes(config, discovered, plan)
     for name, stage in stages.items():
         known = services.get(name, ServiceOutcome(stage=stage))
         services[name] = known.model_copy(update={"stage": stage})
-    monolith = MonolithOutcome(
-        service=plan.monolith.service,
-        desired_count=plan.monolith.desired_count,
-        drained=plan.monolith.desired_count == 0,
-    )
     return Outcome(
         status=status,
         services=services,
-        monolith=monolith,
+        monolith=_monolith_outcome(plan.monolith),
         alb_url=discovered.alb_url,
         error=error,
     )
+
+
+def _monolith_outcome(monolith: Monolith) -> MonolithOutcome:
+    return MonolithOutcome(
+        service=monolith.service,
+        desired_count=monolith.desired_count,
+        drained=monolith.desired_count == 0,
+    )
+
+
+async def _service_outcomes(
+    config: SplitConfig, discovered: Discovered, plan: RollbackPlan
+) -> dict[str, ServiceOutcome]:
+    reads = {item.service: _service_outcome(config, discovered, plan, item) for item in plan.owned}
+    return await gather_by_name(reads)
 
 
 async def _service_outcome(
@@ -275,30 +303,24 @@ async def _service_outcome(
 ) -> ServiceOutcome:
     group = owned.target_group_arn
     health = await call(read_target_health, config.aws, group) if group else None
-    revision, image = await _running(config, discovered, owned)
+    revision = await _read_revision(config, discovered, owned)
     return ServiceOutcome(
         stage=_stage(plan, owned),
         weight=plan.weight(owned),
         healthy_targets=health.healthy if health else None,
-        image=image,
+        image=await read_image(config.aws, revision) if revision else None,
         task_definition=revision,
     )
 
 
-async def _running(
+async def _read_revision(
     config: SplitConfig, discovered: Discovered, owned: OwnedResources
-) -> tuple[str | None, str | None]:
-    """ARN of the revision that a service runs, and its image."""
+) -> str | None:
+    """ARN of the revision that the ECS service runs."""
     if owned.ecs_service is None:
-        return None, None
+        return None
     service = await call(read_service, config.aws, discovered.cluster_arn, owned.service)
-    if service is None:
-        return None, None
-    revision = str(service["taskDefinition"])
-    definition = await call(read_task_definition, config.aws, revision)
-    if definition is None:
-        return revision, None
-    return revision, str(definition["containerDefinitions"][0]["image"])
+    return str(service["taskDefinition"]) if service else None
 
 
 def _stage(plan: RollbackPlan, owned: OwnedResources) -> str:

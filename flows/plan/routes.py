@@ -1,8 +1,9 @@
 """Listener rules: those that a service needs, and which service gets the requests of each path."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +35,9 @@ from tasks.state.service import ServiceState
 
 __all__ = ["PathOwners", "RouteAnswer", "ServiceRoutes", "path_owners"]
 
+Names: TypeAlias = Mapping[str, str]
+"""Service by target group ARN."""
+
 
 @dataclass(frozen=True)
 class ServiceRoutes:
@@ -59,6 +63,7 @@ class ServiceRoutes:
         return desired_path_rules(self.service.path_patterns, self.owner)
 
     def _held_rules(self) -> dict[int, Rule]:
+        """By chunk."""
         return self.state.path_rules(self.owner)
 
     def _path_rule(self, desired: PathRule) -> Change:
@@ -76,10 +81,11 @@ class ServiceRoutes:
 
     def _unproven_paths(self) -> list[str]:
         """New paths of a service that has users: a rule's paths share its weights."""
-        held = self._held_rules()
-        if not any(self._weight_of(rule) for rule in held.values()):
-            return []
-        return _new_paths(self.service, held)
+        return _new_paths(self.service, self._held_rules()) if self._has_users() else []
+
+    def _has_users(self) -> bool:
+        rules = self._held_rules().values()
+        return any(self._weight_of(rule) for rule in rules)
 
     def _weight_of(self, rule: Rule | None) -> int:
         """What a rule gives the service, in percent; 0 where somebody else has changed it."""
@@ -99,12 +105,12 @@ class ServiceRoutes:
         """
         held = self._held_rules()
         unproven = set(self._unproven_paths())
-        counted = [
-            self._weight_of(held.get(rule.chunk))
-            for rule in self._desired_rules()
-            if rule.chunk in held or not unproven.issuperset(rule.patterns)
-        ]
-        return min(counted, default=0)
+        weights = []
+        for rule in self._desired_rules():
+            is_new = rule.chunk not in held and unproven.issuperset(rule.patterns)
+            if not is_new:
+                weights.append(self._weight_of(held.get(rule.chunk)))
+        return min(weights, default=0)
 
     def steps(self, weight: int) -> tuple[int, ...]:
         """
@@ -115,8 +121,9 @@ class ServiceRoutes:
         """
         if weight == 100:
             return ()
-        steps = self.config.traffic_of(self.service).shift.steps()
-        return tuple(step.weight for step in steps if step.weight >= weight)
+        traffic = self.config.traffic_of(self.service)
+        weights = [step.weight for step in traffic.shift.steps()]
+        return tuple(step for step in weights if step >= weight)
 
     def preview_rules(self, steps: Sequence[int]) -> list[PlannedChange]:
         """
@@ -125,17 +132,22 @@ class ServiceRoutes:
         Args:
             steps: The traffic steps.
         """
-        if not steps and not self.state.preview_rules(self.owner):
-            return []
-        return [*self._temporary_rules(PREVIEW), *self._temporary_rules(CONTROL)]
+        left = self.state.preview_rules(self.owner)
+        return self.temporary_rules() if steps or left else []
 
-    def _temporary_rules(self, role: str) -> list[PlannedChange]:
-        patterns = self.service.path_patterns
-        rules = desired_preview_rules(patterns, self.owner, role, header=("", ""))
-        return [
-            PlannedChange(f"{role} rule", ", ".join(rule.patterns), Create(), temporary=True)
-            for rule in rules
-        ]
+    def temporary_rules(self) -> list[PlannedChange]:
+        """The preview rules, and the control rules to compare them with."""
+        return [*self._rules_of_a_role(PREVIEW), *self._rules_of_a_role(CONTROL)]
+
+    def _rules_of_a_role(self, role: str) -> list[PlannedChange]:
+        rules = desired_preview_rules(
+            self.service.path_patterns,
+            self.owner,
+            role,
+            header=("", ""),
+        )
+        names = [", ".join(rule.patterns) for rule in rules]
+        return [PlannedChange(f"{role} rule", name, Create(), temporary=True) for name in names]
 
 
 def _new_paths(service: ServiceConfig, held: Mapping[int, Rule]) -> list[str]:
@@ -143,7 +155,12 @@ def _new_paths(service: ServiceConfig, held: Mapping[int, Rule]) -> list[str]:
     owned: list[str] = []
     for rule in held.values():
         owned += rule.path_patterns
-    return [path for path in service.path_patterns if not any(covers(own, path) for own in owned)]
+    return [path for path in service.path_patterns if not _is_covered(path, owned)]
+
+
+def _is_covered(path: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns takes every request for the path."""
+    return any(covers(pattern, path) for pattern in patterns)
 
 
 def _unproven(service: ServiceConfig, path: str) -> Conflict:
@@ -188,9 +205,7 @@ class PathOwners(_Route):
     """
 
 
-def path_owners(
-    wanted: Mapping[str, str], rules: Sequence[Rule], names: Mapping[str, str]
-) -> list[PathOwners]:
+def path_owners(wanted: Mapping[str, str], rules: Sequence[Rule], names: Names) -> list[PathOwners]:
     """
     The rules for each pattern of the config, then each other rule of the listener.
 
@@ -213,40 +228,48 @@ def path_owners(
     return owned + [_other_rule(rule, names) for rule in others]
 
 
-def _other_rule(rule: Rule, names: Mapping[str, str]) -> PathOwners:
+def _other_rule(rule: Rule, names: Names) -> PathOwners:
     answer = _answer(rule, names, only_some=rule.asks_for_more_than_the_path)
-    return PathOwners(path=", ".join(rule.path_patterns), wanted=None, answers=(answer,))
+    return PathOwners(
+        path=", ".join(rule.path_patterns),
+        wanted=None,
+        answers=(answer,),
+    )
 
 
-def _answers(rules: Sequence[Rule], names: Mapping[str, str]) -> tuple[RouteAnswer, ...]:
-    last = len(rules) - 1
-    return tuple(_answer(rule, names, only_some=number < last) for number, rule in enumerate(rules))
+def _answers(rules: Sequence[Rule], names: Names) -> tuple[RouteAnswer, ...]:
+    """The last rule takes all requests that the others leave."""
+    return tuple(_answer(rule, names, only_some=rule is not rules[-1]) for rule in rules)
 
 
-def _answer(rule: Rule, names: Mapping[str, str], *, only_some: bool) -> RouteAnswer:
-    shares = _shares(rule, names) or {_other_action(rule): 100}
-    return RouteAnswer(rule=rule.label, shares=shares, only_some=only_some)
+def _answer(rule: Rule, names: Names, *, only_some: bool) -> RouteAnswer:
+    return RouteAnswer(
+        rule=rule.label,
+        shares=_shares(rule, names) or {_other_action(rule): 100},
+        only_some=only_some,
+    )
 
 
-def _shares(rule: Rule, names: Mapping[str, str]) -> dict[str, int]:
+def _shares(rule: Rule, names: Names) -> dict[str, int]:
     """Percent of a rule's requests by recipient; empty when it sends them to no target group."""
     weights = weights_of(rule)
     total = sum(weights.values())
-    shares: dict[str, int] = {}
+    shares: Counter[str] = Counter()
     for arn, weight in weights.items():
         if weight == 0:
             continue
         name = names.get(arn) or _target_group_name(arn)
         percent = round(100 * weight / total)
-        shares[name] = shares.get(name, 0) + percent
-    return shares
+        shares[name] += percent
+    return dict(shares)
 
 
 def _target_group_name(arn: str) -> str:
     """From `arn:…:targetgroup/NAME/ID`."""
-    _, _, path = arn.partition("/")
-    name, _, _ = path.partition("/")
-    return f"target group {name}" if name else arn
+    parts = arn.split("/")
+    if len(parts) < 2:
+        return arn
+    return f"target group {parts[1]}"
 
 
 def _other_action(rule: Rule) -> str:

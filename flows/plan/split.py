@@ -39,7 +39,9 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return all(plan.settled for plan in self.services) and not self.monolith
+        if self.monolith:
+            return False
+        return all(plan.settled for plan in self.services)
 
     @property
     def conflicts(self) -> list[str]:
@@ -62,8 +64,9 @@ class Plan:
             full: Whether long values are shown in full.
         """
         name = self.monolith_service
+        services = service_plan_rows(self.services, full=full)
         monolith = [item.row(name, full=full) for item in self.monolith]
-        return [*service_plan_rows(self.services, full=full), *monolith, self.drain.row(name)]
+        return [*services, *monolith, self.drain.row(name)]
 
 
 def plan_split(
@@ -146,23 +149,34 @@ class _Comparison:
         """Repository and image; none when the image is ready."""
         if self.service.build is None:
             return []
-        repository = desired_repository(self.service, self.owner)
-        compared = compare_repository(repository, self.state.repository)
-        pushed = NoChange() if self.state.digest else Create()
-        return [
-            PlannedChange("ECR repository", repository.name, compared),
-            PlannedChange("image", f"{repository.name}:{self.image}", pushed),
-        ]
+        desired = desired_repository(self.service, self.owner)
+        repository = PlannedChange(
+            resource="ECR repository",
+            name=desired.name,
+            change=compare_repository(desired, self.state.repository),
+        )
+        image = PlannedChange(
+            resource="image",
+            name=f"{desired.name}:{self.image}",
+            change=NoChange() if self.state.digest else Create(),
+        )
+        return [repository, image]
 
     def log_group(self) -> PlannedChange:
         desired = desired_log_group(self.service, self.owner)
-        change = compare_log_group(desired, self.state.log_group)
-        return PlannedChange("log group", self.service.log_group, change)
+        return PlannedChange(
+            resource="log group",
+            name=self.service.log_group,
+            change=compare_log_group(desired, self.state.log_group),
+        )
 
     def task_role(self) -> PlannedChange:
         desired = desired_task_role(self.service, self.owner)
-        change = compare_task_role(desired, self.state.task_role)
-        return PlannedChange("IAM role", self.service.task_role, change)
+        return PlannedChange(
+            resource="IAM role",
+            name=self.service.task_role,
+            change=compare_task_role(desired, self.state.task_role),
+        )
 
     def task_definition(self) -> PlannedChange:
         role = self.state.task_role
@@ -179,16 +193,22 @@ class _Comparison:
         return PlannedChange("task definition", desired.family, change)
 
     def _image_reference(self) -> str:
+        """The image that the task definition names."""
         if self.service.build is None:
             return self.image
-        if self.state.repository is None or self.state.digest is None:
+        repository = self.state.repository
+        digest = self.state.digest
+        if repository is None or digest is None:
             return UNKNOWN
-        return f"{self.state.repository.uri}@{self.state.digest}"
+        return f"{repository.uri}@{digest}"
 
     def target_group(self) -> PlannedChange:
         desired = desired_target_group(self.service, self.owner, self.discovered.vpc_id)
-        change = compare_target_group(desired, self.state.target_group)
-        return PlannedChange("target group", desired.name, change)
+        return PlannedChange(
+            resource="target group",
+            name=desired.name,
+            change=compare_target_group(desired, self.state.target_group),
+        )
 
     def ecs_service(self, revision: Change) -> PlannedChange:
         """
@@ -214,7 +234,12 @@ class _Comparison:
 
 def _until_known(change: Change, request: Mapping[str, Any]) -> Change:
     """A revision whose image or role does not exist yet is a new one in any case."""
-    unknown = UNKNOWN in (request["taskRoleArn"], request["containerDefinitions"][0]["image"])
-    if isinstance(change, NoChange) and unknown:
-        return Update({"containerDefinitions[0].image": ("as registered", UNKNOWN)})
-    return change
+    if _is_known(request) or not isinstance(change, NoChange):
+        return change
+    return Update({"containerDefinitions[0].image": ("as registered", UNKNOWN)})
+
+
+def _is_known(request: Mapping[str, Any]) -> bool:
+    image = request["containerDefinitions"][0]["image"]
+    role = request["taskRoleArn"]
+    return UNKNOWN not in (image, role)

@@ -1,10 +1,9 @@
 """What AWS holds of a split now: read by describe calls alone, without a lock or Prefect."""
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
@@ -12,22 +11,21 @@ from config.aws import AwsConfig
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.change import Row, ServicePlan, service_plan_rows
-from flows.plan.observe import check_contexts, observe
+from flows.plan.observe import check_contexts, gather_by_name, observe, read_image
 from flows.plan.owner import owner_of
 from flows.plan.routes import PathOwners, path_owners
 from flows.plan.split import plan_split
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome
 from tasks.aws.call import call
-from tasks.aws.change import Create
 from tasks.aws.credentials import refusals_explained
+from tasks.aws.tags import Owner
 from tasks.discovery import Discovered, discover, read_monolith
 from tasks.ecr.image import read_pushed_at
-from tasks.ecs.scaling import read_suspension
+from tasks.ecs.scaling import Suspension, read_suspension
 from tasks.ecs.size_record import SizeRecord
-from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.lock import Holder
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
-from tasks.elbv2.target_group import read_target_health
+from tasks.elbv2.target_group import TargetHealth, read_target_health
 from tasks.preflight.finding import refuse
 from tasks.state.service import ServiceState, read_service_state
 
@@ -41,7 +39,11 @@ __all__ = [
 ]
 
 
+EcsService: TypeAlias = Mapping[str, Any]
+"""ECS's description of a service."""
+
 _PRIVATE: Final = frozenset({f"{PREVIEW} rule", f"{CONTROL} rule"})
+_NO_TARGETS: Final = TargetHealth(healthy=0, states={}, reasons=())
 
 
 class ServiceNow(ServiceOutcome):
@@ -135,9 +137,7 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
         plan = plan_split(config, discovered, observed)
         services = await _read_services_now(config, plan.services)
         monolith = await _read_monolith_now(config, discovered)
-    owners = path_owners(
-        _patterns(config), observed.rules, _target_group_names(discovered, plan.services)
-    )
+    names = _target_group_names(discovered, plan.services)
     return StatusOutcome(
         status="completed",
         services=services,
@@ -147,7 +147,7 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
         cluster=config.cluster,
         region=config.aws.region,
         account_id=discovered.account_id,
-        paths=tuple(owners),
+        paths=tuple(path_owners(_patterns(config), observed.rules, names)),
         lock=_lock(observed.rules),
         drift=tuple(_drift(plan.services)),
     )
@@ -170,9 +170,8 @@ async def _read_state(
 async def _read_services_now(
     config: SplitConfig, plans: Sequence[ServicePlan]
 ) -> dict[str, ServiceNow]:
-    reads = [read_service_now(config, plan) for plan in plans]
-    names = [plan.service for plan in plans]
-    return dict(zip(names, await asyncio.gather(*reads), strict=True))
+    reads = {plan.service: read_service_now(config, plan) for plan in plans}
+    return await gather_by_name(reads)
 
 
 async def read_service_now(config: SplitConfig, plan: ServicePlan) -> ServiceNow:
@@ -183,36 +182,36 @@ async def read_service_now(config: SplitConfig, plan: ServicePlan) -> ServiceNow
         config: The split.
         plan: Of the service, with its state.
     """
-    state = plan.state
-    health = state.health
     owner = owner_of(config, config.service(plan.service))
-    service = state.service if state.service and owner.owns(state.service["tags"]) else None
+    health = plan.state.health or _NO_TARGETS
+    service = _own_service(plan, owner)
     held = service or {}
-    image = await _running_image(config, held)
+    image = await read_image(config.aws, held["taskDefinition"]) if service else None
     return ServiceNow(
         stage=_stage(plan, service),
         weight=plan.weight,
-        healthy_targets=health.healthy if health else None,
+        healthy_targets=health.healthy if plan.state.health else None,
         image=image,
         task_definition=held.get("taskDefinition"),
-        targets=health.states if health else {},
-        target_reasons=health.reasons if health else (),
+        targets=health.states,
+        target_reasons=health.reasons,
         desired_count=held.get("desiredCount"),
         running_count=held.get("runningCount"),
         rollout=_rollout(held),
         image_pushed=await call(read_pushed_at, config.aws, image) if image else None,
-        private_rules=len(state.preview_rules(owner)),
+        private_rules=len(plan.state.preview_rules(owner)),
     )
 
 
-async def _running_image(config: SplitConfig, service: Mapping[str, Any]) -> str | None:
-    if not service:
+def _own_service(plan: ServicePlan, owner: Owner) -> EcsService | None:
+    """The ECS service, where this split owns it."""
+    service = plan.state.service
+    if service is None:
         return None
-    definition = await call(read_task_definition, config.aws, service["taskDefinition"])
-    return str(definition["containerDefinitions"][0]["image"]) if definition else None
+    return service if owner.owns(service["tags"]) else None
 
 
-def _stage(plan: ServicePlan, service: Mapping[str, Any] | None) -> str:
+def _stage(plan: ServicePlan, service: EcsService | None) -> str:
     """
     The stage that a split has reached with a service, as far as AWS shows it.
 
@@ -221,14 +220,25 @@ def _stage(plan: ServicePlan, service: Mapping[str, Any] | None) -> str:
         service: ECS's description; None when this split has not made it.
     """
     if service is None:
-        untouched = all(isinstance(item.change, Create) for item in plan.changes)
-        return "planned" if untouched or plan.state.service else "prepared"
-    if plan.weight == 0:
-        return "placed"
-    return "settled" if plan.weight == 100 else "shifting"
+        return "prepared" if _is_prepared(plan) else "planned"
+    match plan.weight:
+        case 0:
+            return "placed"
+        case 100:
+            return "settled"
+        case _:
+            return "shifting"
 
 
-def _rollout(service: Mapping[str, Any]) -> str | None:
+def _is_prepared(plan: ServicePlan) -> bool:
+    """Whether something is there already, but no ECS service, not even somebody else's."""
+    if plan.state.service:
+        return False
+    return len(plan.created()) < len(plan.changes)
+
+
+def _rollout(service: EcsService) -> str | None:
+    """ECS's state of the newest deployment."""
     for deployment in service.get("deployments", []):
         if deployment["status"] == "PRIMARY":
             return str(deployment.get("rolloutState", "COMPLETED"))
@@ -241,7 +251,6 @@ async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> Mon
     health = await call(read_target_health, aws, monolith.target_group_arn)
     scaling = await call(read_suspension, aws, discovered.cluster_arn, monolith.service)
     record = SizeRecord.from_tags(monolith.tags)
-    recorded_scaling = record.suspension if record else None
     return MonolithNow(
         service=monolith.service,
         desired_count=monolith.desired_count,
@@ -249,9 +258,13 @@ async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> Mon
         running_count=monolith.running_count,
         targets=health.states,
         recorded_count=record.desired_count if record else None,
-        scaling=str(scaling) if scaling else None,
-        recorded_scaling=str(recorded_scaling) if recorded_scaling else None,
+        scaling=_text(scaling),
+        recorded_scaling=_text(record.suspension) if record else None,
     )
+
+
+def _text(suspension: Suspension | None) -> str | None:
+    return str(suspension) if suspension else None
 
 
 def _patterns(config: SplitConfig) -> dict[str, str]:
@@ -264,10 +277,12 @@ def _patterns(config: SplitConfig) -> dict[str, str]:
 
 def _target_group_names(discovered: Discovered, plans: Iterable[ServicePlan]) -> dict[str, str]:
     """Service by target group ARN."""
-    names = {discovered.monolith.target_group_arn: discovered.monolith.service}
+    monolith = discovered.monolith
+    names = {monolith.target_group_arn: monolith.service}
     for plan in plans:
-        if plan.state.target_group_arn:
-            names[plan.state.target_group_arn] = plan.service
+        arn = plan.state.target_group_arn
+        if arn:
+            names[arn] = plan.service
     return names
 
 
