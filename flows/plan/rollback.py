@@ -1,7 +1,7 @@
 """The plan of a rollback: where the paths are, and what sends them back to the monolith."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from config.service import ServiceConfig
@@ -9,8 +9,8 @@ from config.split import SplitConfig
 from flows.plan.change import Row, make_row, stale_plan, verify_plan
 from flows.plan.observe import gather_by_name, read_image
 from flows.plan.owner import owner_of
+from flows.plan.teardown import foreign_rules, removal_rows
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
-from flows.service.remove import removal_rows, strangers
 from tasks.aws.call import call
 from tasks.discovery import Discovered, Monolith, read_monolith
 from tasks.ecs.service import read_service
@@ -170,12 +170,21 @@ def verify_rollback(planned: RollbackPlan, fresh: RollbackPlan) -> None:
         StalePlan: With every difference.
     """
     # A killed run's lock is gone because this run has taken it over.
-    before = replace(planned, abandoned=False)
-    now = replace(fresh, abandoned=False)
-    verify_plan(before.rows(), now.rows())
+    before = replace(planned, abandoned=False).rows()
+    now = replace(fresh, abandoned=False).rows()
+    verify_plan(_still_due(before, now), now)
     refusals = set(fresh.refusals) - set(planned.refusals)
     if refusals:
         raise stale_plan(sorted(refusals))
+
+
+def _still_due(planned: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
+    """A killed run may have deleted an ECS service, which drains and is gone a moment later."""
+    return [row for row in planned if row in fresh or not _deletes_service(row)]
+
+
+def _deletes_service(row: Row) -> bool:
+    return row["resource"] == "ECS service" and row["action"] == "delete"
 
 
 async def plan_rollback(
@@ -247,7 +256,7 @@ async def _rules_of_others(config: SplitConfig, plan: RollbackPlan) -> list[str]
     everywhere = await call(read_balancer_rules, config.aws, balancers)
     restored = {rule.arn for rule in plan.taken_over}
     remaining = [place for place in everywhere if place[1].arn not in restored]
-    return strangers(plan.removing, remaining)
+    return foreign_rules(plan.removing, remaining)
 
 
 async def outcome_of(

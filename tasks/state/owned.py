@@ -3,9 +3,8 @@ What a split has made for one service, by the tags: what a rollback returns, and
 a teardown removes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
@@ -40,7 +39,7 @@ class OwnedResources:
     private_rules: tuple[Rule, ...]
     """Preview and control rules: those of a run that was killed."""
     ecs_service: str | None
-    """Name, as of the others below; None while ECS is deleting it."""
+    """Name, as of the others below."""
     adopted: bool
     """
     Whether the ECS service was there before the split: it stays, and with it whatever it runs on.
@@ -103,7 +102,7 @@ def read_owned(
         service=service.name,
         path_rules=own[PATH],
         private_rules=own[PREVIEW] + own[CONTROL],
-        ecs_service=service.name if _is_owned(ecs_service, owner) else None,
+        ecs_service=service.name if ecs_service and owner.owns(ecs_service["tags"]) else None,
         adopted=ecs_service is not None
         and owner.owns(ecs_service["tags"])
         and ADOPTED in ecs_service["tags"],
@@ -115,13 +114,6 @@ def read_owned(
         target_group_arn=str(group["TargetGroupArn"]) if group else None,
         load_balancers=tuple(group["LoadBalancerArns"]) if group else (),
     )
-
-
-def _is_owned(service: Mapping[str, Any] | None, owner: Owner) -> bool:
-    """Whether an ECS service is there to delete; one that is draining is being deleted already."""
-    if service is None or service["status"] == "DRAINING":
-        return False
-    return owner.owns(service["tags"])
 
 
 def former_service(name: str) -> ServiceConfig:

@@ -220,7 +220,7 @@ def test_a_run_that_builds_nothing_hashes_nothing(story, name):
 def test_sources_that_were_edited_after_the_plan_are_not_pushed(story):
     run = story.runs["edited split"]
     assert (run.code, run.status, run.tags) == (1, "failed", set())
-    assert "users is not as planned (planned c-" in run.error
+    assert f"the files in {story.context} changed after the plan was made" in run.error
 
 
 STALE = {

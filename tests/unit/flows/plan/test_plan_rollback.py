@@ -109,6 +109,19 @@ def test_another_weight_makes_it_stale(fresh, line):
     assert f"  users: traffic weights: {line}" in str(error.value).splitlines()
 
 
+def test_an_ecs_service_that_has_ended_by_itself_is_no_difference():
+    draining = rollback_plan(users(0), remove=True)
+    verify_rollback(draining, rollback_plan(users(0, ecs_service=None), remove=True))
+
+
+def test_another_resource_that_is_gone_makes_it_stale():
+    with pytest.raises(StalePlan, match="target group users-tg: planned delete, now nothing"):
+        verify_rollback(
+            rollback_plan(users(0), remove=True),
+            rollback_plan(users(0, target_group=None), remove=True),
+        )
+
+
 def test_a_new_reason_not_to_begin_makes_it_stale():
     with pytest.raises(StalePlan, match="no healthy target"):
         verify_rollback(
