@@ -6,6 +6,7 @@ Every error that the tool raises on purpose.
     │   ├── InvalidConfig     the config file or a value in it
     │   ├── PreflightFailed   the surroundings: credentials, cluster, listener, quotas, engine, …
     │   ├── ResourceConflict  a name is taken by something that this split did not make
+    │   ├── StalePlan         AWS changed between the plan and the lock
     │   └── RunRefused        another run holds the listener
     └── StepFailed            exit 1, the monolith serves what was not moved
         ├── BuildFailed       an image could not be built or pushed
@@ -33,6 +34,7 @@ __all__ = [
     "RunRefused",
     "ServiceUnhealthy",
     "SplitterError",
+    "StalePlan",
     "StepFailed",
     "TrafficConflict",
 ]
@@ -56,6 +58,10 @@ class PreflightFailed(BadInput):
 
 class ResourceConflict(BadInput):
     """Raised when a resource of the wanted name exists and is not this split's."""
+
+
+class StalePlan(BadInput):
+    """Raised when the plan is no longer true once the run has the listener; run again."""
 
 
 class RunRefused(BadInput):

@@ -9,6 +9,7 @@ not become so, its circuit breaker goes back to the old revision, and this run f
 
 import asyncio
 import sys
+from collections.abc import Mapping
 
 from prefect import flow, tags
 from prefect.runtime import flow_run
@@ -17,15 +18,17 @@ from config.errors import PreflightFailed, ResourceConflict, StepFailed
 from config.split import SplitConfig
 from flows.cli.redeploy import run_redeploy_command
 from flows.fan_out.bounded import Results, error_words, side_by_side
-from flows.plan.options import EVERY_SERVICE, RedeployOptions, SplitOptions
+from flows.plan.change import verify_plan
+from flows.plan.observe import observe
+from flows.plan.options import REDEPLOY_DEFAULTS, RedeployOptions, SplitOptions
 from flows.plan.owner import TAG, owner_of
 from flows.plan.preflight import survey
 from flows.plan.redeploy import RedeployPlan, plan_redeploy
-from flows.plan.split import observe, plan_split
+from flows.plan.split import plan_split
 from flows.plan.status import ServiceNow, read_service_now
 from flows.record.events import emit, record_outcome, start_record
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
-from flows.report.artifacts import publish_outcome, publish_rows, service_plan_rows
+from flows.report.artifacts import publish_outcome, publish_rows
 from flows.runtime.config_source import ConfigSource, read_source
 from flows.service.prepare import prepare
 from flows.service.prune import prune
@@ -41,13 +44,18 @@ __all__ = ["main", "redeploy", "redeploy_service"]
 
 
 @flow(name="redeploy", flow_run_name="redeploy {config.name}", retries=0, persist_result=False)
-async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVICE) -> Outcome:
+async def redeploy(
+    config: ConfigSource,
+    options: RedeployOptions = REDEPLOY_DEFAULTS,
+    account_id: str | None = None,
+) -> Outcome:
     """
     Roll out what has changed in services that are carved out already; the others are left alone.
 
     Args:
         config: The split: a split.yaml that the worker can read, or its content.
         options: What of it this run is about.
+        account_id: Account of the credentials, where the command line has read it already.
 
     Raises:
         BadInput: Nothing was changed.
@@ -56,18 +64,19 @@ async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVIC
     """
     start_record()
     config = await read_source(config)
-    discovered = await survey(config, SplitOptions(only=options.only))
+    discovered = await survey(config, SplitOptions(only=options.only), account_id)
     with refusals_explained():
         plan = await _plan(config, discovered, options)
-    await publish_rows(config, service_plan_rows([*plan.changed, *plan.unchanged]))
+    await publish_rows(config, plan.rows())
     await _check(config, plan)
     _tell(plan)
     if options.plan_only or not plan.changed:
         status: Status = "planned" if plan.changed else "unchanged"
         return record_outcome(await _outcome(config, discovered, plan, {}, status=status))
     async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        # Another run may have finished between the plan and the lock.
-        plan = await _plan(config, discovered, options)
+        fresh = await _plan(config, discovered, options, plan.images)
+        verify_plan(plan.rows(full=True), fresh.rows(full=True))
+        plan = fresh
         results = await _roll_out_all(config, discovered, plan)
         failure = await _finish(config, discovered, plan, results, options)
         outcome = await _outcome(
@@ -86,7 +95,7 @@ async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVIC
 
 @flow(name="redeploy service", flow_run_name="redeploy {name}", retries=0, persist_result=False)
 async def redeploy_service(
-    config: SplitConfig, name: str, discovered: Discovered
+    config: SplitConfig, name: str, discovered: Discovered, image: str
 ) -> ServiceOutcome:
     """
     Build what changed of one service, and roll it out.
@@ -95,6 +104,7 @@ async def redeploy_service(
         config: The split.
         name: The service's name; it has all requests for its paths.
         discovered: What is only read.
+        image: As planned: content tag of the image to build, or reference of a ready one.
 
     Raises:
         StepFailed: A step failed; the service runs what it ran before, unless the message says
@@ -103,19 +113,21 @@ async def redeploy_service(
     service = config.service(name)
     owner = owner_of(config, service)
     emit("stage", name, "preparing")
-    prepared = await prepare(config, discovered, service, owner)
+    prepared = await prepare(config, discovered, service, owner, image)
     return await roll_out(config, discovered, service, owner, prepared)
 
 
 async def _plan(
-    config: SplitConfig, discovered: Discovered, options: RedeployOptions
+    config: SplitConfig,
+    discovered: Discovered,
+    options: RedeployOptions,
+    images: Mapping[str, str] | None = None,
 ) -> RedeployPlan:
     chosen = [
         service for service in config.services if not options.only or service.name in options.only
     ]
-    observed = await observe(config, discovered, chosen)
-    split = await asyncio.to_thread(plan_split, config, discovered, observed)
-    return plan_redeploy(split.services)
+    observed = await observe(config, discovered, chosen, images=images)
+    return plan_redeploy(plan_split(config, discovered, observed).services)
 
 
 async def _check(config: SplitConfig, plan: RedeployPlan) -> None:
@@ -149,7 +161,7 @@ async def _roll_out_all(
 ) -> dict[str, ServiceOutcome | BaseException]:
     async def work(name: str) -> ServiceOutcome:
         with tags(TAG):
-            return await redeploy_service(config, name, discovered)
+            return await redeploy_service(config, name, discovered, plan.images[name])
 
     return await side_by_side([item.service for item in plan.changed], config.max_parallel, work)
 
@@ -172,7 +184,7 @@ async def _finish(
         for name, result in results.items()
         if isinstance(result, BaseException)
     }
-    fresh = await _plan(config, discovered, options)
+    fresh = await _plan(config, discovered, options, plan.images)
     uris = {
         item.service: item.state.repository.uri for item in fresh.unchanged if item.state.repository
     }
@@ -200,11 +212,9 @@ async def _outcome(
 ) -> Outcome:
     """What AWS holds at the end."""
     monolith, _, _ = await call(read_monolith, config.aws, config.cluster, config.monolith.service)
-    names = {*plan.left_alone, *(item.service for item in (*plan.changed, *plan.unchanged))}
-    observed = await observe(
-        config, discovered, [service for service in config.services if service.name in names]
-    )
-    split = await asyncio.to_thread(plan_split, config, discovered, observed)
+    chosen = [service for service in config.services if service.name in plan.images]
+    observed = await observe(config, discovered, chosen, images=plan.images)
+    split = plan_split(config, discovered, observed)
     now = {item.service: await read_service_now(config, item) for item in split.services}
     return Outcome(
         status=status,

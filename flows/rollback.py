@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from prefect import flow
 from prefect.runtime import flow_run
 
-from config.errors import PreflightFailed, StepFailed, TrafficConflict
+from config.errors import StepFailed, TrafficConflict
 from config.split import SplitConfig
 from flows.cli.rollback import check_names, run_rollback_command
 from flows.fan_out.bounded import Results, error_words, side_by_side
 from flows.monolith.drain import restore_monolith
-from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback
-from flows.plan.rollback_options import EVERY_PATH, RollbackOptions
+from flows.plan.options import ROLLBACK_DEFAULTS, RollbackOptions
+from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
 from flows.record.events import emit, record_outcome, start_record
 from flows.record.outcome import Outcome, ServiceOutcome, Status
 from flows.report.artifacts import publish_outcome, publish_rows
@@ -37,19 +37,25 @@ from tasks.elbv2.rule import delete_rule
 from tasks.elbv2.weights import is_returned, return_rule
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
+from tasks.preflight.finding import refuse
 from tasks.state.owned import OwnedResources
 
 __all__ = ["main", "rollback"]
 
 
 @flow(name="rollback", flow_run_name="rollback {config.name}", retries=0, persist_result=False)
-async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) -> Outcome:
+async def rollback(
+    config: ConfigSource,
+    options: RollbackOptions = ROLLBACK_DEFAULTS,
+    account_id: str | None = None,
+) -> Outcome:
     """
     Send paths back to the monolith.
 
     Args:
         config: The split: a split.yaml that the worker can read, or its content.
         options: Which paths, and whether the services are removed as well.
+        account_id: Account of the credentials, where the command line has read it already.
 
     Raises:
         BadInput: Nothing was changed.
@@ -59,13 +65,10 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
     start_record()
     config = await read_source(config)
     check_names(config, options.only)
-    discovered = await discover(config)
+    discovered = await discover(config, account_id)
     found = await _plan(config, discovered, options)
     await publish_rows(config, found.rows())
-    if found.refusals:
-        raise PreflightFailed(
-            "\n".join(["the run cannot begin:", *(f"  {line}" for line in found.refusals)])
-        )
+    refuse(found.refusals)
     if options.plan_only or found.is_empty:
         status: Status = "unchanged" if found.is_empty else "planned"
         return record_outcome(await outcome_of(config, discovered, found, status=status, stages={}))
@@ -73,8 +76,9 @@ async def rollback(config: ConfigSource, options: RollbackOptions = EVERY_PATH) 
         _question(config, found), found.rows(), yes=options.yes, undoable=not options.remove
     )
     async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        # Another run may have finished between the plan and the lock.
-        found = await _plan(config, discovered, options)
+        fresh = await _plan(config, discovered, options)
+        verify_rollback(found, fresh)
+        found = fresh
         failure, stages = await _go_back(config, discovered, found)
         left = await _plan(config, discovered, options)
         status = "failed" if failure else "completed"

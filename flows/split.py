@@ -19,9 +19,11 @@ from flows.fan_out.first_step import settle_approved
 from flows.fan_out.services import Results, error_words
 from flows.fan_out.work_pool import check_work_pool
 from flows.monolith.drain import drain_monolith, emit_kept, verify_drained
-from flows.plan.options import ALL_OF_IT, SplitOptions
+from flows.plan.change import ServicePlan, verify_plan
+from flows.plan.observe import observe
+from flows.plan.options import SPLIT_DEFAULTS, SplitOptions
 from flows.plan.preflight import preflight, survey
-from flows.plan.split import Plan, ServicePlan, observe, plan_split
+from flows.plan.split import Plan, plan_split
 from flows.record.events import emit, record_outcome, start_record
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.report.artifacts import evidence_markdown, publish_outcome, publish_plan
@@ -36,13 +38,18 @@ __all__ = ["main", "split"]
 
 
 @flow(name="split", flow_run_name="split {config.name}", retries=0, persist_result=False)
-async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outcome:
+async def split(
+    config: ConfigSource,
+    options: SplitOptions = SPLIT_DEFAULTS,
+    account_id: str | None = None,
+) -> Outcome:
     """
     Move every service in `config` out of the monolith, then drain it.
 
     Args:
         config: What to split, and how: a split.yaml that the worker can read, or its content.
         options: What of it this run is about.
+        account_id: Account of the credentials, where the command line has read it already.
 
     Raises:
         BadInput: Nothing was changed.
@@ -51,7 +58,7 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
     """
     start_record()
     config = await read_source(config)
-    discovered = await survey(config, options)
+    discovered = await survey(config, options, account_id)
     with refusals_explained():
         plan = await _plan(config, discovered, options)
     await publish_plan(config, plan)
@@ -63,10 +70,11 @@ async def split(config: ConfigSource, options: SplitOptions = ALL_OF_IT) -> Outc
         return record_outcome(await _outcome(config, discovered, plan, {}, status=status))
     await check_work_pool(config)
     async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        # Another run may have finished between the plan and the lock.
-        plan = await _plan(config, discovered, options)
+        fresh = await _plan(config, discovered, options, plan.images)
+        verify_plan(plan.rows(full=True), fresh.rows(full=True))
+        plan = fresh
         unsettled = [item.service for item in plan.services if not item.settled]
-        results = await settle_approved(config, discovered, unsettled, options)
+        results = await settle_approved(config, discovered, unsettled, options, plan.images)
         failure = await _finish(config, discovered, plan, results, options)
         outcome = await _outcome(
             config,
@@ -90,11 +98,16 @@ def _was_interrupted(plan: Plan) -> bool:
     return is_abandoned(plan.services[0].state.rules)
 
 
-async def _plan(config: SplitConfig, discovered: Discovered, options: SplitOptions) -> Plan:
+async def _plan(
+    config: SplitConfig,
+    discovered: Discovered,
+    options: SplitOptions,
+    images: Mapping[str, str] | None = None,
+) -> Plan:
     chosen = [
         service for service in config.services if not options.only or service.name in options.only
     ]
-    observed = await observe(config, discovered, chosen)
+    observed = await observe(config, discovered, chosen, images=images)
     return plan_split(config, discovered, observed, adopt=options.adopt, drain=options.drain)
 
 
@@ -122,8 +135,11 @@ async def _finish(
         )
     try:
         if plan.drain.will_drain:
-            observed = await observe(config, discovered, config.services)
-            groups = {name: str(state.target_group_arn) for name, (_, state) in observed.items()}
+            observed = await observe(config, discovered, config.services, images=plan.images)
+            groups = {
+                name: str(service.state.target_group_arn)
+                for name, service in observed.services.items()
+            }
             await drain_monolith(
                 config, discovered, groups, evidence_markdown(config), yes=options.yes
             )
@@ -147,17 +163,16 @@ async def _outcome(
 ) -> Outcome:
     """What AWS holds at the end."""
     monolith, _, _ = await call(read_monolith, config.aws, config.cluster, config.monolith.service)
-    observed = await observe(
-        config, discovered, [config.service(item.service) for item in plan.services]
-    )
+    services = [config.service(item.service) for item in plan.services]
+    observed = await observe(config, discovered, services, images=plan.images)
     fresh = plan_split(config, discovered, observed)
-    services = {
+    outcomes = {
         item.service: _service_outcome(item, results.get(item.service)) for item in fresh.services
     }
     return Outcome(
         status=status,
         engine=await _engine(config),
-        services=services,
+        services=outcomes,
         monolith=MonolithOutcome(
             service=monolith.service,
             desired_count=monolith.desired_count,

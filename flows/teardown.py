@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from prefect import flow
 from prefect.runtime import flow_run
 
-from config.errors import PreflightFailed, StepFailed
+from config.errors import StepFailed
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.cli.rollback import run_teardown_command
 from flows.fan_out.bounded import error_words, side_by_side
-from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback
-from flows.plan.rollback_options import ASKED, TeardownOptions
+from flows.plan.options import TEARDOWN_DEFAULTS, TeardownOptions
+from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
 from flows.record.events import record_outcome, start_record
 from flows.record.outcome import Outcome, ServiceOutcome, Status
 from flows.report.artifacts import publish_outcome, publish_rows
@@ -33,6 +33,7 @@ from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.lock import hold_listener
 from tasks.elbv2.rule import read_rules
+from tasks.preflight.finding import refuse
 from tasks.state.owned import former_service, read_former_services
 
 __all__ = ["main", "teardown"]
@@ -55,13 +56,18 @@ class _Found:
 
 
 @flow(name="teardown", flow_run_name="teardown {config.name}", retries=0, persist_result=False)
-async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Outcome:
+async def teardown(
+    config: ConfigSource,
+    options: TeardownOptions = TEARDOWN_DEFAULTS,
+    account_id: str | None = None,
+) -> Outcome:
     """
     Remove exactly what a split has made.
 
     Args:
         config: The split: a split.yaml that the worker can read, or its content.
         options: Whether it is agreed on, and whether it is only planned.
+        account_id: Account of the credentials, where the command line has read it already.
 
     Raises:
         BadInput: Nothing was changed; among others because something of the split serves users.
@@ -69,7 +75,7 @@ async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Ou
     """
     start_record()
     config = await read_source(config)
-    discovered = await discover(config)
+    discovered = await discover(config, account_id)
     found = await _look(config, discovered)
     await publish_rows(config, found.rows())
     if found.is_empty:
@@ -83,8 +89,9 @@ async def teardown(config: ConfigSource, options: TeardownOptions = ASKED) -> Ou
         )
     await agree(_question(found), found.rows(), yes=options.yes, undoable=False)
     async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        # Another run may have finished between the plan and the lock.
-        found = await _look(config, discovered)
+        fresh = await _look(config, discovered)
+        verify_rollback(found.rollback_plan, fresh.rollback_plan)
+        found = fresh
         _refuse(config, found.rollback_plan)
         failed = await _remove_all(config, discovered, found)
         left = await _look(config, discovered)
@@ -140,10 +147,7 @@ def _refuse(config: SplitConfig, found: RollbackPlan) -> None:
     if lines:
         lines.append("bring them back first: `python -m flows.rollback CONFIG`")
     lines += found.refusals
-    if lines:
-        raise PreflightFailed(
-            "\n".join(["the run cannot begin:", *(f"  {line}" for line in lines)])
-        )
+    refuse(lines)
 
 
 def _question(found: _Found) -> str:

@@ -144,9 +144,13 @@ def _read_group(aws: AwsConfig, monolith: str, arn: str) -> Any:
 
 
 @aws_task("look at the surroundings of {config.monolith.service}")
-def discover(config: SplitConfig) -> Discovered:
+def discover(config: SplitConfig, account_id: str | None = None) -> Discovered:
     """
     Discover what the config leaves out.
+
+    Args:
+        config: The split.
+        account_id: Account of the credentials; read when None.
 
     Raises:
         PreflightFailed: Something the split stands on is missing; a line for each, which names the
@@ -155,7 +159,7 @@ def discover(config: SplitConfig) -> Discovered:
     Source: STS GetCallerIdentity; ECS, ELBv2 and EC2 Describe calls.
     """
     aws = config.aws
-    account = read_account(aws)
+    account = account_id or read_account(aws)
     with refusals_explained():
         monolith, service, definition = read_monolith(aws, config.cluster, config.monolith.service)
         network = (service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}

@@ -23,7 +23,7 @@ def print_plan(rows: Sequence[dict[str, str]], outcome: Outcome) -> None:
     Print what a run would do, grouped by service, on stderr.
 
     Args:
-        rows: Of `flows.report.artifacts.plan_rows`.
+        rows: Of `flows.plan.split.Plan.rows`.
         outcome: Of the run that made the plan.
     """
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH, highlight=False)

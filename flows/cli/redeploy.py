@@ -23,7 +23,7 @@ from flows.split import split
 
 __all__ = ["run_redeploy_command"]
 
-RedeployFlow = Callable[[SplitConfig, RedeployOptions], Awaitable[Outcome]]
+RedeployFlow = Callable[[SplitConfig, RedeployOptions, str | None], Awaitable[Outcome]]
 
 _RATE: Final = 100.0
 _REPORT: Final = Path("redeploy-report.html")
@@ -113,7 +113,7 @@ class _Run:
     async def on_config(self) -> Outcome:
         """Redeploy what the config names."""
         config = load_config(self._arguments.config)
-        await check_command(config, SplitOptions(only=self._options.only))
+        account_id = await check_command(config, SplitOptions(only=self._options.only))
         names = [
             item.name
             for item in config.services
@@ -121,7 +121,7 @@ class _Run:
         ]
         title = f"{config.name}: redeploy in {config.cluster}"
         return await self._watched.watch(
-            title, names, lambda: self._redeploy(config, self._options)
+            title, names, lambda: self._redeploy(config, self._options, account_id)
         )
 
     async def rehearsal(self) -> Outcome:
@@ -130,7 +130,7 @@ class _Run:
         async with running_sandbox(self._arguments.engine, say) as sandbox:
             await server
             config = self._own_copy(load_config(Path(sandbox.config)))
-            await check_command(config, SplitOptions(only=self._options.only))
+            account_id = await check_command(config, SplitOptions(only=self._options.only))
             client = running_client(
                 sandbox.alb_url,
                 client_paths(config),
@@ -142,7 +142,10 @@ class _Run:
                 title = f"rehearsal of a redeploy of {config.name} on the {sandbox.engine} engine"
                 names = [service.name for service in config.services]
                 return await self._watched.watch(
-                    title, names, lambda: self._split_and_redeploy(config), client=True
+                    title,
+                    names,
+                    lambda: self._split_and_redeploy(config, account_id),
+                    client=True,
                 )
 
     def _own_copy(self, config: SplitConfig) -> SplitConfig:
@@ -159,12 +162,12 @@ class _Run:
             update={"build": service.build.model_copy(update={"context": context})}
         )
 
-    async def _split_and_redeploy(self, config: SplitConfig) -> Outcome:
-        await split(config, SplitOptions(drain=False))
+    async def _split_and_redeploy(self, config: SplitConfig, account_id: str) -> Outcome:
+        await split(config, SplitOptions(drain=False), account_id)
         changed = (
             config.service(self._options.only[0]) if self._options.only else config.services[0]
         )
         if changed.build:
             with (changed.build.context / "app.py").open("a", encoding="utf-8") as source:
                 source.write("\n# Changed for the rehearsal.\n")
-        return await self._redeploy(config, self._options)
+        return await self._redeploy(config, self._options, account_id)

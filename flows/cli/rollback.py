@@ -9,7 +9,7 @@ from config.load import load_config
 from config.split import SplitConfig
 from flows.cli.command import common_parser
 from flows.cli.run import WatchedRun, run_watched
-from flows.plan.rollback_options import RollbackOptions, TeardownOptions
+from flows.plan.options import RollbackOptions, TeardownOptions
 from flows.record.outcome import Outcome
 from tasks.aws.call import call
 from tasks.aws.credentials import read_account
@@ -46,7 +46,7 @@ def check_names(config: SplitConfig, only: Iterable[str]) -> None:
 
 
 def run_rollback_command(
-    rollback: Callable[[SplitConfig, RollbackOptions], Awaitable[Outcome]],
+    rollback: Callable[[SplitConfig, RollbackOptions, str | None], Awaitable[Outcome]],
     argv: Sequence[str] | None = None,
 ) -> int:
     """
@@ -78,14 +78,14 @@ def run_rollback_command(
         plan_only=arguments.plan,
     )
 
-    def start(config: SplitConfig) -> Awaitable[Outcome]:
-        return rollback(config, options)
+    def start(config: SplitConfig, account_id: str) -> Awaitable[Outcome]:
+        return rollback(config, options, account_id)
 
     return _run(arguments, "rollback to", start, options.only)
 
 
 def run_teardown_command(
-    teardown: Callable[[SplitConfig, TeardownOptions], Awaitable[Outcome]],
+    teardown: Callable[[SplitConfig, TeardownOptions, str | None], Awaitable[Outcome]],
     argv: Sequence[str] | None = None,
 ) -> int:
     """
@@ -101,8 +101,8 @@ def run_teardown_command(
     arguments = _parser("teardown", _TEARDOWN).parse_args(argv)
     options = TeardownOptions(yes=arguments.yes, plan_only=arguments.plan)
 
-    def start(config: SplitConfig) -> Awaitable[Outcome]:
-        return teardown(config, options)
+    def start(config: SplitConfig, account_id: str) -> Awaitable[Outcome]:
+        return teardown(config, options, account_id)
 
     return _run(arguments, "teardown beside", start)
 
@@ -125,7 +125,7 @@ def _parser(program: str, description: str) -> argparse.ArgumentParser:
 def _run(
     arguments: argparse.Namespace,
     words: str,
-    start: Callable[[SplitConfig], Awaitable[Outcome]],
+    start: Callable[[SplitConfig, str], Awaitable[Outcome]],
     only: Sequence[str] = (),
 ) -> int:
     """
@@ -137,9 +137,9 @@ def _run(
     async def work() -> Outcome:
         config = load_config(arguments.config)
         check_names(config, only)
-        await call(read_account, config.aws)
+        account_id = await call(read_account, config.aws)
         names = [service.name for service in config.services if not only or service.name in only]
         title = f"{config.name}: {words} {config.monolith.service} in {config.cluster}"
-        return await watched.watch(title, names, lambda: start(config))
+        return await watched.watch(title, names, lambda: start(config, account_id))
 
     return run_watched(arguments, watched, work)

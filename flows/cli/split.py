@@ -19,7 +19,7 @@ from flows.runtime.private_server import start_private_server
 
 __all__ = ["run_split_command"]
 
-SplitFlow = Callable[[SplitConfig, SplitOptions], Awaitable[Outcome]]
+SplitFlow = Callable[[SplitConfig, SplitOptions, str | None], Awaitable[Outcome]]
 
 _RATE: Final = 250.0
 _REPORT: Final = Path("split-report.html")
@@ -151,12 +151,15 @@ class _Run:
             adopt=tuple(dict.fromkeys(arguments.adopt)),
             plan_only=arguments.plan,
         )
-        await check_command(config, options)
+        account_id = await check_command(config, options)
         names = [
             service.name
             for service in config.services
             if not options.only or service.name in options.only
         ]
         return await self._watched.watch(
-            title, names, lambda: self._split(config, options), client=arguments.config is None
+            title,
+            names,
+            lambda: self._split(config, options, account_id),
+            client=arguments.config is None,
         )

@@ -15,7 +15,7 @@ from config.errors import CheckFailed, DrainRefused, SplitterError, StepFailed
 from config.monolith import KeepDefault
 from config.split import SplitConfig
 from flows.monolith.unowned_requests import stray_requests
-from flows.plan.split import DrainDecision, decide_drain
+from flows.plan.drain import DrainDecision, decide_drain
 from flows.record.events import emit
 from flows.runtime.approval import Question, ask_person
 from tasks.aws.call import call

@@ -1,4 +1,4 @@
-"""Who owns what a run makes, and how its runs are known in Prefect."""
+"""The owner of what a run makes, and the tag of its runs in Prefect."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from tasks.aws.tags import Owner
 __all__ = ["TAG", "owner_of"]
 
 TAG: Final = "ecs-splitter"
-"""Prefect tag of every run of this tool; the automations in deployments/ go by it."""
+"""Prefect tag of every run of this tool; the automations in deployments/ select runs by it."""
 
 
 def owner_of(config: SplitConfig, service: ServiceConfig, adopt: Sequence[str] = ()) -> Owner:
@@ -20,6 +20,6 @@ def owner_of(config: SplitConfig, service: ServiceConfig, adopt: Sequence[str] =
     Args:
         config: The split.
         service: The service.
-        adopt: Names of services that may take over what this split did not make.
+        adopt: Names of services that may adopt resources that this split did not make.
     """
     return Owner(split=config.name, service=service.name, adopt=service.name in adopt)

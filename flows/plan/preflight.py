@@ -1,306 +1,329 @@
-"""Everything that must hold before the first change; all findings at once."""
+"""Everything that must be true before the first change; all findings at once."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import botocore.exceptions
 
 from config.errors import InvalidConfig, PreflightFailed, ResourceConflict
-from config.service import ServiceConfig
 from config.split import SplitConfig
-from flows.plan.options import SplitOptions
+from config.traffic import Gates
+from flows.plan.change import ServicePlan
+from flows.plan.observe import Services, by_place, check_contexts
+from flows.plan.options import SplitOptions, unknown_names
 from flows.plan.owner import owner_of
-from flows.plan.split import Plan, ServicePlan
+from flows.plan.routes import ServiceRoutes
+from flows.plan.split import Plan
 from flows.record.events import emit
 from tasks.aws.call import call
-from tasks.aws.change import Create
 from tasks.aws.credentials import read_account, why_refused
 from tasks.cloudwatch.alarms import check_alarms
 from tasks.discovery import Discovered, discover
-from tasks.ecr.build import check_build_files, check_engine
+from tasks.ecr.build import check_engine
 from tasks.ecr.existing_image import check_ready_image
-from tasks.elbv2.rule import desired_preview_rules
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.gates import read_alarms
 from tasks.http.parity import parity_paths
 from tasks.iam.execution_role import check_execution_role, read_trust_policy
-from tasks.preflight.finding import Finding, errors, warnings
+from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
 from tasks.preflight.network import check_network, check_ports, read_network
-from tasks.preflight.quotas import Need, check_quotas, read_limits, read_usage
+from tasks.preflight.quotas import Need, Usage, check_quotas, read_limits, read_usage
 from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns, lint_priorities
 
 __all__ = ["check_command", "preflight", "survey"]
 
+Findings: TypeAlias = list[Finding]
 
-async def check_command(config: SplitConfig, options: SplitOptions) -> None:
+
+async def check_command(
+    config: SplitConfig, options: SplitOptions, account_id: str | None = None
+) -> str:
     """
-    Look at what can be told at once: names, files, credentials. Prefect's start takes seconds, and
-    may be in vain.
+    Check what needs no Prefect, whose start takes seconds: names, build folders, credentials.
+
+    Args:
+        config: The split.
+        options: The services that the run works on.
+        account_id: Account of the credentials, where it has been read already.
+
+    Returns:
+        Account of the credentials.
 
     Raises:
         PreflightFailed: With every finding.
     """
-    findings = await _all_of([_names(config, options), _account(config)])
-    _refuse(errors(findings))
+    lines = [
+        *unknown_names(config, "--only", options.only),
+        *unknown_names(config, "--adopt", options.adopt),
+        *await check_contexts(config),
+    ]
+    try:
+        if account_id is None:
+            account_id = await call(read_account, config.aws)
+    except PreflightFailed as error:
+        raise failure([*lines, *str(error).splitlines()]) from None
+    refuse(lines)
+    return account_id
 
 
-async def survey(config: SplitConfig, options: SplitOptions) -> Discovered:
+async def survey(
+    config: SplitConfig, options: SplitOptions, account_id: str | None = None
+) -> Discovered:
     """
-    Read the surroundings that everything else is compared with.
+    Discover the monolith and its environment, which everything else is compared with.
+
+    Args:
+        config: The split.
+        options: The services that the run works on.
+        account_id: As `check_command`.
 
     Raises:
-        PreflightFailed: With every finding that can be made without what is missing.
+        PreflightFailed: With every finding that does not depend on what is missing.
     """
-    chosen = _places(config, options.only or [service.name for service in config.services])
-    _refuse(errors(await _all_of([_names(config, options), _account(config)])))
+    account = await check_command(config, options, account_id)
+    names = options.only or [service.name for service in config.services]
+    chosen = by_place(config, names)
     try:
-        discovered, unseen = await discover(config), []
+        discovered = await discover(config, account)
     except PreflightFailed as error:
-        discovered, unseen = None, str(error).splitlines()
-    found = errors(await _all_of([_images(config, chosen)]))
-    if discovered is None or found:
-        apart = errors(await _all_of([_alarms(config, chosen), _parity(chosen), _overlaps(config)]))
-        _refuse([*unseen, *found, *apart])
-    assert discovered is not None  # noqa: S101 - it would have been refused
+        missing = str(error).splitlines()
+        raise failure([*missing, *await _independent_errors(config, chosen)]) from None
+    if errors(await _all_of([_ready_images(config, chosen)])):
+        raise failure(await _independent_errors(config, chosen))
     return discovered
+
+
+async def _independent_errors(config: SplitConfig, services: Services) -> list[str]:
+    """What is wrong whatever the monolith's environment is."""
+    checks = [
+        _ready_images(config, services),
+        _alarms(config, services),
+        _parity(services),
+        _overlaps(config),
+    ]
+    return errors(await _all_of(checks))
 
 
 async def preflight(
     config: SplitConfig, discovered: Discovered, plan: Plan, options: SplitOptions
 ) -> None:
     """
-    Look for whatever would make the run fail later; what only looks odd is told.
+    Check everything that would make the run fail later; warnings are recorded.
 
     Raises:
         PreflightFailed: With every finding, each naming field, value and remedy.
         ResourceConflict: The same, where names are taken and nothing else is wrong.
     """
-    working = [item for item in plan.services if not item.settled]
-    places = _places(config, [item.service for item in working])
-    findings = await _all_of(
-        [
-            _overlaps(config),
-            _drained(config, discovered, plan, places),
-            _routes(config, discovered, working, options),
-            _engine(config, working),
-            *(_surroundings(config, discovered, working, places) if working else ()),
-        ]
-    )
+    checks = _PlanChecks(config, discovered, plan, options)
+    findings = await _all_of(checks.all())
     for text in warnings(findings):
         emit("note", None, text)
     found = errors(findings)
-    _refuse(
-        [*found, *plan.conflicts],
-        ResourceConflict if plan.conflicts and not found else PreflightFailed,
-    )
+    if plan.conflicts and not found:
+        raise failure(plan.conflicts, ResourceConflict)
+    refuse([*found, *plan.conflicts])
 
 
-def _surroundings(
-    config: SplitConfig,
-    discovered: Discovered,
-    working: Sequence[ServicePlan],
-    places: Mapping[str, ServiceConfig],
-) -> list[Awaitable[list[Finding]]]:
-    return [
-        _network(config, discovered, places),
-        _execution_role(config, discovered),
-        _quotas(config, discovered, working),
-        _alarms(config, places),
-        _parity(places),
-    ]
-
-
-def _refuse(
-    lines: Sequence[str], error: type[PreflightFailed | ResourceConflict] = PreflightFailed
-) -> None:
-    if lines:
-        raise error(
-            "\n".join(["the run cannot begin:", *(f"  {line}" for line in dict.fromkeys(lines))])
-        )
-
-
-async def _all_of(questions: Iterable[Awaitable[list[Finding]]]) -> list[Finding]:
-    """
-    The findings of all questions, asked side by side; what may not be asked is
-    a finding as well.
-    """
-    findings: list[Finding] = []
-    for answer in await asyncio.gather(*questions, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            findings += _explain(answer)
-        else:
-            findings += answer
+async def _all_of(checks: Iterable[Awaitable[Findings]]) -> Findings:
+    """Run all checks side by side; a call that is denied is a finding as well."""
+    findings: Findings = []
+    for result in await asyncio.gather(*checks, return_exceptions=True):
+        findings += _explain(result) if isinstance(result, BaseException) else result
     return findings
 
 
-def _explain(error: BaseException) -> list[Finding]:
+def _explain(error: BaseException) -> Findings:
     if isinstance(error, PreflightFailed | InvalidConfig):
         return [Finding(line) for line in str(error).splitlines()]
-    reason = why_refused(error) if isinstance(error, botocore.exceptions.ClientError) else None
-    if reason is None:
-        raise error
-    return [Finding(reason)]
+    if isinstance(error, botocore.exceptions.ClientError):
+        reason = why_refused(error)
+        if reason:
+            return [Finding(reason)]
+    raise error
 
 
-def _places(config: SplitConfig, names: Iterable[str]) -> dict[str, ServiceConfig]:
-    """Services by their place in the config, e.g. `services[0]`."""
-    wanted = set(names)
-    return {
-        f"services[{index}]": one for index, one in enumerate(config.services) if one.name in wanted
-    }
-
-
-async def _account(config: SplitConfig) -> list[Finding]:
-    await call(read_account, config.aws)
-    return []
-
-
-async def _names(config: SplitConfig, options: SplitOptions) -> list[Finding]:
-    """Names of services that are none, and build folders."""
-    known = [service.name for service in config.services]
-    asked = [("--only", name) for name in options.only] + [
-        ("--adopt", name) for name in options.adopt
-    ]
-    strangers = [
-        Finding(f"{option}: {name} is no service here; choose from {', '.join(sorted(known))}")
-        for option, name in asked
-        if name not in known
-    ]
-    files = await asyncio.gather(
-        *(asyncio.to_thread(check_build_files, service) for service in config.services)
-    )
-    folders = [
-        Finding(f"services[{index}].{line}") for index, lines in enumerate(files) for line in lines
-    ]
-    return strangers + folders
-
-
-async def _overlaps(config: SplitConfig) -> list[Finding]:
+async def _overlaps(config: SplitConfig) -> Findings:
     return lint_overlaps(config)
 
 
-async def _images(config: SplitConfig, places: Mapping[str, ServiceConfig]) -> list[Finding]:
-    asked = [
+async def _ready_images(config: SplitConfig, services: Services) -> Findings:
+    checks = [
         call(check_ready_image, config.aws, where, service)
-        for where, service in places.items()
+        for where, service in services.items()
         if service.image
     ]
-    return [finding for found in await asyncio.gather(*asked) for finding in found]
+    findings: Findings = []
+    for found in await asyncio.gather(*checks):
+        findings += found
+    return findings
 
 
-async def _alarms(config: SplitConfig, places: Mapping[str, ServiceConfig]) -> list[Finding]:
-    findings = []
-    for where, service in places.items():
-        gates = config.traffic_of(service).gates
+async def _alarms(config: SplitConfig, services: Services) -> Findings:
+    findings: Findings = []
+    for where, service in services.items():
         field = f"{where}.traffic" if service.traffic else "traffic"
-        wanted = {name: f"{field}.gates.alarms[{index}]" for index, name in enumerate(gates.alarms)}
-        states = await call(read_alarms, config.aws, tuple(wanted))
-        findings += check_alarms(wanted, states, only_told=gates.dry_run)
+        gates = config.traffic_of(service).gates
+        states = await call(read_alarms, config.aws, gates.alarms)
+        fields = _alarm_fields(gates, field)
+        findings += check_alarms(fields, states, only_told=gates.dry_run)
     return findings
 
 
-async def _parity(places: Mapping[str, ServiceConfig]) -> list[Finding]:
-    """Files of paths that cannot be read, or hold nothing of the service's."""
-    findings = []
-    for where, service in places.items():
-        file = service.parity.paths_file
+def _alarm_fields(gates: Gates, traffic: str) -> dict[str, str]:
+    """The field of each alarm, e.g. `traffic.gates.alarms[0]`."""
+    return {name: f"{traffic}.gates.alarms[{index}]" for index, name in enumerate(gates.alarms)}
+
+
+async def _parity(services: Services) -> Findings:
+    """Files of paths that cannot be read, or have no path of the service."""
+    findings: Findings = []
+    for where, service in services.items():
         paths = await asyncio.to_thread(parity_paths, service)
-        if file and len(paths) == len(set(service.parity.paths)):
-            text = f"{where}.parity.paths_file: {file} has no further path of {service.name}'s"
-            findings.append(Finding(f"{text}; cut it from a newer log", stops=False))
+        added = set(paths).difference(service.parity.paths)
+        file = service.parity.paths_file
+        if file and not added:
+            text = f"{where}.parity.paths_file: {file} adds no path of {service.name}"
+            remedy = "make it from a newer access log"
+            findings.append(Finding(f"{text}; {remedy}", stops=False))
     return findings
 
 
-async def _drained(
-    config: SplitConfig, discovered: Discovered, plan: Plan, places: Mapping[str, ServiceConfig]
-) -> list[Finding]:
-    """A drained monolith cannot serve the paths of a service that is yet to be proven."""
-    if discovered.monolith.desired_count > 0:
-        return []
-    moving = {item.service for item in plan.services if item.steps}
-    return [
-        Finding(
-            f"{where}: {service.name} is not carved out yet, and {config.monolith.service} has "
-            "no tasks, so nothing "
-            "would serve its paths meanwhile; bring the monolith back with `python -m "
-            "flows.rollback` first"
-        )
-        for where, service in places.items()
-        if service.name in moving
-    ]
+@dataclass(frozen=True)
+class _PlanChecks:
+    """The checks of a plan, against what AWS holds."""
 
+    config: SplitConfig
+    discovered: Discovered
+    plan: Plan
+    options: SplitOptions
 
-async def _routes(
-    config: SplitConfig,
-    discovered: Discovered,
-    working: Sequence[ServicePlan],
-    options: SplitOptions,
-) -> list[Finding]:
-    names = {item.service for item in working}
-    claims = [
-        Claim(where, service, owner_of(config, service, options.adopt))
-        for where, service in _places(config, names).items()
-    ]
-    if not claims:
-        return []
-    rules, group = working[0].state.rules, discovered.monolith.target_group_arn
-    return await asyncio.to_thread(_lint, claims, rules, config, group)
+    def all(self) -> Sequence[Awaitable[Findings]]:
+        """Without work to do, only those that cost nothing."""
+        checks = [_overlaps(self.config), self.drained(), self.routes(), self.engine()]
+        if self.working:
+            checks += [
+                self.network(),
+                self.execution_role(),
+                self.quotas(),
+                _alarms(self.config, self.services),
+                _parity(self.services),
+            ]
+        return checks
 
+    @property
+    def working(self) -> list[ServicePlan]:
+        """The services that the run changes."""
+        return [item for item in self.plan.services if not item.settled]
 
-def _lint(
-    claims: Sequence[Claim], rules: Sequence[Rule], config: SplitConfig, group: str
-) -> list[Finding]:
-    findings: list[Finding] = []
-    for claim in claims:
-        findings += lint_patterns(claim, rules, group)
-        findings += lint_owners(claim, rules, config.monolith.service, group)
-    return [*findings, *lint_priorities(claims, rules, group, config.max_parallel)]
+    @property
+    def services(self) -> Services:
+        """The same in the config."""
+        return by_place(self.config, [item.service for item in self.working])
 
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """All rules of the listener."""
+        return self.plan.services[0].state.rules
 
-async def _engine(config: SplitConfig, working: Sequence[ServicePlan]) -> list[Finding]:
-    """An engine is needed only when something has to be built."""
-    to_build = [item.service for item in working if item.image_tag and item.state.digest is None]
-    if not to_build:
-        return []
-    return await asyncio.to_thread(check_engine, config.docker_host, _places(config, to_build))
-
-
-async def _network(
-    config: SplitConfig, discovered: Discovered, places: Mapping[str, ServiceConfig]
-) -> list[Finding]:
-    network = await call(read_network, config.aws, discovered)
-    return [*check_network(discovered, network), *check_ports(places, network)]
-
-
-async def _execution_role(config: SplitConfig, discovered: Discovered) -> list[Finding]:
-    trust = await call(read_trust_policy, config.aws, discovered.execution_role_arn)
-    return check_execution_role(discovered, trust)
-
-
-async def _quotas(
-    config: SplitConfig, discovered: Discovered, working: Sequence[ServicePlan]
-) -> list[Finding]:
-    limits, usage = await asyncio.gather(
-        call(read_limits, config.aws), call(read_usage, config.aws, discovered.load_balancer_arn)
-    )
-    numbers = {service.name: index for index, service in enumerate(config.services)}
-    needs = []
-    for item in working:
-        made = [change.resource for change in item.changes if isinstance(change.change, Create)]
-        service = config.service(item.service)
-        private = desired_preview_rules(
-            service.path_patterns, owner_of(config, service), PREVIEW, ("", "")
-        )
-        needs.append(
-            Need(
-                where=f"services[{numbers[item.service]}] ({item.service})",
-                rules=made.count("listener rule"),
-                private_rules=2 * len(private),
-                target_groups=made.count("target group"),
-                balancer_target_groups=item.state.target_group_arn
-                not in usage.balancer_target_groups,
-                roles=made.count("IAM role"),
+    async def drained(self) -> Findings:
+        """A drained monolith cannot serve the paths of a service that is not proven yet."""
+        if self.discovered.monolith.desired_count > 0:
+            return []
+        moving = [item.service for item in self.working if item.steps]
+        monolith = self.config.monolith.service
+        return [
+            Finding(
+                f"{where}: {service.name} is not split off yet, and {monolith} has no tasks to "
+                "serve its paths meanwhile; restore it first with `python -m flows.rollback`"
             )
+            for where, service in self.services.items()
+            if service.name in moving
+        ]
+
+    async def routes(self) -> Findings:
+        """Rules of others, and priorities."""
+        if not self.working:
+            return []
+        return await asyncio.to_thread(self._lint_routes)
+
+    def _lint_routes(self) -> Findings:
+        claims = self._claims()
+        findings: Findings = []
+        for claim in claims:
+            findings += self._lint_claim(claim)
+        group = self.discovered.monolith.target_group_arn
+        findings += lint_priorities(claims, self.rules, group, self.config.max_parallel)
+        return findings
+
+    def _lint_claim(self, claim: Claim) -> Findings:
+        monolith = self.discovered.monolith
+        group = monolith.target_group_arn
+        patterns = lint_patterns(claim, self.rules, group)
+        owners = lint_owners(claim, self.rules, monolith.service, group)
+        return [*patterns, *owners]
+
+    def _claims(self) -> list[Claim]:
+        adopt = self.options.adopt
+        return [
+            Claim(where, service, owner_of(self.config, service, adopt))
+            for where, service in self.services.items()
+        ]
+
+    async def engine(self) -> Findings:
+        """An engine is needed only when an image has to be built."""
+        names = [item.service for item in self.working if item.needs_build]
+        if not names:
+            return []
+        to_build = by_place(self.config, names)
+        return await asyncio.to_thread(check_engine, self.config.docker_host, to_build)
+
+    async def network(self) -> Findings:
+        """Subnets, security groups, and the services' ports."""
+        network = await call(read_network, self.config.aws, self.discovered)
+        findings = check_network(self.discovered, network)
+        findings += check_ports(self.services, network)
+        return findings
+
+    async def execution_role(self) -> Findings:
+        """The role with which ECS pulls images and writes logs."""
+        role = self.discovered.execution_role_arn
+        trust = await call(read_trust_policy, self.config.aws, role)
+        return check_execution_role(self.discovered, trust)
+
+    async def quotas(self) -> Findings:
+        """Whether everything that is created fits."""
+        limits, usage = await asyncio.gather(
+            call(read_limits, self.config.aws),
+            call(read_usage, self.config.aws, self.discovered.load_balancer_arn),
         )
-    left = sum(rule.tags.get(ROLE) in (PREVIEW, CONTROL, LOCK) for rule in working[0].state.rules)
-    return check_quotas(needs, limits, usage, max_parallel=config.max_parallel, left_over=left)
+        roles = [rule.tags.get(ROLE) for rule in self.rules]
+        temporary = [role for role in roles if role in (PREVIEW, CONTROL, LOCK)]
+        return check_quotas(
+            [self._need(item, usage) for item in self.working],
+            limits,
+            usage,
+            max_parallel=self.config.max_parallel,
+            left_over=len(temporary),
+        )
+
+    def _need(self, plan: ServicePlan, usage: Usage) -> Need:
+        """What a service adds to what the quotas count."""
+        [(place, service)] = by_place(self.config, [plan.service]).items()
+        routes = ServiceRoutes(
+            self.config,
+            service,
+            owner_of(self.config, service),
+            plan.state,
+        )
+        created = plan.created()
+        group = plan.state.target_group_arn
+        return Need(
+            where=f"{place} ({service.name})",
+            rules=created.count("listener rule"),
+            private_rules=len(routes.temporary_rules()),
+            target_groups=created.count("target group"),
+            balancer_target_groups=group not in usage.balancer_target_groups,
+            roles=created.count("IAM role"),
+        )

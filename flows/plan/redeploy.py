@@ -1,11 +1,10 @@
-"""Which services a redeploy changes, and which it leaves alone: pure, from the plan of a split."""
+"""The plan of a redeploy: which services it changes, and which it leaves alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
-from flows.plan.split import ServicePlan
-from tasks.aws.change import Conflict, NoChange
+from flows.plan.change import Row, ServicePlan, service_plan_rows
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW
 
 __all__ = ["RedeployPlan", "plan_redeploy"]
@@ -19,32 +18,43 @@ class RedeployPlan:
 
     changed: tuple[ServicePlan, ...] = ()
     """
-    Services that get something new, or whose rollout has not ended; without their rules, which stay
-    as they are.
+    Services that get something new, or whose rollout has not ended; without their listener rules,
+    which a redeploy does not change.
     """
     unchanged: tuple[ServicePlan, ...] = ()
     """Services that run what the config asks for."""
-    left_alone: dict[str, str] = field(default_factory=dict)
+    left_alone: Mapping[str, str] = field(default_factory=dict)
     """Why a service is not redeployed, by name."""
     notes: tuple[str, ...] = ()
-    """What is not as the config asks for, and is a split's to change."""
+    """Drift that only a split corrects."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The image that each service is to run, also of those left alone."""
 
     @property
     def conflicts(self) -> list[str]:
         """Why the run may not begin."""
-        changes = [item.change for plan in self.changed for item in plan.changes]
-        return [change.reason for change in changes if isinstance(change, Conflict)]
+        found: list[str] = []
+        for plan in self.changed:
+            found += plan.conflicts
+        return found
 
     def to_build(self) -> list[str]:
         """Services whose image has never been pushed."""
-        return [
-            plan.service for plan in self.changed if plan.image_tag and plan.state.digest is None
-        ]
+        return [plan.service for plan in self.changed if plan.needs_build]
+
+    def rows(self, *, full: bool = False) -> list[Row]:
+        """
+        As a table: service, resource, name, action, details.
+
+        Args:
+            full: Whether long values are shown in full.
+        """
+        return service_plan_rows((*self.changed, *self.unchanged), full=full)
 
 
-def plan_redeploy(plans: Sequence[ServicePlan]) -> RedeployPlan:
+def plan_redeploy(plans: Iterable[ServicePlan]) -> RedeployPlan:
     """
-    Choose the services that are carved out and run something else than they should.
+    Choose the services that are split off and differ from what they should run.
 
     Args:
         plans: Of `flows.plan.split.plan_split`.
@@ -53,43 +63,58 @@ def plan_redeploy(plans: Sequence[ServicePlan]) -> RedeployPlan:
     unchanged: list[ServicePlan] = []
     left_alone: dict[str, str] = {}
     notes: list[str] = []
+    images: dict[str, str] = {}
     for plan in plans:
-        if plan.weight < 100 or plan.state.service is None:
+        images[plan.service] = plan.image
+        if not _is_split_off(plan):
             left_alone[plan.service] = _why_left_alone(plan)
             continue
-        own = replace(
-            plan,
-            steps=(),
-            changes=tuple(item for item in plan.changes if item.resource not in _RULES),
-        )
-        (unchanged if own.settled and _has_ended(plan) else changed).append(own)
-        if any(
-            not isinstance(item.change, NoChange)
-            for item in plan.changes
-            if item.resource in _RULES
-        ):
-            notes.append(
-                f"{plan.service}: its listener rules are not as the config asks for; flows.split "
-                "changes them"
-            )
-    return RedeployPlan(tuple(changed), tuple(unchanged), left_alone, tuple(notes))
+        own = _without_rules(plan)
+        if _is_settled(own):
+            unchanged.append(own)
+        else:
+            changed.append(own)
+        if _rules_drift(plan):
+            notes.append(f"{plan.service}: its listener rules drift; flows.split corrects them")
+    return RedeployPlan(tuple(changed), tuple(unchanged), left_alone, tuple(notes), images)
+
+
+def _is_split_off(plan: ServicePlan) -> bool:
+    """Whether the service has all requests for its paths."""
+    return plan.weight == 100 and plan.state.service is not None
+
+
+def _is_settled(plan: ServicePlan) -> bool:
+    """Whether it runs what it should, and ECS has finished its last rollout."""
+    service = plan.state.service or {}
+    return plan.settled and _rollout_has_ended(service)
+
+
+def _without_rules(plan: ServicePlan) -> ServicePlan:
+    """What of the plan is a redeploy's to do."""
+    changes = tuple(item for item in plan.changes if item.resource not in _RULES)
+    return replace(plan, steps=(), changes=changes)
+
+
+def _rules_drift(plan: ServicePlan) -> bool:
+    """Whether the listener rules differ from the config."""
+    rules = [item for item in plan.changes if item.resource in _RULES]
+    return not all(rule.is_done for rule in rules)
 
 
 def _why_left_alone(plan: ServicePlan) -> str:
-    conflicts = [item.change.reason for item in plan.changes if isinstance(item.change, Conflict)]
-    if conflicts:
-        return conflicts[0]
+    if plan.conflicts:
+        return plan.conflicts[0]
     if plan.weight > 0 and plan.state.service is None:
         return (
-            f"its rules give it {plan.weight} % of its requests, but there is no such ECS "
-            "service; run flows.split"
+            f"its rules send it {plan.weight}% of its requests, but there is no such ECS service; "
+            "run flows.split"
         )
-    return (
-        f"it is not carved out yet: it has {plan.weight} % of its requests; flows.split moves them"
-    )
+    return f"not split off yet: it gets {plan.weight}% of its requests; run flows.split"
 
 
-def _has_ended(plan: ServicePlan) -> bool:
-    """Whether ECS has finished its last rollout: a run that was killed may have left one."""
-    deployments = (plan.state.service or {}).get("deployments", [])
-    return len(deployments) == 1 and deployments[0].get("rolloutState", "COMPLETED") == "COMPLETED"
+def _rollout_has_ended(service: Mapping[str, Any]) -> bool:
+    """A killed run may have left one."""
+    deployments = service.get("deployments", [])
+    rollouts = [item.get("rolloutState", "COMPLETED") for item in deployments]
+    return rollouts == ["COMPLETED"]

@@ -1,20 +1,20 @@
-"""What it takes to send paths back to the monolith. Changes nothing."""
+"""The plan of a rollback: where the paths are, and what sends them back to the monolith."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from config.service import ServiceConfig
 from config.split import SplitConfig
+from flows.plan.change import Row, make_row, stale_plan, verify_plan
+from flows.plan.observe import gather_by_name, read_image
 from flows.plan.owner import owner_of
+from flows.plan.teardown import foreign_rules, removal_rows
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
-from flows.report.tables import Row
-from flows.service.remove import removal_rows, strangers
 from tasks.aws.call import call
 from tasks.discovery import Discovered, Monolith, read_monolith
 from tasks.ecs.service import read_service
 from tasks.ecs.size_record import SizeRecord
-from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.default_action import read_balancer_rules, read_taken_over
 from tasks.elbv2.lock import is_abandoned
 from tasks.elbv2.rule import read_rules
@@ -23,12 +23,12 @@ from tasks.elbv2.target_group import read_target_health
 from tasks.elbv2.weights import is_returned, service_share
 from tasks.state.owned import OwnedResources, read_owned
 
-__all__ = ["RollbackPlan", "outcome_of", "plan_rollback"]
+__all__ = ["RollbackPlan", "outcome_of", "plan_rollback", "verify_rollback"]
 
 
 @dataclass(frozen=True)
 class RollbackPlan:
-    """Where everything is, and with that what has to happen."""
+    """What AWS holds, and with that what has to happen."""
 
     monolith: Monolith
     healthy: int
@@ -38,128 +38,165 @@ class RollbackPlan:
     taken_over: tuple[Rule, ...]
     """Rules that forwarded to the monolith before it was drained."""
     owned: tuple[OwnedResources, ...]
-    """Of the services that are to go back."""
+    """Of the services whose paths go back."""
     remove: bool
+    """Whether the services are removed afterwards."""
     abandoned: bool
-    """Whether a killed run has left its lock, which this one takes over and releases."""
-    refusals: tuple[str, ...]
-    """Why it cannot begin."""
+    """Whether a killed run has left its lock, which this run takes over and releases."""
+    refusals: tuple[str, ...] = ()
+    """Why the run may not begin."""
 
     @property
     def restores(self) -> bool:
-        """Whether something of the monolith has to be restored."""
+        """Whether the monolith's size or its rules have to be restored."""
         return self.record is not None or bool(self.taken_over)
 
     @property
     def returning(self) -> list[OwnedResources]:
         """The services whose rules have to change."""
+        return [item for item in self.owned if self._has_rules_to_change(item)]
+
+    def _has_rules_to_change(self, owned: OwnedResources) -> bool:
+        """Whether a rule sends it requests, or was left by a killed run."""
+        if owned.private_rules:
+            return True
         group = self.monolith.target_group_arn
-        return [
-            item
-            for item in self.owned
-            if item.private_rules or any(not is_returned(rule, group) for rule in item.path_rules)
-        ]
+        return not all(is_returned(rule, group) for rule in owned.path_rules)
 
     @property
     def removing(self) -> list[OwnedResources]:
-        """The services that are to be removed."""
-        return [item for item in self.owned if item.resources] if self.remove else []
+        """The services that are removed."""
+        if not self.remove:
+            return []
+        return [item for item in self.owned if item.resources]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.restores or self.returning or self.removing or self.abandoned)
+        if self.abandoned or self.restores:
+            return False
+        return not self.returning and not self.removing
 
     def weight(self, owned: OwnedResources) -> int | None:
         """
-        Percent of its paths' requests that a service gets; None where somebody else has changed a
-        rule.
+        The highest percentage that a rule of a service sends it.
+
+        Returns:
+            None where somebody else has changed a rule.
         """
-        group = self.monolith.target_group_arn
-        shares = [service_share(rule, group, owned.target_group_arn) for rule in owned.path_rules]
-        return None if None in shares else max((share for share in shares if share), default=0)
+        highest = 0
+        for rule in owned.path_rules:
+            share = service_share(rule, self.monolith.target_group_arn, owned.target_group_arn)
+            if share is None:
+                return None
+            highest = max(highest, share)
+        return highest
 
     def rows(self) -> list[Row]:
-        """As a table: service, resource, name, action, details; in order."""
-        rows = [*self._monolith_rows()]
-        if self.abandoned:
-            rows.append(
-                _row(
-                    self.monolith.service,
-                    "listener rule",
-                    "lock",
-                    "delete",
-                    "left by a run that was killed",
-                )
-            )
+        """As a table: service, resource, name, action, details; in the order of the steps."""
+        rows = [*self._size_rows(), *self._taken_over_rows(), *self._lock_rows()]
         for item in self.returning:
-            weight = self.weight(item)
-            if weight != 0:
-                known = weight is not None
-                details = (
-                    f"{weight} % -> 0 %"
-                    if known
-                    else "a rule forwards elsewhere: somebody changed it"
-                )
-                rows.append(
-                    _row(
-                        item.service,
-                        "traffic",
-                        "weights",
-                        "update" if known else "conflict",
-                        details,
-                    )
-                )
-            if not self.remove:
-                rows += [
-                    _row(item.service, "listener rule", rule.label, "delete")
-                    for rule in item.private_rules
-                ]
-        return rows + [row for item in self.removing for row in removal_rows(item)]
+            rows += self._return_rows(item)
+        for item in self.removing:
+            rows += removal_rows(item)
+        return rows
 
-    def _monolith_rows(self) -> Iterable[Row]:
-        name, record = self.monolith.service, self.record
-        if record:
-            counts = f"desiredCount: {self.monolith.desired_count} -> {record.desired_count}"
-            yield _row(name, "ECS service", name, "update", counts)
-            if record.suspension:
-                yield _row(
-                    name,
-                    "scalable target",
-                    name,
-                    "update",
-                    f"suspended again as before: {record.suspension}",
-                )
-        for rule in self.taken_over:
-            yield _row(
-                name,
-                "listener" if rule.is_default else "listener rule",
-                rule.label,
-                "update",
-                "to it again",
-            )
+    def _size_rows(self) -> list[Row]:
+        if self.record is None:
+            return []
+        name = self.monolith.service
+        before = self.monolith.desired_count
+        after = self.record.desired_count
+        count = f"desiredCount: {before} -> {after}"
+        rows = [make_row(name, "ECS service", name, "update", count)]
+        suspension = self.record.suspension
+        if suspension:
+            scaling = f"suspended as before the drain: {suspension}"
+            rows.append(make_row(name, "scalable target", name, "update", scaling))
+        return rows
+
+    def _taken_over_rows(self) -> list[Row]:
+        name = self.monolith.service
+        return [
+            make_row(name, _kind(rule), rule.label, "update", f"forward to {name}")
+            for rule in self.taken_over
+        ]
+
+    def _lock_rows(self) -> list[Row]:
+        if not self.abandoned:
+            return []
+        name = self.monolith.service
+        return [make_row(name, "listener rule", "lock", "delete", "left by a killed run")]
+
+    def _return_rows(self, owned: OwnedResources) -> list[Row]:
+        """Those that send a service's paths back."""
+        rows = self._traffic_rows(owned)
+        if not self.remove:
+            rows += _private_rows(owned)
+        return rows
+
+    def _traffic_rows(self, owned: OwnedResources) -> list[Row]:
+        weight = self.weight(owned)
+        if weight == 0:
+            return []
+        action = "update"
+        details = f"{weight}% -> 0%"
+        if weight is None:
+            action = "conflict"
+            details = "somebody else changed a rule: it forwards elsewhere"
+        return [make_row(owned.service, "traffic", "weights", action, details)]
 
 
-def _row(service: str, resource: str, name: str, action: str, details: str = "") -> Row:
-    return {
-        "service": service,
-        "resource": resource,
-        "name": name,
-        "action": action,
-        "details": details,
-    }
+def _kind(rule: Rule) -> str:
+    return "listener" if rule.is_default else "listener rule"
+
+
+def _private_rows(owned: OwnedResources) -> list[Row]:
+    return [
+        make_row(owned.service, "listener rule", rule.label, "delete")
+        for rule in owned.private_rules
+    ]
+
+
+def verify_rollback(planned: RollbackPlan, fresh: RollbackPlan) -> None:
+    """
+    Compare a plan with one that was made after the lock was taken.
+
+    Args:
+        planned: What was shown, and perhaps approved.
+        fresh: The same plan, from what AWS holds now.
+
+    Raises:
+        StalePlan: With every difference.
+    """
+    # A killed run's lock is gone because this run has taken it over.
+    before = replace(planned, abandoned=False).rows()
+    now = replace(fresh, abandoned=False).rows()
+    verify_plan(_still_due(before, now), now)
+    refusals = set(fresh.refusals) - set(planned.refusals)
+    if refusals:
+        raise stale_plan(sorted(refusals))
+
+
+def _still_due(planned: Sequence[Row], fresh: Sequence[Row]) -> list[Row]:
+    """A killed run may have deleted an ECS service, which drains and is gone a moment later."""
+    return [row for row in planned if row in fresh or not _deletes_service(row)]
+
+
+def _deletes_service(row: Row) -> bool:
+    return row["resource"] == "ECS service" and row["action"] == "delete"
 
 
 async def plan_rollback(
     config: SplitConfig, discovered: Discovered, services: Iterable[ServiceConfig], *, remove: bool
 ) -> RollbackPlan:
     """
-    Look where the paths of services are, and whether the monolith can take them.
+    Read where the paths of services are, and whether the monolith can take them.
 
     Args:
         config: The split.
-        discovered: What is only read.
-        services: Those that are to go back.
+        discovered: The monolith and its environment.
+        services: Those whose paths go back.
         remove: Whether they are removed afterwards.
 
     Raises:
@@ -168,116 +205,138 @@ async def plan_rollback(
     aws = config.aws
     monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
     health = await call(read_target_health, aws, monolith.target_group_arn)
-    taken = await call(read_taken_over, aws, discovered.listener_arn, config.name)
+    taken_over = await call(read_taken_over, aws, discovered.listener_arn, config.name)
     rules = await call(read_rules, aws, discovered.listener_arn)
-    owned = await asyncio.gather(
-        *(
-            read_owned(aws, discovered.cluster_arn, rules, service, owner_of(config, service))
-            for service in services
-        )
-    )
-    found = RollbackPlan(
+    reads = [
+        read_owned(aws, discovered.cluster_arn, rules, service, owner_of(config, service))
+        for service in services
+    ]
+    plan = RollbackPlan(
         monolith=monolith,
         healthy=health.healthy,
         record=SizeRecord.from_tags(monolith.tags),
-        taken_over=tuple(taken),
-        owned=tuple(owned),
+        taken_over=tuple(taken_over),
+        owned=tuple(await asyncio.gather(*reads)),
         remove=remove,
         abandoned=is_abandoned(rules),
-        refusals=(),
     )
-    return RollbackPlan(**(vars(found) | {"refusals": tuple(await _refusals(config, found))}))
+    return replace(plan, refusals=await _refusals(config, plan))
 
 
-async def _refusals(config: SplitConfig, found: RollbackPlan) -> list[str]:
-    lines = []
-    moving = any(found.weight(item) != 0 for item in found.returning)
-    if moving and found.record is None and found.healthy == 0:
-        lines.append(
-            f"monolith.service: {found.monolith.service} has no healthy target (desired count "
-            f"{found.monolith.desired_count}), and no size of it is recorded, so it cannot take "
-            "the paths back; "
-            f"`aws ecs update-service --cluster {config.cluster} --service "
-            f"{found.monolith.service} --desired-count N`"
-        )
-    if found.removing:
-        balancers = {arn for item in found.removing for arn in item.load_balancers}
-        everywhere = await call(read_balancer_rules, config.aws, balancers)
-        taken = {rule.arn for rule in found.taken_over}
-        lines += strangers(
-            found.removing, [(where, rule) for where, rule in everywhere if rule.arn not in taken]
-        )
-    return lines
+async def _refusals(config: SplitConfig, plan: RollbackPlan) -> tuple[str, ...]:
+    """Why the run may not begin."""
+    rules = await _rules_of_others(config, plan)
+    return (*_no_healthy_target(config, plan), *rules)
+
+
+def _no_healthy_target(config: SplitConfig, plan: RollbackPlan) -> list[str]:
+    """A monolith that cannot take the paths back; a recorded size is restored first."""
+    if plan.record or plan.healthy:
+        return []
+    weights = [plan.weight(item) for item in plan.returning]
+    if all(weight == 0 for weight in weights):
+        return []
+    name = plan.monolith.service
+    command = f"aws ecs update-service --cluster {config.cluster} --service {name}"
+    text = (
+        f"monolith.service: {name} has no healthy target (desired count "
+        f"{plan.monolith.desired_count}) and no recorded size, so it cannot take the paths back; "
+        f"scale it up with `{command} --desired-count N`"
+    )
+    return [text]
+
+
+async def _rules_of_others(config: SplitConfig, plan: RollbackPlan) -> list[str]:
+    """Rules of others that name target groups which are to be removed."""
+    balancers: set[str] = set()
+    for item in plan.removing:
+        balancers.update(item.load_balancers)
+    if not balancers:
+        return []
+    everywhere = await call(read_balancer_rules, config.aws, balancers)
+    restored = {rule.arn for rule in plan.taken_over}
+    remaining = [place for place in everywhere if place[1].arn not in restored]
+    return foreign_rules(plan.removing, remaining)
 
 
 async def outcome_of(
     config: SplitConfig,
     discovered: Discovered,
-    found: RollbackPlan,
+    plan: RollbackPlan,
     *,
     status: Status,
     stages: dict[str, str],
     error: str | None = None,
 ) -> Outcome:
     """
-    What AWS holds, as the one object.
+    What AWS holds, as the JSON object.
 
     Args:
         config: The split.
-        discovered: What is only read.
-        found: Read at the end of the run.
+        discovered: The monolith and its environment.
+        plan: Read at the end of the run.
         status: How it ended.
-        stages: By service name, where the run has one to tell.
+        stages: By service name, where they differ from what AWS shows.
         error: Why it failed.
     """
-    services = await asyncio.gather(
-        *(_service_outcome(config, discovered, found, item) for item in found.owned)
-    )
-    outcomes = dict(zip((item.service for item in found.owned), services, strict=True))
-    outcomes |= {name: _at(outcomes.get(name), stage) for name, stage in stages.items()}
+    services = await _service_outcomes(config, discovered, plan)
+    for name, stage in stages.items():
+        known = services.get(name, ServiceOutcome(stage=stage))
+        services[name] = known.model_copy(update={"stage": stage})
     return Outcome(
         status=status,
-        services=outcomes,
-        monolith=MonolithOutcome(
-            service=found.monolith.service,
-            desired_count=found.monolith.desired_count,
-            drained=found.monolith.desired_count == 0,
-        ),
+        services=services,
+        monolith=_monolith_outcome(plan.monolith),
         alb_url=discovered.alb_url,
         error=error,
     )
 
 
-def _at(outcome: ServiceOutcome | None, stage: str) -> ServiceOutcome:
-    return outcome.model_copy(update={"stage": stage}) if outcome else ServiceOutcome(stage=stage)
+def _monolith_outcome(monolith: Monolith) -> MonolithOutcome:
+    return MonolithOutcome(
+        service=monolith.service,
+        desired_count=monolith.desired_count,
+        drained=monolith.desired_count == 0,
+    )
+
+
+async def _service_outcomes(
+    config: SplitConfig, discovered: Discovered, plan: RollbackPlan
+) -> dict[str, ServiceOutcome]:
+    reads = {item.service: _service_outcome(config, discovered, plan, item) for item in plan.owned}
+    return await gather_by_name(reads)
 
 
 async def _service_outcome(
-    config: SplitConfig, discovered: Discovered, found: RollbackPlan, owned: OwnedResources
+    config: SplitConfig, discovered: Discovered, plan: RollbackPlan, owned: OwnedResources
 ) -> ServiceOutcome:
-    aws, weight = config.aws, found.weight(owned)
-    group, definition = owned.target_group_arn, None
-    health = await call(read_target_health, aws, group) if group else None
-    service = (
-        await call(read_service, aws, discovered.cluster_arn, owned.service)
-        if owned.ecs_service
-        else None
-    )
-    if service:
-        definition = await call(read_task_definition, aws, service["taskDefinition"])
-    stage = (
-        "settled"
-        if weight == 100
-        else "shifting"
-        if weight
-        else "returned"
-        if owned.path_rules
-        else "planned"
-    )
+    group = owned.target_group_arn
+    health = await call(read_target_health, config.aws, group) if group else None
+    revision = await _read_revision(config, discovered, owned)
     return ServiceOutcome(
-        stage=stage,
-        weight=weight,
+        stage=_stage(plan, owned),
+        weight=plan.weight(owned),
         healthy_targets=health.healthy if health else None,
-        image=definition["containerDefinitions"][0]["image"] if definition else None,
-        task_definition=service["taskDefinition"] if service else None,
+        image=await read_image(config.aws, revision) if revision else None,
+        task_definition=revision,
     )
+
+
+async def _read_revision(
+    config: SplitConfig, discovered: Discovered, owned: OwnedResources
+) -> str | None:
+    """ARN of the revision that the ECS service runs."""
+    if owned.ecs_service is None:
+        return None
+    service = await call(read_service, config.aws, discovered.cluster_arn, owned.service)
+    return str(service["taskDefinition"]) if service else None
+
+
+def _stage(plan: RollbackPlan, owned: OwnedResources) -> str:
+    match plan.weight(owned):
+        case 100:
+            return "settled"
+        case None | 0:
+            return "returned" if owned.path_rules else "planned"
+        case _:
+            return "shifting"

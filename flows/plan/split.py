@@ -1,131 +1,78 @@
-"""
-What a run would do: each resource compared with AWS's, the traffic steps, and the drain. Changes
-nothing.
-"""
+"""The plan of a split: each resource compared with AWS's, the traffic steps, and the drain."""
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from config.errors import TrafficConflict
-from config.monolith import KeepDefault
-from config.path_pattern import covers
 from config.service import ServiceConfig
 from config.split import SplitConfig
+from flows.plan.change import PlannedChange, Row, ServicePlan, service_plan_rows
+from flows.plan.drain import DrainDecision, decide_drain, plan_drain
+from flows.plan.observe import Observation
 from flows.plan.owner import owner_of
-from tasks.aws.change import UNKNOWN, Change, Conflict, Create, NoChange, Update
+from flows.plan.routes import ServiceRoutes
+from tasks.aws.change import UNKNOWN, Change, Create, NoChange, Update
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import compare_log_group, desired_log_group
 from tasks.discovery import Discovered
-from tasks.ecr.build import content_tag, pin_image
 from tasks.ecr.repository import compare_repository, desired_repository
 from tasks.ecs.service import compare_service, desired_service
 from tasks.ecs.task_definition import compare_task_definition, desired_task_definition
-from tasks.elbv2.default_action import monolith_rules, why_not_to_take_over
-from tasks.elbv2.rule import compare_rule, desired_path_rules, desired_preview_rules, service_weight
-from tasks.elbv2.rule_matching import CONTROL, PREVIEW, Rule
 from tasks.elbv2.target_group import compare_target_group, desired_target_group
 from tasks.iam.task_role import compare_task_role, desired_task_role
-from tasks.state.service import ServiceState, read_service_state
+from tasks.state.service import ServiceState
 
-__all__ = [
-    "DrainDecision",
-    "Plan",
-    "PlannedChange",
-    "ServicePlan",
-    "decide_drain",
-    "observe",
-    "plan_split",
-]
-
-
-@dataclass(frozen=True)
-class PlannedChange:
-    """One resource, and what has to happen to it."""
-
-    resource: str
-    """Kind, in AWS's words, e.g. `target group`."""
-    name: str
-    change: Change
-    temporary: bool = False
-    """Whether the run removes it again before it ends."""
-
-
-@dataclass(frozen=True)
-class ServicePlan:
-    """Everything that has to happen for one service."""
-
-    service: str
-    changes: tuple[PlannedChange, ...]
-    weight: int
-    """Percent of its paths' requests that it gets now."""
-    steps: tuple[int, ...]
-    """Weights that traffic will be shifted to; empty when it has all."""
-    image_tag: str | None
-    state: ServiceState = field(repr=False)
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is left to do."""
-        return not self.steps and all(isinstance(item.change, NoChange) for item in self.changes)
-
-
-@dataclass(frozen=True)
-class DrainDecision:
-    """Whether the monolith will be drained, and why or why not."""
-
-    will_drain: bool
-    reasons: tuple[str, ...]
-    already_drained: bool = False
+__all__ = ["Plan", "plan_split"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do."""
+    """What a split would do."""
 
     services: tuple[ServicePlan, ...]
+    monolith_service: str
+    """ECS service name."""
     monolith: tuple[PlannedChange, ...]
-    """Its default action, its scaling and its desired count."""
+    """Its default action and its desired count."""
     drain: DrainDecision
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return all(plan.settled for plan in self.services) and not any(
-            not isinstance(item.change, NoChange) for item in self.monolith
-        )
+        if self.monolith:
+            return False
+        return all(plan.settled for plan in self.services)
 
     @property
     def conflicts(self) -> list[str]:
         """Why the run may not begin."""
-        changes = [item.change for plan in self.services for item in plan.changes]
-        return [change.reason for change in changes if isinstance(change, Conflict)]
+        found: list[str] = []
+        for plan in self.services:
+            found += plan.conflicts
+        return found
 
+    @property
+    def images(self) -> dict[str, str]:
+        """The image that each service is to run."""
+        return {plan.service: plan.image for plan in self.services}
 
-async def observe(
-    config: SplitConfig, discovered: Discovered, services: Iterable[ServiceConfig]
-) -> dict[str, tuple[str | None, ServiceState]]:
-    """Read what AWS holds of each service; with the tag that its sources have now."""
+    def rows(self, *, full: bool = False) -> list[Row]:
+        """
+        As a table: service, resource, name, action, details.
 
-    async def look(service: ServiceConfig) -> tuple[str, tuple[str | None, ServiceState]]:
-        tag = (
-            await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
-            if service.build
-            else None
-        )
-        state = await read_service_state(
-            config.aws, discovered.cluster_arn, discovered.listener_arn, service, tag
-        )
-        return service.name, (tag, state)
-
-    return dict(await asyncio.gather(*(look(service) for service in services)))
+        Args:
+            full: Whether long values are shown in full.
+        """
+        name = self.monolith_service
+        services = service_plan_rows(self.services, full=full)
+        monolith = [item.row(name, full=full) for item in self.monolith]
+        return [*services, *monolith, self.drain.row(name)]
 
 
 def plan_split(
     config: SplitConfig,
     discovered: Discovered,
-    observed: Mapping[str, tuple[str | None, ServiceState]],
+    observed: Observation,
     *,
     adopt: Sequence[str] = (),
     drain: bool = True,
@@ -135,23 +82,24 @@ def plan_split(
 
     Args:
         config: The split.
-        discovered: What it only reads.
-        observed: From `observe`, of the services that the run is about.
-        adopt: Services that may take over what this split did not make.
+        discovered: The monolith and its environment.
+        observed: The services that the run works on.
+        adopt: Services that may adopt resources that this split did not make.
         drain: Whether this run may drain the monolith.
     """
-    plans = tuple(
-        _plan_service(
-            config, discovered, service, owner_of(config, service, adopt), *observed[service.name]
-        )
+    plans = [
+        _plan_service(config, discovered, service, owner_of(config, service, adopt), observed)
         for service in config.services
-        if service.name in observed
+        if service.name in observed.services
+    ]
+    complete = len(plans) == len(config.services)
+    decision = decide_drain(config, discovered, observed.rules, complete=complete, allowed=drain)
+    return Plan(
+        services=tuple(plans),
+        monolith_service=config.monolith.service,
+        monolith=plan_drain(config, discovered, observed.rules, decision),
+        drain=decision,
     )
-    rules = next(iter(observed.values()))[1].rules
-    decision = decide_drain(
-        config, discovered, rules, complete=len(plans) == len(config.services), allowed=drain
-    )
-    return Plan(plans, tuple(_plan_monolith(config, discovered, rules, decision)), decision)
 
 
 def _plan_service(
@@ -159,227 +107,139 @@ def _plan_service(
     discovered: Discovered,
     service: ServiceConfig,
     owner: Owner,
-    tag: str | None,
-    state: ServiceState,
+    observed: Observation,
 ) -> ServicePlan:
-    changes = [*_plan_image(config, service, owner, tag, state)]
-    changes += [
-        _planned(
-            "log group",
-            service.log_group,
-            compare_log_group(desired_log_group(service, owner), state.log_group),
+    seen = observed.services[service.name]
+    routes = ServiceRoutes(config, service, owner, seen.state)
+    weight = routes.weight()
+    steps = routes.steps(weight)
+    comparison = _Comparison(config, discovered, service, owner, seen.image, seen.state)
+    revision = comparison.task_definition()
+    return ServicePlan(
+        service=service.name,
+        changes=(
+            *comparison.built_image(),
+            comparison.log_group(),
+            comparison.task_role(),
+            revision,
+            comparison.target_group(),
+            *routes.path_rules(),
+            *routes.preview_rules(steps),
+            comparison.ecs_service(revision.change),
         ),
-        _planned(
-            "IAM role",
-            service.task_role,
-            compare_task_role(desired_task_role(service, owner), state.task_role),
-        ),
-    ]
-    definition = desired_task_definition(
-        service,
-        owner,
-        region=config.aws.region,
-        image=_image(config, service, tag, state),
-        execution_role_arn=discovered.execution_role_arn,
-        task_role_arn=state.task_role["Arn"] if state.task_role else UNKNOWN,
+        weight=weight,
+        steps=steps,
+        image=seen.image,
+        state=seen.state,
     )
-    change = _until_known(
-        compare_task_definition(definition, state.task_definition), definition.request
-    )
-    changes.append(_planned("task definition", service.family, change))
-    group = desired_target_group(service, owner, discovered.vpc_id)
-    changes.append(
-        _planned("target group", group.name, compare_target_group(group, state.target_group))
-    )
-    rule_changes, weight, steps = _plan_rules(config, service, owner, state)
-    changes += rule_changes
-    same_revision = isinstance(change, NoChange) and state.task_definition is not None
-    wanted = desired_service(
-        service,
-        owner,
-        discovered,
-        task_definition=state.task_definition["taskDefinitionArn"]
-        if same_revision and state.task_definition
-        else UNKNOWN,
-        target_group=state.target_group_arn or UNKNOWN,
-    )
-    service_change = compare_service(wanted, state.service)
-    if isinstance(service_change, NoChange) and not same_revision and state.service:
-        service_change = Update({"taskDefinition": (state.service["taskDefinition"], UNKNOWN)})
-    changes.append(_planned("ECS service", service.name, service_change))
-    return ServicePlan(service.name, tuple(changes), weight, steps, tag, state)
 
 
-def _planned(resource: str, name: str, change: Change, *, temporary: bool = False) -> PlannedChange:
-    return PlannedChange(resource, name, change, temporary)
+@dataclass(frozen=True)
+class _Comparison:
+    """One service as the config wants it, against what AWS holds of it."""
 
+    config: SplitConfig
+    discovered: Discovered
+    service: ServiceConfig
+    owner: Owner
+    image: str
+    state: ServiceState
 
-def _plan_image(
-    config: SplitConfig, service: ServiceConfig, owner: Owner, tag: str | None, state: ServiceState
-) -> list[PlannedChange]:
-    if tag is None:
-        return []
-    repository = compare_repository(desired_repository(service, owner), state.repository)
-    image = NoChange() if state.digest else Create()
-    _ = config
-    return [
-        _planned("ECR repository", service.name, repository),
-        _planned("image", f"{service.name}:{tag}", image),
-    ]
+    def built_image(self) -> list[PlannedChange]:
+        """Repository and image; none when the image is ready."""
+        if self.service.build is None:
+            return []
+        desired = desired_repository(self.service, self.owner)
+        repository = PlannedChange(
+            resource="ECR repository",
+            name=desired.name,
+            change=compare_repository(desired, self.state.repository),
+        )
+        image = PlannedChange(
+            resource="image",
+            name=f"{desired.name}:{self.image}",
+            change=NoChange() if self.state.digest else Create(),
+        )
+        return [repository, image]
 
+    def log_group(self) -> PlannedChange:
+        desired = desired_log_group(self.service, self.owner)
+        return PlannedChange(
+            resource="log group",
+            name=self.service.log_group,
+            change=compare_log_group(desired, self.state.log_group),
+        )
 
-def _image(
-    config: SplitConfig, service: ServiceConfig, tag: str | None, state: ServiceState
-) -> str:
-    if tag is None:
-        return pin_image(config.aws, str(service.image))
-    if state.repository is None or state.digest is None:
-        return UNKNOWN
-    return f"{state.repository.uri}@{state.digest}"
+    def task_role(self) -> PlannedChange:
+        desired = desired_task_role(self.service, self.owner)
+        return PlannedChange(
+            resource="IAM role",
+            name=self.service.task_role,
+            change=compare_task_role(desired, self.state.task_role),
+        )
+
+    def task_definition(self) -> PlannedChange:
+        role = self.state.task_role
+        desired = desired_task_definition(
+            self.service,
+            self.owner,
+            region=self.config.aws.region,
+            image=self._image_reference(),
+            execution_role_arn=self.discovered.execution_role_arn,
+            task_role_arn=role["Arn"] if role else UNKNOWN,
+        )
+        compared = compare_task_definition(desired, self.state.task_definition)
+        change = _until_known(compared, desired.request)
+        return PlannedChange("task definition", desired.family, change)
+
+    def _image_reference(self) -> str:
+        """The image that the task definition names."""
+        if self.service.build is None:
+            return self.image
+        repository = self.state.repository
+        digest = self.state.digest
+        if repository is None or digest is None:
+            return UNKNOWN
+        return f"{repository.uri}@{digest}"
+
+    def target_group(self) -> PlannedChange:
+        desired = desired_target_group(self.service, self.owner, self.discovered.vpc_id)
+        return PlannedChange(
+            resource="target group",
+            name=desired.name,
+            change=compare_target_group(desired, self.state.target_group),
+        )
+
+    def ecs_service(self, revision: Change) -> PlannedChange:
+        """
+        The ECS service.
+
+        Args:
+            revision: What has to happen to its task definition.
+        """
+        current = self.state.task_definition if isinstance(revision, NoChange) else None
+        desired = desired_service(
+            self.service,
+            self.owner,
+            self.discovered,
+            task_definition=current["taskDefinitionArn"] if current else UNKNOWN,
+            target_group=self.state.target_group_arn or UNKNOWN,
+        )
+        held = self.state.service
+        change = compare_service(desired, held)
+        if held and current is None and isinstance(change, NoChange):
+            change = Update({"taskDefinition": (held["taskDefinition"], UNKNOWN)})
+        return PlannedChange("ECS service", desired.name, change)
 
 
 def _until_known(change: Change, request: Mapping[str, Any]) -> Change:
     """A revision whose image or role does not exist yet is a new one in any case."""
-    unknown = UNKNOWN in (request["taskRoleArn"], request["containerDefinitions"][0]["image"])
-    if isinstance(change, NoChange) and unknown:
-        return Update({"containerDefinitions[0].image": ("as registered", UNKNOWN)})
-    return change
+    if _is_known(request) or not isinstance(change, NoChange):
+        return change
+    return Update({"containerDefinitions[0].image": ("as registered", UNKNOWN)})
 
 
-def _plan_rules(
-    config: SplitConfig, service: ServiceConfig, owner: Owner, state: ServiceState
-) -> tuple[list[PlannedChange], int, tuple[int, ...]]:
-    held = state.path_rules(owner)
-    group = state.target_group_arn or UNKNOWN
-    weights: list[int] = []
-    changes = []
-    for rule in desired_path_rules(service.path_patterns, owner):
-        observed, change = held.get(rule.chunk), compare_rule(rule, held.get(rule.chunk))
-        try:
-            weights += [service_weight(observed, group)] if observed else []
-        except TrafficConflict as error:
-            change = Conflict(str(error))
-        changes.append(_planned("listener rule", ", ".join(rule.patterns), change))
-    if any(weights):
-        changes += [
-            _planned("listener rule", path, _unproven(service, path))
-            for path in _new_paths(service, held)
-        ]
-    weight = min(weights, default=0) if len(weights) == len(changes) else 0
-    left_over = state.preview_rules(owner)
-    steps = tuple(
-        step.weight
-        for step in config.traffic_of(service).shift.steps()
-        if weight < 100 and step.weight >= weight
-    )
-    if steps or left_over:
-        for role in (PREVIEW, CONTROL):
-            wanted = desired_preview_rules(service.path_patterns, owner, role, ("", ""))
-            changes += [
-                _planned(f"{role} rule", ", ".join(rule.patterns), Create(), temporary=True)
-                for rule in wanted
-            ]
-    return changes, weight, steps
-
-
-def _new_paths(service: ServiceConfig, held: Mapping[int, Rule]) -> list[str]:
-    """The service's paths that none of its rules has yet."""
-    owned = [pattern for rule in held.values() for pattern in rule.path_patterns]
-    return [path for path in service.path_patterns if not any(covers(own, path) for own in owned)]
-
-
-def _unproven(service: ServiceConfig, path: str) -> Conflict:
-    """
-    A rule's paths share its weights: a new one would go to the service before
-    it is proven for it.
-    """
-    return Conflict(
-        f"services.{service.name}.path_patterns: {path!r} is new, and {service.name} has users "
-        "already, so it would "
-        "move with no proof; take its traffic back first: `python -m flows.rollback CONFIG "
-        f"--only {service.name}`"
-    )
-
-
-def decide_drain(
-    config: SplitConfig,
-    discovered: Discovered,
-    rules: Sequence[Rule],
-    *,
-    complete: bool,
-    allowed: bool,
-) -> DrainDecision:
-    """
-    Whether the monolith may be drained once all services have settled.
-
-    Args:
-        config: The split.
-        discovered: The monolith as it runs.
-        rules: The listener's rules.
-        complete: Whether the run is about all services of the config.
-        allowed: Whether the run may drain.
-    """
-    monolith = discovered.monolith
-    if monolith.desired_count == 0:
-        return DrainDecision(
-            will_drain=False, already_drained=True, reasons=("it is drained already",)
-        )
-    against = []
-    if config.monolith.drain == "never":
-        against.append("monolith.drain is never")
-    if not allowed:
-        against.append("this run may not (--no-drain)")
-    if not complete:
-        against.append("this run is not about all services (--only)")
-    kept = monolith_rules(rules, monolith.target_group_arn)
-    if isinstance(config.monolith.default_action, KeepDefault):
-        against += [
-            f"{rule.label} sends requests to it, and monolith.default_action is keep"
-            for rule in kept
-        ]
-    else:
-        reasons = [why_not_to_take_over(rule, monolith.target_group_arn) for rule in kept]
-        against += [
-            f"{reason}, which cannot be undone exactly; change it by hand"
-            for reason in reasons
-            if reason
-        ]
-    against += [
-        f"{way} leads to it as well, and its idleness there cannot be proven"
-        for way in monolith.other_ways
-    ]
-    if against:
-        return DrainDecision(will_drain=False, reasons=tuple(against))
-    asked = " after a person has agreed" if config.monolith.drain == "approve" else ""
-    reason = (
-        f"drained{asked} when every service has settled, no rule sends anything to it, and no "
-        "request has reached it "
-        f"for {config.monolith.quiet_period:g} s"
-    )
-    return DrainDecision(will_drain=True, reasons=(reason,))
-
-
-def _plan_monolith(
-    config: SplitConfig, discovered: Discovered, rules: Sequence[Rule], decision: DrainDecision
-) -> list[PlannedChange]:
-    if not decision.will_drain:
-        return []
-    monolith = discovered.monolith
-    action = config.monolith.default_action.model_dump(mode="json")
-    handed_over = [
-        _planned(
-            "listener" if rule.is_default else "listener rule",
-            rule.label,
-            Update(
-                {
-                    "DefaultActions" if rule.is_default else "Actions": (
-                        f"forward to {monolith.service}",
-                        action,
-                    )
-                }
-            ),
-        )
-        for rule in monolith_rules(rules, monolith.target_group_arn)
-    ]
-    drained = Update({"desiredCount": (monolith.desired_count, 0)})
-    return [*handed_over, _planned("ECS service", monolith.service, drained)]
+def _is_known(request: Mapping[str, Any]) -> bool:
+    image = request["containerDefinitions"][0]["image"]
+    role = request["taskRoleArn"]
+    return UNKNOWN not in (image, role)

@@ -1,33 +1,32 @@
-"""What AWS holds of a split now: read by describing alone, without a lock and without Prefect."""
+"""What AWS holds of a split now: read by describe calls alone, without a lock or Prefect."""
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
-from config.errors import PreflightFailed
+from config.aws import AwsConfig
 from config.service import ServiceConfig
 from config.split import SplitConfig
+from flows.plan.change import Row, ServicePlan, service_plan_rows
+from flows.plan.observe import check_contexts, gather_by_name, observe, read_image
 from flows.plan.owner import owner_of
 from flows.plan.routes import PathOwners, path_owners
-from flows.plan.split import ServicePlan, plan_split
+from flows.plan.split import plan_split
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome
-from flows.report.artifacts import service_plan_rows
 from tasks.aws.call import call
-from tasks.aws.change import Create
 from tasks.aws.credentials import refusals_explained
+from tasks.aws.tags import Owner
 from tasks.discovery import Discovered, discover, read_monolith
-from tasks.ecr.build import check_build_files, content_tag
 from tasks.ecr.image import read_pushed_at
-from tasks.ecs.scaling import read_suspension
+from tasks.ecs.scaling import Suspension, read_suspension
 from tasks.ecs.size_record import SizeRecord
-from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.lock import Holder
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
-from tasks.elbv2.target_group import read_target_health
+from tasks.elbv2.target_group import TargetHealth, read_target_health
+from tasks.preflight.finding import refuse
 from tasks.state.service import ServiceState, read_service_state
 
 __all__ = [
@@ -40,7 +39,11 @@ __all__ = [
 ]
 
 
+EcsService: TypeAlias = Mapping[str, Any]
+"""ECS's description of a service."""
+
 _PRIVATE: Final = frozenset({f"{PREVIEW} rule", f"{CONTROL} rule"})
+_NO_TARGETS: Final = TargetHealth(healthy=0, states={}, reasons=())
 
 
 class ServiceNow(ServiceOutcome):
@@ -57,9 +60,9 @@ class ServiceNow(ServiceOutcome):
     rollout: str | None = None
     """ECS's state of the newest deployment: COMPLETED, IN_PROGRESS or FAILED."""
     image_pushed: datetime | None = None
-    """When the image was pushed to ECR; null where ECR does not know it."""
+    """When the image was pushed to ECR; null where ECR does not have it."""
     private_rules: int = 0
-    """Preview and control rules: those of a run that is at work, or was killed."""
+    """Preview and control rules of a run that is at work, or was killed."""
 
 
 class MonolithNow(MonolithOutcome):
@@ -80,7 +83,7 @@ class MonolithNow(MonolithOutcome):
 
 
 class LockNow(BaseModel):
-    """Who holds the listener."""
+    """The run that has the lock on the listener."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -91,14 +94,11 @@ class LockNow(BaseModel):
     started: datetime
     """When the run began."""
     gone: bool
-    """Whether it shows no sign of life, so that the next run takes over."""
+    """Whether the run has ended without releasing the lock, so that the next run takes it over."""
 
 
 class StatusOutcome(Outcome):
-    """
-    The common object, whose status is `completed` when the look succeeded, and what else is to be
-    seen.
-    """
+    """The JSON object of every command, with the status `completed`, and the keys below."""
 
     services: dict[str, SerializeAsAny[ServiceOutcome]]
     """By service name; `ServiceNow` each."""
@@ -113,117 +113,136 @@ class StatusOutcome(Outcome):
     account_id: str
     """AWS account."""
     paths: tuple[PathOwners, ...]
-    """Who answers each path, by ALB's rules."""
+    """Which service gets the requests of each path, by the listener's rules."""
     lock: LockNow | None
-    """The run that holds the listener; null when none does."""
-    drift: tuple[dict[str, str], ...]
-    """Rows of a plan: what is not as the config asks for; empty when everything is."""
+    """The run that has the lock on the listener; null when none has."""
+    drift: tuple[Row, ...]
+    """Rows of a plan: where AWS differs from the config; empty when nothing differs."""
 
 
 async def read_status(config: SplitConfig) -> StatusOutcome:
     """
-    Look at everything that a split is about; no call changes anything.
+    Read everything that belongs to a split; no call changes anything.
 
     Raises:
-        PreflightFailed: The surroundings, or the sources that the images are compared with, cannot
-            be read.
+        PreflightFailed: The environment, or a build context, cannot be read.
 
     Source: STS GetCallerIdentity; Describe calls of ECR, CloudWatch Logs, IAM, ECS, ELBv2,
         Application Auto Scaling.
     """
-    await _check_sources(config)
+    refuse(await check_contexts(config))
     with refusals_explained():
         discovered = await call(discover.plain, config)
-        looks = await asyncio.gather(
-            *(_look(config, discovered, service) for service in config.services)
-        )
-        observed = dict(zip((service.name for service in config.services), looks, strict=True))
-        plan = await asyncio.to_thread(plan_split, config, discovered, observed)
-        services = await asyncio.gather(*(read_service_now(config, item) for item in plan.services))
+        observed = await observe(config, discovered, config.services, read_state=_read_state)
+        plan = plan_split(config, discovered, observed)
+        services = await _read_services_now(config, plan.services)
         monolith = await _read_monolith_now(config, discovered)
-    rules = plan.services[0].state.rules
+    names = _target_group_names(discovered, plan.services)
     return StatusOutcome(
         status="completed",
-        services=dict(zip(observed, services, strict=True)),
+        services=services,
         monolith=monolith,
         alb_url=discovered.alb_url,
         split=config.name,
         cluster=config.cluster,
         region=config.aws.region,
         account_id=discovered.account_id,
-        paths=tuple(path_owners(_patterns(config), rules, _group_names(discovered, plan.services))),
-        lock=_lock(rules),
+        paths=tuple(path_owners(_patterns(config), observed.rules, names)),
+        lock=_lock(observed.rules),
         drift=tuple(_drift(plan.services)),
     )
 
 
-async def _check_sources(config: SplitConfig) -> None:
-    found = await asyncio.gather(
-        *(asyncio.to_thread(check_build_files, service) for service in config.services)
+async def _read_state(
+    aws: AwsConfig, cluster: str, listener: str, service: ServiceConfig, tag: str | None
+) -> ServiceState:
+    """Not as a Prefect task: that would wait for a server."""
+    return await call(
+        read_service_state.plain,
+        aws,
+        cluster,
+        listener,
+        service,
+        tag,
     )
-    lines = [f"services[{index}].{line}" for index, own in enumerate(found) for line in own]
-    if lines:
-        raise PreflightFailed("\n".join(lines))
 
 
-async def _look(
-    config: SplitConfig, discovered: Discovered, service: ServiceConfig
-) -> tuple[str | None, ServiceState]:
-    """As `flows.plan.split.observe`, without Prefect: a look should not wait for a server."""
-    tag = (
-        await asyncio.to_thread(content_tag, service.build, service.cpu_architecture)
-        if service.build
-        else None
-    )
-    cluster, listener = discovered.cluster_arn, discovered.listener_arn
-    return tag, await call(read_service_state.plain, config.aws, cluster, listener, service, tag)
+async def _read_services_now(
+    config: SplitConfig, plans: Sequence[ServicePlan]
+) -> dict[str, ServiceNow]:
+    reads = {plan.service: read_service_now(config, plan) for plan in plans}
+    return await gather_by_name(reads)
 
 
 async def read_service_now(config: SplitConfig, plan: ServicePlan) -> ServiceNow:
     """
-    What a service runs; a service of the same name that is not this split's counts as none.
+    Read what a service runs; an ECS service of its name that this split does not own is left out.
 
     Args:
         config: The split.
         plan: Of the service, with its state.
     """
-    state, owner = plan.state, owner_of(config, config.service(plan.service))
-    service = state.service if state.service and owner.owns(state.service["tags"]) else None
-    image, pushed = None, None
-    if service:
-        definition = await call(read_task_definition, config.aws, service["taskDefinition"])
-        image = str(definition["containerDefinitions"][0]["image"]) if definition else None
-        pushed = await call(read_pushed_at, config.aws, image) if image else None
+    owner = owner_of(config, config.service(plan.service))
+    health = plan.state.health or _NO_TARGETS
+    service = _own_service(plan, owner)
+    held = service or {}
+    image = await read_image(config.aws, held["taskDefinition"]) if service else None
     return ServiceNow(
         stage=_stage(plan, service),
         weight=plan.weight,
-        healthy_targets=state.health.healthy if state.health else None,
+        healthy_targets=health.healthy if plan.state.health else None,
         image=image,
-        task_definition=service["taskDefinition"] if service else None,
-        targets=state.health.states if state.health else {},
-        target_reasons=state.health.reasons if state.health else (),
-        desired_count=service["desiredCount"] if service else None,
-        running_count=service["runningCount"] if service else None,
-        rollout=_rollout(service),
-        image_pushed=pushed,
-        private_rules=len(state.preview_rules(owner)),
+        task_definition=held.get("taskDefinition"),
+        targets=health.states,
+        target_reasons=health.reasons,
+        desired_count=held.get("desiredCount"),
+        running_count=held.get("runningCount"),
+        rollout=_rollout(held),
+        image_pushed=await call(read_pushed_at, config.aws, image) if image else None,
+        private_rules=len(plan.state.preview_rules(owner)),
     )
 
 
-def _stage(plan: ServicePlan, service: Mapping[str, Any] | None) -> str:
-    """How far a split has come with the service, as far as AWS tells."""
+def _own_service(plan: ServicePlan, owner: Owner) -> EcsService | None:
+    """The ECS service, where this split owns it."""
+    service = plan.state.service
     if service is None:
-        untouched = all(isinstance(item.change, Create) for item in plan.changes)
-        return "planned" if untouched or plan.state.service else "prepared"
-    if plan.weight == 0:
-        return "placed"
-    return "settled" if plan.weight == 100 else "shifting"
+        return None
+    return service if owner.owns(service["tags"]) else None
 
 
-def _rollout(service: Mapping[str, Any] | None) -> str | None:
-    deployments = service.get("deployments", []) if service else []
-    primary = next((item for item in deployments if item["status"] == "PRIMARY"), None)
-    return str(primary.get("rolloutState", "COMPLETED")) if primary else None
+def _stage(plan: ServicePlan, service: EcsService | None) -> str:
+    """
+    The stage that a split has reached with a service, as far as AWS shows it.
+
+    Args:
+        plan: Of the service.
+        service: ECS's description; None when this split has not made it.
+    """
+    if service is None:
+        return "prepared" if _is_prepared(plan) else "planned"
+    match plan.weight:
+        case 0:
+            return "placed"
+        case 100:
+            return "settled"
+        case _:
+            return "shifting"
+
+
+def _is_prepared(plan: ServicePlan) -> bool:
+    """Whether something is there already, but no ECS service, not even somebody else's."""
+    if plan.state.service:
+        return False
+    return len(plan.created()) < len(plan.changes)
+
+
+def _rollout(service: EcsService) -> str | None:
+    """ECS's state of the newest deployment."""
+    for deployment in service.get("deployments", []):
+        if deployment["status"] == "PRIMARY":
+            return str(deployment.get("rolloutState", "COMPLETED"))
+    return None
 
 
 async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> MonolithNow:
@@ -239,41 +258,52 @@ async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> Mon
         running_count=monolith.running_count,
         targets=health.states,
         recorded_count=record.desired_count if record else None,
-        scaling=str(scaling) if scaling else None,
-        recorded_scaling=str(record.suspension) if record and record.suspension else None,
+        scaling=_text(scaling),
+        recorded_scaling=_text(record.suspension) if record else None,
     )
+
+
+def _text(suspension: Suspension | None) -> str | None:
+    return str(suspension) if suspension else None
 
 
 def _patterns(config: SplitConfig) -> dict[str, str]:
-    """The service that each pattern is meant for."""
-    return {
-        pattern: service.name for service in config.services for pattern in service.path_patterns
-    }
+    """The service that is to get each pattern."""
+    wanted: dict[str, str] = {}
+    for service in config.services:
+        wanted |= dict.fromkeys(service.path_patterns, service.name)
+    return wanted
 
 
-def _group_names(discovered: Discovered, plans: Sequence[ServicePlan]) -> dict[str, str]:
-    """Names of services by target group ARN."""
-    names = {discovered.monolith.target_group_arn: discovered.monolith.service}
-    return names | {
-        plan.state.target_group_arn: plan.service for plan in plans if plan.state.target_group_arn
-    }
+def _target_group_names(discovered: Discovered, plans: Iterable[ServicePlan]) -> dict[str, str]:
+    """Service by target group ARN."""
+    monolith = discovered.monolith
+    names = {monolith.target_group_arn: monolith.service}
+    for plan in plans:
+        arn = plan.state.target_group_arn
+        if arn:
+            names[arn] = plan.service
+    return names
 
 
-def _lock(rules: Sequence[Rule]) -> LockNow | None:
-    rule = next((rule for rule in rules if rule.tags.get(ROLE) == LOCK), None)
-    if rule is None:
-        return None
-    holder = Holder.from_tags(rule.tags)
-    started = datetime.fromtimestamp(holder.started).astimezone()
-    return LockNow(
-        run=holder.run, host=holder.host, started=started, gone=holder.is_gone(time.time())
-    )
+def _lock(rules: Iterable[Rule]) -> LockNow | None:
+    for rule in rules:
+        if rule.tags.get(ROLE) != LOCK:
+            continue
+        holder = Holder.from_tags(rule.tags)
+        return LockNow(
+            run=holder.run,
+            host=holder.host,
+            started=datetime.fromtimestamp(holder.started).astimezone(),
+            gone=holder.is_gone(time.time()),
+        )
+    return None
 
 
-def _drift(plans: Sequence[ServicePlan]) -> list[dict[str, str]]:
-    """
-    What a split would still do for the services; the rules that it makes for
-    itself are no drift.
-    """
-    rows = service_plan_rows(plans)
-    return [row for row in rows if row["action"] != "no change" and row["resource"] not in _PRIVATE]
+def _drift(plans: Iterable[ServicePlan]) -> list[Row]:
+    """What a split would still do for the services, apart from rules that it removes again."""
+    return [
+        row
+        for row in service_plan_rows(plans)
+        if row["action"] != "no change" and row["resource"] not in _PRIVATE
+    ]

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from config.errors import StepFailed
 from config.split import SplitConfig
+from flows.plan.change import ServicePlan
 from flows.plan.owner import owner_of
-from flows.plan.split import ServicePlan
 from flows.record.events import emit
 from flows.service.rolling_update import good_revision
 from tasks.aws.task import log

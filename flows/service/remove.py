@@ -1,7 +1,6 @@
-"""Removes what a split has made: what stands against it, and the order in which it can be done."""
+"""Removes what a split has created for a service."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 from config.errors import TrafficConflict
@@ -10,7 +9,6 @@ from config.split import SplitConfig
 from flows.plan.owner import owner_of
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
-from flows.report.tables import Row
 from tasks.aws.call import call
 from tasks.cloudwatch.log_group import delete_log_group
 from tasks.discovery import Discovered
@@ -19,51 +17,14 @@ from tasks.ecs.revisions import delete_revisions
 from tasks.ecs.service import delete_service
 from tasks.ecs.wait import wait_until_gone
 from tasks.elbv2.rule import delete_rule, own_rules, read_rules
-from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule, weights_of
+from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW
 from tasks.elbv2.target_group import delete_target_group
 from tasks.elbv2.weights import is_returned
 from tasks.iam.task_role import delete_task_role
-from tasks.state.owned import OwnedResources
 
-__all__ = ["removal_rows", "remove_service", "strangers"]
+__all__ = ["remove_service"]
 
 _STOP_PATIENCE: Final = 600.0
-
-
-def removal_rows(owned: OwnedResources) -> list[Row]:
-    """The rows of a plan that removes everything of a service, in order."""
-    details = {"log group": "with everything in it", "ECR repository": "with its images"}
-    return [
-        {
-            "service": owned.service,
-            "resource": kind,
-            "name": name,
-            "action": "delete",
-            "details": details.get(kind, ""),
-        }
-        for kind, name in owned.resources
-    ]
-
-
-def strangers(owned: Iterable[OwnedResources], rules: Sequence[tuple[str, Rule]]) -> list[str]:
-    """
-    Why target groups cannot be deleted: rules of others that name them.
-
-    Args:
-        owned: Of the services.
-        rules: Every rule of the load balancers, with its place.
-    """
-    found = []
-    for item in owned:
-        own = {rule.arn for rule in (*item.path_rules, *item.private_rules)}
-        found += [
-            f"{rule.label} on {where} names target group {item.target_group}, and was not made "
-            f"for {item.service}: "
-            "forward it elsewhere, then run again"
-            for where, rule in rules
-            if item.target_group_arn in weights_of(rule) and rule.arn not in own
-        ]
-    return found
 
 
 async def remove_service(

@@ -48,6 +48,7 @@ async def settle_service(
     adopt: list[str] | None = None,
     *,
     approved: bool = True,
+    image: str,
 ) -> ServiceOutcome:
     """
     Carve one service out of the monolith.
@@ -58,6 +59,7 @@ async def settle_service(
         discovered: What is only read.
         adopt: Services that may take over what this split did not make.
         approved: Whether it may get its first user; without that it stops once it is proven.
+        image: As planned: content tag of the image to build, or reference of a ready one.
 
     Raises:
         StepFailed: A step failed; the service's paths are the monolith's, unless the message says
@@ -66,7 +68,7 @@ async def settle_service(
     service = config.service(name)
     owner = owner_of(config, service, adopt or ())
     emit("stage", name, "preparing")
-    prepared = await prepare(config, discovered, service, owner)
+    prepared = await prepare(config, discovered, service, owner, image)
     if discovered.monolith.desired_count == 0:
         # There is nothing to shift from.
         return await roll_out(config, discovered, service, owner, prepared)

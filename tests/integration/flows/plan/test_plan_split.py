@@ -1,8 +1,6 @@
-"""
-What a plan says of an AWS as it is found: every resource, every conflict, and why the monolith is
-drained or not.
-"""
+"""The plan of a split on an AWS as it is found: resources, conflicts, and the drain decision."""
 
+import asyncio
 import functools
 from pathlib import Path
 
@@ -10,10 +8,10 @@ import pytest
 import yaml
 
 from config.load import parse_config
+from flows.plan.observe import observe
 from flows.plan.split import plan_split
-from flows.report.artifacts import plan_rows
+from tasks.aws.call import call
 from tasks.discovery import discover
-from tasks.ecr.build import content_tag
 from tasks.state.service import read_service_state
 from tests.placed import place
 
@@ -42,8 +40,13 @@ def plan(sandbox):
 def plan_on(sandbox, edit=lambda _: None, services=("users", "posts", "threads"), **options):
     config = edited(sandbox, edit)
     discovered = discover.plain(config)
-    observed = {name: observe(config, discovered, config.service(name)) for name in services}
+    chosen = [config.service(name) for name in services]
+    observed = asyncio.run(observe(config, discovered, chosen, read_state=read_state))
     return plan_split(config, discovered, observed, **options)
+
+
+async def read_state(*arguments):
+    return await call(read_service_state.plain, *arguments)
 
 
 def edited(sandbox, edit=lambda _: None):
@@ -51,13 +54,6 @@ def edited(sandbox, edit=lambda _: None):
     values = yaml.safe_load(path.read_text())
     edit(values)
     return parse_config(values, base=path.parent)
-
-
-def observe(config, discovered, service):
-    tag = content_tag(service.build, service.cpu_architecture)
-    return tag, read_service_state.plain(
-        config.aws, discovered.cluster_arn, discovered.listener_arn, service, tag
-    )
 
 
 @pytest.mark.parametrize("service", ["users", "posts", "threads"])
@@ -80,7 +76,7 @@ def test_the_traffic_steps_are_the_configs(plan):
     assert {item.steps for item in plan().services} == {(10, 50, 100)}
 
 
-def test_what_is_handed_over_and_drained_is_told(plan):
+def test_the_drain_changes_the_monoliths_rules_and_its_desired_count(plan):
     named = [(change.resource, change.name) for change in plan().monolith]
     assert named == [
         ("listener rule", "rule 99 (/api*)"),
@@ -101,24 +97,24 @@ def approve(values):
     values["monolith"]["drain"] = "approve"
 
 
-def test_a_split_that_may_drain_says_when(plan):
+def test_the_reason_of_a_drain_is_its_condition(plan):
     decision = plan().drain
     assert decision.will_drain
     assert decision.reasons[0].startswith(
-        "drained when every service has settled, no rule sends anything to it"
+        "drained when every service has settled, no rule sends requests to it"
     )
 
 
-def test_a_drain_that_a_person_has_to_approve_says_so(plan):
-    assert plan(approve).drain.reasons[0].startswith("drained after a person has agreed when")
+def test_a_drain_that_needs_approval_has_it_as_a_condition(plan):
+    assert plan(approve).drain.reasons[0].startswith("drained after approval, when every service")
 
 
 @pytest.mark.parametrize(
     ("edit", "options", "reasons"),
     [
         (never, {}, ["monolith.drain is never"]),
-        (lambda _: None, {"drain": False}, ["this run may not (--no-drain)"]),
-        (lambda _: None, {"services": ("users",)}, ["this run is not about all services (--only)"]),
+        (lambda _: None, {"drain": False}, ["--no-drain was given"]),
+        (lambda _: None, {"services": ("users",)}, ["--only leaves services out"]),
         (
             keep,
             {},
@@ -127,11 +123,11 @@ def test_a_drain_that_a_person_has_to_approve_says_so(plan):
                 "the default action sends requests to it, and monolith.default_action is keep",
             ],
         ),
-        (never, {"drain": False}, ["monolith.drain is never", "this run may not (--no-drain)"]),
+        (never, {"drain": False}, ["monolith.drain is never", "--no-drain was given"]),
     ],
     ids=["never", "no-drain", "only", "keep", "several"],
 )
-def test_a_monolith_that_is_kept_has_all_reasons_told(plan, edit, options, reasons):
+def test_a_monolith_is_kept_for_every_reason_at_once(plan, edit, options, reasons):
     decision = plan(edit, **options).drain
     assert (decision.will_drain, list(decision.reasons)) == (False, reasons)
 
@@ -166,14 +162,14 @@ def test_what_is_adopted_is_an_update_of_its_tags(plan):
 
 def test_the_tables_rows_are_the_plans_changes(plan):
     made = plan()
-    rows = plan_rows(made, "monolith")
+    rows = made.rows()
     changes = [change for item in made.services for change in item.changes] + list(made.monolith)
-    told = [
+    shown = [
         (row["resource"], row["name"])
         for row in rows
         if row["resource"] not in ("traffic", "drain")
     ]
-    assert told == [(change.resource, change.name) for change in changes]
+    assert shown == [(change.resource, change.name) for change in changes]
 
 
 def test_a_new_path_of_a_service_with_users_is_a_conflict(start_sandbox):

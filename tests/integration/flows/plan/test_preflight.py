@@ -57,7 +57,7 @@ CASES = [
     ),
     (
         broken.monolith_has_no_tasks,
-        "services[0]: users is not carved out yet, and asleep has no tasks",
+        "services[0]: users is not split off yet, and asleep has no tasks",
         "flows.rollback",
     ),
     (
@@ -310,8 +310,14 @@ CASES = [
         "access.log cannot be read",
         "give a text file",
     ),
-    (broken.only_names_nobody, "--only: user is no service here; choose from posts, users"),
-    (broken.adopt_names_nobody, "--adopt: user is no service here; choose from posts, users"),
+    (
+        broken.only_names_nobody,
+        "--only: user is not a service of this config; choose from posts, users",
+    ),
+    (
+        broken.adopt_names_nobody,
+        "--adopt: user is not a service of this config; choose from posts, users",
+    ),
     (
         broken.listener_is_held,
         "another run holds the listener: split shop on another-host (process 7)",

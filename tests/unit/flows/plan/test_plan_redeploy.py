@@ -1,9 +1,9 @@
-"""Which services a redeploy is about."""
+"""Which services a redeploy changes."""
 
 import pytest
 
+from flows.plan.change import PlannedChange, ServicePlan
 from flows.plan.redeploy import plan_redeploy
-from flows.plan.split import PlannedChange, ServicePlan
 from flows.service.rolling_update import good_revision
 from tasks.aws.change import Conflict, Create, NoChange, Update
 from tasks.state.service import ServiceState
@@ -22,13 +22,12 @@ def service_plan(
     rule=NOTHING,
     image=NOTHING,
     deployments=None,
-    tag="c-1",
-    digest="sha256:1",
+    wanted="c-1",
 ):
     held = {"serviceName": "users", "deployments": deployments or [deployment()]}
     state = ServiceState(
         repository=None,
-        digest=digest,
+        digest="sha256:1",
         log_group=None,
         task_role=None,
         task_definition=None,
@@ -38,12 +37,12 @@ def service_plan(
         service=None if isinstance(service, Create) else held,
     )
     changes = (
-        PlannedChange("image", f"users:{tag}", image),
+        *([PlannedChange("image", f"users:{wanted}", image)] if image else []),
         PlannedChange("ECS service", "users", service),
         PlannedChange("listener rule", "/api/users*", rule),
         PlannedChange("preview rule", "/api/users*", Create(), temporary=True),
     )
-    return ServicePlan("users", changes, weight, (100,), tag, state)
+    return ServicePlan("users", changes, weight, (100,), wanted, state)
 
 
 def names(plans):
@@ -61,7 +60,7 @@ def test_a_service_with_a_new_revision_is_changed():
 @pytest.mark.parametrize("weight", [0, 10, 99])
 def test_a_service_that_does_not_have_all_its_requests_is_left_alone(weight):
     plan = plan_redeploy([service_plan(weight=weight, service=NEW_REVISION)])
-    assert (plan.changed, f"{weight} %" in plan.left_alone["users"]) == ((), True)
+    assert (plan.changed, f"{weight}%" in plan.left_alone["users"]) == ((), True)
 
 
 def test_rules_without_their_service_are_left_alone():
@@ -70,7 +69,7 @@ def test_rules_without_their_service_are_left_alone():
     )
 
 
-def test_rules_that_somebody_else_changed_are_told():
+def test_a_rule_that_somebody_else_changed_is_the_reason():
     plan = plan_redeploy([service_plan(weight=0, rule=Conflict("somebody changed it"))])
     assert plan.left_alone == {"users": "somebody changed it"}
 
@@ -106,14 +105,13 @@ def test_a_name_that_is_taken_is_a_conflict():
 
 def test_only_an_image_that_was_never_pushed_is_built():
     pushed = service_plan(service=NEW_REVISION)
-    missing = service_plan(service=NEW_REVISION, image=Create(), digest=None)
+    missing = service_plan(service=NEW_REVISION, image=Create())
     assert [plan_redeploy([plan]).to_build() for plan in (pushed, missing)] == [[], ["users"]]
 
 
 def test_a_ready_image_is_not_built():
-    assert (
-        plan_redeploy([service_plan(service=NEW_REVISION, tag=None, digest=None)]).to_build() == []
-    )
+    ready = service_plan(service=NEW_REVISION, image=None, wanted="nginx@sha256:1")
+    assert plan_redeploy([ready]).to_build() == []
 
 
 def test_the_good_revision_is_that_of_the_newest_completed_deployment():
