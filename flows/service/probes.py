@@ -11,12 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import aiohttp
-
 from config.traffic import Gates, Step
 from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
-from tasks.http.client import Response, fetch, open_session
+from tasks.http.client import Response, Session, fetch, open_session
 
 __all__ = ["Probes", "probe_rate", "probing", "synthesizing", "window_of_answers"]
 
@@ -50,7 +48,7 @@ async def probing(
 ) -> AsyncIterator[None]:
     """Ask service and monolith the same things side by side, gently, while the block runs."""
 
-    async def ask_both(session: aiohttp.ClientSession, path: str) -> None:
+    async def ask_both(session: Session, path: str) -> None:
         service, monolith = await asyncio.gather(
             fetch(session, placement.preview, path), fetch(session, placement.control, path)
         )
@@ -98,7 +96,7 @@ def _rate(needed: float, step: Step, most: float) -> float:
 async def _every(
     interval: float,
     paths: Sequence[str],
-    ask: Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, object]],
+    ask: Callable[[Session, str], Coroutine[Any, Any, object]],
 ) -> AsyncIterator[None]:
     """Ask for one path after the other at a steady rate, however long the answers take."""
 

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, Final
 
-import aiohttp
-
 from config.errors import GateFailed
 from flows.record.events import emit
 from flows.service.analysis import StepAnalysis
 from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
-from tasks.http.client import Response, Route, fetch, open_session
+from tasks.http.client import Response, Route, Session, fetch, open_session
 
 __all__ = ["Observed", "converge"]
 
@@ -83,9 +81,7 @@ async def _backend_names(analysis: StepAnalysis, header: str) -> tuple[str, str]
     return None
 
 
-async def _first_name(
-    session: aiohttp.ClientSession, route: Route, paths: Sequence[str], header: str
-) -> str:
+async def _first_name(session: Session, route: Route, paths: Sequence[str], header: str) -> str:
     for path in paths:
         answer = await fetch(session, route, path)
         if answer.headers.get(header):
@@ -124,7 +120,7 @@ async def _converge_by_header(analysis: StepAnalysis, header: str, names: tuple[
             await asyncio.sleep(_PAUSE)
 
 
-async def _sample(session: aiohttp.ClientSession, analysis: StepAnalysis) -> list[Response]:
+async def _sample(session: Session, analysis: StepAnalysis) -> list[Response]:
     """Answers on the public path: at least a hundred, and so many that a small weight shows."""
     placement = analysis.placement
     size = min(_MOST, max(_FEWEST, math.ceil(_EXPECTED * 100 / analysis.step.weight)))

@@ -1,8 +1,10 @@
-"""JSON values, compared as JSON means them."""
+"""JSON values: equality as JSON defines it, and the normalizations that parity applies."""
 
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["same_json"]
+__all__ = ["same_json", "with_sorted_lists", "without_field"]
 
 
 def same_json(one: Any, other: Any) -> bool:
@@ -17,3 +19,51 @@ def same_json(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same_json, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def without_field(data: Any, pointer: str) -> Any:
+    """
+    The data without the fields that a JSON pointer names.
+
+    Args:
+        data: A JSON value.
+        pointer: RFC 6901, e.g. `/items/0/id`; `*` is any key or item.
+    """
+    return _without(data, pointer.strip("/").split("/"))
+
+
+def _without(data: Any, pointer: list[str]) -> Any:
+    if isinstance(data, dict):
+        return dict(_kept(data.items(), pointer))
+    if isinstance(data, list):
+        return [value for _, value in _kept(enumerate(data), pointer)]
+    return data
+
+
+def _kept(entries: Iterable[tuple[Any, Any]], pointer: list[str]) -> Iterator[tuple[Any, Any]]:
+    """The entries of an object or a list that the pointer leaves, by key or index."""
+    head, *rest = pointer
+    for key, value in entries:
+        if head not in ("*", _escaped(key)):
+            yield key, value
+        elif rest:
+            yield key, _without(value, rest)
+
+
+def _escaped(key: str | int) -> str:
+    """A key or an index as a JSON pointer spells it (RFC 6901)."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def with_sorted_lists(data: Any) -> Any:
+    """The data with every list in the order of its items' JSON."""
+    if isinstance(data, dict):
+        return {key: with_sorted_lists(value) for key, value in data.items()}
+    if isinstance(data, list):
+        items = [with_sorted_lists(item) for item in data]
+        return sorted(items, key=_sort_key)
+    return data
+
+
+def _sort_key(item: Any) -> str:
+    return json.dumps(item, sort_keys=True)
