@@ -86,7 +86,7 @@ async def redeploy(config: ConfigSource, options: RedeployOptions = EVERY_SERVIC
 
 @flow(name="redeploy service", flow_run_name="redeploy {name}", retries=0, persist_result=False)
 async def redeploy_service(
-    config: SplitConfig, name: str, discovered: Discovered
+    config: SplitConfig, name: str, discovered: Discovered, image: str
 ) -> ServiceOutcome:
     """
     Build what changed of one service, and roll it out.
@@ -95,6 +95,7 @@ async def redeploy_service(
         config: The split.
         name: The service's name; it has all requests for its paths.
         discovered: What is only read.
+        image: As planned: content tag of the image to build, or reference of a ready one.
 
     Raises:
         StepFailed: A step failed; the service runs what it ran before, unless the message says
@@ -103,7 +104,7 @@ async def redeploy_service(
     service = config.service(name)
     owner = owner_of(config, service)
     emit("stage", name, "preparing")
-    prepared = await prepare(config, discovered, service, owner)
+    prepared = await prepare(config, discovered, service, owner, image)
     return await roll_out(config, discovered, service, owner, prepared)
 
 
@@ -149,7 +150,7 @@ async def _roll_out_all(
 ) -> dict[str, ServiceOutcome | BaseException]:
     async def work(name: str) -> ServiceOutcome:
         with tags(TAG):
-            return await redeploy_service(config, name, discovered)
+            return await redeploy_service(config, name, discovered, plan.images[name])
 
     return await side_by_side([item.service for item in plan.changed], config.max_parallel, work)
 

@@ -1,6 +1,6 @@
 """The first user of a service: where the config wants it, only after a person has agreed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from config.errors import StepFailed
 from config.split import SplitConfig
@@ -16,7 +16,11 @@ __all__ = ["settle_approved"]
 
 
 async def settle_approved(
-    config: SplitConfig, discovered: Discovered, names: Sequence[str], options: SplitOptions
+    config: SplitConfig,
+    discovered: Discovered,
+    names: Sequence[str],
+    options: SplitOptions,
+    images: Mapping[str, str],
 ) -> dict[str, ServiceOutcome | BaseException]:
     """
     Settle the services; those whose first step wants approval stop before it, until a person has
@@ -46,14 +50,19 @@ async def settle_approved(
     approved = [name for name in names if name not in asked or answers.get(name)]
     open_names = [name for name in names if name not in results]
     results |= await settle_all(
-        config, discovered, open_names, adopt=options.adopt, approved=approved
+        config, discovered, open_names, adopt=options.adopt, approved=approved, images=images
     )
     for name in asked:
         result = results[name]
         if isinstance(result, ServiceOutcome) and result.stage == "proven":
             if await _agreed(config, name):
                 results |= await settle_all(
-                    config, discovered, [name], adopt=options.adopt, approved=[name]
+                    config,
+                    discovered,
+                    [name],
+                    adopt=options.adopt,
+                    approved=[name],
+                    images=images,
                 )
             else:
                 results[name] = _refused(name)

@@ -3,7 +3,7 @@ Works on every service side by side: as subflows of this process, or as deployme
 work pool.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from prefect import tags
 
@@ -26,6 +26,7 @@ async def settle_all(
     *,
     adopt: Sequence[str],
     approved: Collection[str],
+    images: Mapping[str, str],
 ) -> dict[str, ServiceOutcome | BaseException]:
     """
     Every one of the services, at most `max_parallel` at a time; one that fails leaves the others
@@ -37,6 +38,7 @@ async def settle_all(
         names: The services.
         adopt: Services that may take over what this split did not make.
         approved: Services that may get their first user; the others stop before that.
+        images: The planned image of each service.
 
     Returns:
         Outcome or error by service name.
@@ -44,10 +46,17 @@ async def settle_all(
 
     async def settle(name: str) -> ServiceOutcome:
         if config.fan_out == "work_pool":
-            return await settle_on_pool(config, name, list(adopt), approved=name in approved)
+            return await settle_on_pool(
+                config, name, list(adopt), approved=name in approved, image=images[name]
+            )
         with tags(TAG):
             return await settle_service(
-                config, name, discovered, list(adopt), approved=name in approved
+                config,
+                name,
+                discovered,
+                list(adopt),
+                approved=name in approved,
+                image=images[name],
             )
 
     with paced_across_workers(across=config.fan_out == "work_pool"):

@@ -56,7 +56,12 @@ _OPEN: Final = [
 
 @flow(name="settle-service", flow_run_name="settle {name}", retries=0, persist_result=False)
 async def settle_on_worker(
-    config: ConfigSource, name: str, adopt: list[str] | None = None, *, approved: bool = True
+    config: ConfigSource,
+    name: str,
+    adopt: list[str] | None = None,
+    *,
+    approved: bool = True,
+    image: str,
 ) -> ServiceOutcome:
     """
     Carve one service out of the monolith, as a part of a split that runs elsewhere and holds the
@@ -67,6 +72,7 @@ async def settle_on_worker(
         name: The service's name.
         adopt: Services that may take over what this split did not make.
         approved: Whether the service may get its first user.
+        image: As planned: content tag of the image to build, or reference of a ready one.
 
     Raises:
         StepFailed: A step failed; the service's paths are the monolith's, unless the message says
@@ -77,7 +83,9 @@ async def settle_on_worker(
     with paced_across_workers(across=True):
         discovered = await discover(config)
         try:
-            return await settle_service.fn(config, name, discovered, adopt, approved=approved)
+            return await settle_service.fn(
+                config, name, discovered, adopt, approved=approved, image=image
+            )
         finally:
             await asyncio.shield(_publish_moments(config, name))
 
@@ -112,7 +120,7 @@ async def check_work_pool(config: SplitConfig) -> None:
 
 
 async def settle_on_pool(
-    config: SplitConfig, name: str, adopt: list[str], *, approved: bool
+    config: SplitConfig, name: str, adopt: list[str], *, approved: bool, image: str
 ) -> ServiceOutcome:
     """
     Carve one service out on whichever worker takes it.
@@ -130,6 +138,7 @@ async def settle_on_pool(
                 "name": name,
                 "adopt": adopt,
                 "approved": approved,
+                "image": image,
             },
             tags=[TAG, *_tags(config, name)],
             timeout=0,

@@ -30,6 +30,11 @@ class RedeployPlan:
     """What is not as the config asks for, and is a split's to change."""
 
     @property
+    def images(self) -> dict[str, str]:
+        """The image that each changed service is to run."""
+        return {plan.service: plan.image for plan in self.changed}
+
+    @property
     def conflicts(self) -> list[str]:
         """Why the run may not begin."""
         changes = [item.change for plan in self.changed for item in plan.changes]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.owner import owner_of
+from flows.plan.teardown import foreign_rules, removal_rows
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
 from flows.report.tables import Row
-from flows.service.remove import removal_rows, strangers
 from tasks.aws.call import call
 from tasks.discovery import Discovered, Monolith, read_monolith
 from tasks.ecs.service import read_service
@@ -204,7 +204,7 @@ async def _refusals(config: SplitConfig, found: RollbackPlan) -> list[str]:
         balancers = {arn for item in found.removing for arn in item.load_balancers}
         everywhere = await call(read_balancer_rules, config.aws, balancers)
         taken = {rule.arn for rule in found.taken_over}
-        lines += strangers(
+        lines += foreign_rules(
             found.removing, [(where, rule) for where, rule in everywhere if rule.arn not in taken]
         )
     return lines

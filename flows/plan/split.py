@@ -64,6 +64,8 @@ class ServicePlan:
     """Weights that traffic will be shifted to; empty when it has all."""
     image_tag: str | None
     state: ServiceState = field(repr=False)
+    image: str = ""
+    """Content tag of the image to build; of a ready image its reference, pinned by digest."""
 
     @property
     def settled(self) -> bool:
@@ -95,6 +97,11 @@ class Plan:
         return all(plan.settled for plan in self.services) and not any(
             not isinstance(item.change, NoChange) for item in self.monolith
         )
+
+    @property
+    def images(self) -> dict[str, str]:
+        """The image that each service is to run."""
+        return {plan.service: plan.image for plan in self.services}
 
     @property
     def conflicts(self) -> list[str]:
@@ -175,11 +182,12 @@ def _plan_service(
             compare_task_role(desired_task_role(service, owner), state.task_role),
         ),
     ]
+    image = _image(config, service, tag, state)
     definition = desired_task_definition(
         service,
         owner,
         region=config.aws.region,
-        image=_image(config, service, tag, state),
+        image=image,
         execution_role_arn=discovered.execution_role_arn,
         task_role_arn=state.task_role["Arn"] if state.task_role else UNKNOWN,
     )
@@ -207,7 +215,7 @@ def _plan_service(
     if isinstance(service_change, NoChange) and not same_revision and state.service:
         service_change = Update({"taskDefinition": (state.service["taskDefinition"], UNKNOWN)})
     changes.append(_planned("ECS service", service.name, service_change))
-    return ServicePlan(service.name, tuple(changes), weight, steps, tag, state)
+    return ServicePlan(service.name, tuple(changes), weight, steps, tag, state, tag or image)
 
 
 def _planned(resource: str, name: str, change: Change, *, temporary: bool = False) -> PlannedChange:

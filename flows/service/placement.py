@@ -1,22 +1,194 @@
-"""One service's part of the listener."""
+"""One service's place on the listener: target group, rules, ECS service, and the routes to it."""
 
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from config.service import ServiceConfig
-from tasks.http.client import Route
+from config.split import SplitConfig
+from config.traffic import Gates, Traffic
+from tasks.aws.call import call
+from tasks.aws.tags import Owner
+from tasks.cloudwatch.metrics import TargetGroupRef
+from tasks.discovery import Discovered
+from tasks.ecs.service import desired_service, ensure_service
+from tasks.elbv2.rule import (
+    check_unchanged,
+    delete_rule,
+    desired_path_rules,
+    desired_preview_rules,
+    ensure_rule,
+    own_rules,
+    read_rules,
+)
+from tasks.elbv2.rule_matching import CONTROL, PREVIEW
+from tasks.elbv2.target_group import desired_target_group, ensure_target_group
+from tasks.http.client import PREVIEW_HEADER, Route
+from tasks.http.parity import parity_paths
 
-__all__ = ["Placement"]
+__all__ = ["Placement", "current_weight", "placed"]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One service's part of the listener: its rules, its target group, and the ways to it."""
+    """One service's place on the listener, while its traffic is shifted."""
 
+    config: SplitConfig
+    discovered: Discovered
     service: ServiceConfig
-    rule_arns: tuple[str, ...]
     target_group_arn: str
+    rule_arns: tuple[str, ...]
+    """Its path rules, which share traffic between monolith and service."""
     user: Route
+    """As users reach it: through the path rules."""
     preview: Route
+    """To the service alone."""
     control: Route
+    """To the monolith alone."""
     probe_paths: tuple[str, ...]
-    """Safe GETs, answered alike by both."""
+    """Safe GETs that both answer."""
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
+
+    @property
+    def traffic(self) -> Traffic:
+        """Its steps and gates."""
+        return self.config.traffic_of(self.service)
+
+    @property
+    def gates(self) -> Gates:
+        """Its gates."""
+        return self.traffic.gates
+
+    @property
+    def monolith_group_arn(self) -> str:
+        """The monolith's target group."""
+        return self.discovered.monolith.target_group_arn
+
+    def metrics_of(self, target_group_arn: str) -> TargetGroupRef:
+        """A target group behind this load balancer, as CloudWatch names it."""
+        return TargetGroupRef.of(self.discovered.load_balancer_arn, target_group_arn)
+
+
+@asynccontextmanager
+async def placed(
+    config: SplitConfig,
+    discovered: Discovered,
+    service: ServiceConfig,
+    owner: Owner,
+    task_definition: str,
+) -> AsyncIterator[Placement]:
+    """
+    Place the service on the listener without traffic, and run it.
+
+    ECS refuses a target group that no listener uses, so the rules come first, and send nothing to
+    the empty group. Preview and control rules are deleted at the end, whatever happens.
+
+    Args:
+        config: The split.
+        discovered: What the split only reads.
+        service: The service.
+        owner: Owner of what is created.
+        task_definition: ARN of the revision to run.
+
+    Raises:
+        ResourceConflict: A name is taken, or no rule priority is free.
+    """
+    placement = await _ensure_path_rules(config, discovered, service, owner)
+    try:
+        await _ensure_private_rules(placement, owner, PREVIEW)
+        await _ensure_private_rules(placement, owner, CONTROL)
+        await _ensure_running(placement, owner, task_definition)
+        yield placement
+    finally:
+        await asyncio.shield(_delete_private_rules(placement, owner))
+
+
+async def _ensure_path_rules(
+    config: SplitConfig, discovered: Discovered, service: ServiceConfig, owner: Owner
+) -> Placement:
+    monolith = discovered.monolith.target_group_arn
+    desired_group = desired_target_group(service, owner, discovered.vpc_id)
+    group = await ensure_target_group(config.aws, desired_group)
+    no_traffic = {monolith: 100, group: 0}
+    rule_arns = []
+    for rule in desired_path_rules(service.path_patterns, owner):
+        arn = await ensure_rule(config.aws, discovered.listener_arn, rule, no_traffic, monolith)
+        rule_arns.append(arn)
+    secret = secrets.token_urlsafe(24)
+    return Placement(
+        config=config,
+        discovered=discovered,
+        service=service,
+        target_group_arn=group,
+        rule_arns=tuple(rule_arns),
+        user=Route(discovered.alb_url),
+        preview=_private_route(discovered, secret, PREVIEW),
+        control=_private_route(discovered, secret, CONTROL),
+        probe_paths=_probe_paths(service),
+    )
+
+
+def _private_route(discovered: Discovered, secret: str, role: str) -> Route:
+    return Route(discovered.alb_url, {PREVIEW_HEADER: f"{secret}.{role}"})
+
+
+def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
+    checked = [check.path for check in service.checks]
+    return tuple(dict.fromkeys([*parity_paths(service), *checked]))
+
+
+async def _ensure_private_rules(placement: Placement, owner: Owner, role: str) -> None:
+    """The rules that select service (preview) or monolith (control) by the secret header."""
+    route = placement.preview if role == PREVIEW else placement.control
+    group = placement.target_group_arn if role == PREVIEW else placement.monolith_group_arn
+    header = (PREVIEW_HEADER, route.headers[PREVIEW_HEADER])
+    rules = desired_preview_rules(placement.service.path_patterns, owner, role, header)
+    for rule in rules:
+        await ensure_rule(
+            placement.config.aws,
+            placement.discovered.listener_arn,
+            rule,
+            {group: 1},
+            placement.monolith_group_arn,
+        )
+
+
+async def _ensure_running(placement: Placement, owner: Owner, task_definition: str) -> None:
+    desired = desired_service(
+        placement.service,
+        owner,
+        placement.discovered,
+        task_definition=task_definition,
+        target_group=placement.target_group_arn,
+    )
+    await ensure_service(placement.config.aws, desired)
+
+
+async def _delete_private_rules(placement: Placement, owner: Owner) -> None:
+    aws = placement.config.aws
+    rules = await call(read_rules, aws, placement.discovered.listener_arn)
+    for role in (PREVIEW, CONTROL):
+        for rule in own_rules(rules, owner, role).values():
+            await delete_rule(aws, rule.arn)
+
+
+async def current_weight(placement: Placement) -> int:
+    """
+    Percent of its requests that the service gets now: 0 in a first run.
+
+    Raises:
+        TrafficConflict: The weights were changed from outside.
+    """
+    rules = await call(read_rules, placement.config.aws, placement.discovered.listener_arn)
+    weights = [
+        check_unchanged(rule, placement.target_group_arn)
+        for rule in rules
+        if rule.arn in placement.rule_arns
+    ]
+    return min(weights)

@@ -166,7 +166,7 @@ def test_no_task_run_is_left_open_in_prefect(records):
 
 
 def test_prefect_has_the_runs_log(records):
-    assert [line for line in records["logs"] if "weight 100 %" in line]
+    assert [line for line in records["logs"] if "weight 100%" in line]
 
 
 def test_prefect_has_plan_and_report_as_artifacts(records):

@@ -10,7 +10,7 @@ import pytest
 
 from config.load import load_config
 from config.service import PolicyStatement, ServiceConfig
-from flows.service.remove import removal_rows, strangers
+from flows.plan.teardown import foreign_rules, removal_rows
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import delete_log_group, desired_log_group, ensure_log_group
 from tasks.discovery import discover
@@ -151,7 +151,7 @@ def test_somebody_else_s_rule_for_the_target_group_is_named(place):
     )
     try:
         everywhere = read_balancer_rules(place.aws, [place.discovered.load_balancer_arn])
-        (finding,) = strangers([place.owned()], everywhere)
+        (finding,) = foreign_rules([place.owned()], everywhere)
         assert finding.startswith("rule 7 (/other) on port ")
     finally:
         elb.delete_rule(RuleArn=made["Rules"][0]["RuleArn"])

@@ -1,0 +1,120 @@
+"""Restores the monolith: its size, its autoscaling, and its rules."""
+
+import asyncio
+
+import botocore.exceptions
+
+from config.errors import SplitterError, StepFailed
+from config.split import SplitConfig
+from flows.record.events import emit
+from tasks.aws.call import call
+from tasks.discovery import Discovered, Monolith, read_monolith
+from tasks.ecs.scaling import write_suspension
+from tasks.ecs.size_record import SizeRecord, forget_size, scale_monolith
+from tasks.ecs.wait import wait_until_healthy
+from tasks.elbv2.default_action import give_back, read_taken_over
+from tasks.elbv2.placeholder_rule import attach_target_group, detach_target_group
+from tasks.elbv2.rule import read_rules
+from tasks.elbv2.target_group import read_target_health
+
+__all__ = ["restore_after_failure", "restore_monolith"]
+
+
+async def restore_monolith(config: SplitConfig, discovered: Discovered, why: str) -> None:
+    """
+    Restore the monolith's recorded size and autoscaling, healthy first, and then its rules.
+
+    Safe to repeat, and to call when it was never drained.
+
+    Args:
+        config: The split.
+        discovered: The monolith and its listener.
+        why: The reason, for messages.
+
+    Raises:
+        ServiceUnhealthy: It does not become healthy in time.
+    """
+    aws = config.aws
+    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    record = SizeRecord.from_tags(monolith.tags)
+    if record:
+        await _restore_size(config, discovered, monolith, record, why)
+    await _restore_rules(config, discovered, monolith, why)
+    rules = await call(read_rules, aws, discovered.listener_arn)
+    await detach_target_group(aws, rules, config.name)
+    if record:
+        await _restore_scaling(config, discovered, monolith, record)
+
+
+async def _restore_size(
+    config: SplitConfig, discovered: Discovered, monolith: Monolith, record: SizeRecord, why: str
+) -> None:
+    aws = config.aws
+    group = monolith.target_group_arn
+    text = f"restoring {monolith.service} to {record.desired_count} tasks: {why}"
+    emit("drain", None, text, numbers={"desired_count": record.desired_count})
+    await attach_target_group(aws, discovered.listener_arn, group, config.name)
+    await scale_monolith(aws, discovered.cluster_arn, monolith.service, record.desired_count)
+    await wait_until_healthy(
+        aws,
+        discovered.cluster_arn,
+        monolith.service,
+        monolith.task_definition,
+        group,
+        config.stable_timeout,
+    )
+
+
+async def _restore_rules(
+    config: SplitConfig, discovered: Discovered, monolith: Monolith, why: str
+) -> None:
+    listener = discovered.listener_arn
+    for rule in await call(read_taken_over, config.aws, listener, config.name):
+        await give_back(config.aws, listener, rule, monolith.target_group_arn)
+        text = f"{rule.label} forwards to {monolith.service} again: {why}"
+        emit("drain", None, text, numbers={"rule": rule.label})
+
+
+async def _restore_scaling(
+    config: SplitConfig, discovered: Discovered, monolith: Monolith, record: SizeRecord
+) -> None:
+    """Last of all: without its record, nothing is left to restore."""
+    aws = config.aws
+    if record.suspension:
+        await write_suspension(aws, discovered.cluster_arn, monolith.service, record.suspension)
+    await forget_size(aws, monolith.service_arn)
+    health = await call(read_target_health, aws, monolith.target_group_arn)
+    numbers = {"desired_count": record.desired_count, "healthy_targets": health.healthy}
+    emit("drain", None, f"{monolith.service} is restored: {health}", numbers=numbers)
+
+
+async def restore_after_failure(
+    config: SplitConfig, discovered: Discovered, error: BaseException
+) -> None:
+    """
+    Undo a drain that failed.
+
+    Raises:
+        StepFailed: That failed as well; the message has both errors.
+    """
+    why = _reason(error)
+    try:
+        await restore_monolith(config, discovered, why)
+    except (
+        SplitterError,
+        botocore.exceptions.ClientError,
+        botocore.exceptions.BotoCoreError,
+    ) as failure:
+        raise StepFailed(
+            f"{why}; and {config.monolith.service} could not be restored ({failure}): the services "
+            "still serve. Fix the cause, then run `python -m flows.rollback` or the same command "
+            "again"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, or its kind where it has no text."""
+    if isinstance(error, asyncio.CancelledError):
+        return "run cancelled"
+    first_line, _, _ = str(error).partition("\n")
+    return first_line.rstrip(":") or type(error).__name__
