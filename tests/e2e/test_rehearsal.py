@@ -153,7 +153,7 @@ def test_prefect_has_a_subflow_for_every_service(records):
         "ensure target group users-tg",
         "ensure ECS service users",
         "wait until users is healthy",
-        "check users on its preview route",
+        "check users on the preview route",
         "prove monolith idle",
     ],
 )
