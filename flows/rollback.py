@@ -29,7 +29,7 @@ from flows.report.artifacts import publish_outcome, publish_rows
 from flows.runtime.agree import agree
 from flows.runtime.config_source import ConfigSource, read_source
 from flows.service.remove import remove_service
-from flows.service.traffic_split import wait_until_idle
+from flows.service.request_rate import wait_until_idle
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.lock import hold_listener

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from config.errors import CheckFailed, DrainRefused
 from config.monolith import KeepDefault
@@ -21,6 +21,7 @@ from tasks.ecs.size_record import SizeRecord, record_size, scale_monolith
 from tasks.ecs.wait import wait_until_stopped
 from tasks.elbv2.default_action import desired_default, monolith_rules, read_receivers, take_over
 from tasks.elbv2.rule import read_rules
+from tasks.elbv2.rule_matching import Rule
 
 __all__ = ["drain_monolith", "explain_not_drained", "verify_drained"]
 
@@ -114,9 +115,13 @@ async def _ask_for_approval(config: SplitConfig, evidence: str, *, yes: bool) ->
     monolith = config.monolith
     if monolith.drain != "approve":
         return
-    question = Question("drain", f"Drain {monolith.service}?", monolith.approval_timeout)
+    question = Question(
+        key="drain",
+        text=f"Drain {monolith.service}?",
+        patience=monolith.approval_timeout,
+    )
     if not await ask_person(question, evidence, yes=yes):
-        raise DrainRefused(f"{monolith.service} is not drained: approval declined; it still serves")
+        raise _refused(config, "approval declined; it still serves")
 
 
 async def _hand_over(
@@ -128,48 +133,86 @@ async def _hand_over(
     Raises:
         DrainRefused: A rule cannot be handed over, or still forwards to it.
     """
-    listener = discovered.listener_arn
     monolith = discovered.monolith.target_group_arn
-    actions = desired_default(config.monolith.default_action, target_groups)
-    rules = await call(read_rules, config.aws, listener)
-    decision = decide_drain(config, discovered, rules, complete=True, allowed=True)
-    if not decision.will_drain:
-        raise _refused(config, "; ".join(decision.reasons))
     # Without actions the monolith keeps its rules; then it has none, or the decision would have
     # been another.
-    for rule in monolith_rules(rules, monolith):
-        await take_over(config.aws, listener, rule, actions or [], monolith, config.name)
-        text = f"{rule.label} no longer forwards to {config.monolith.service}"
-        emit("drain", None, text, numbers={"rule": rule.label})
+    actions = desired_default(config.monolith.default_action, target_groups) or []
+    for rule in await _read_rules_to_hand_over(config, discovered):
+        await _hand_over_rule(config, discovered, rule, actions)
     receivers = await call(read_receivers, config.aws, monolith)
     if receivers:
         raise _refused(config, f"{', '.join(receivers)} still forwards to it")
 
 
+async def _read_rules_to_hand_over(config: SplitConfig, discovered: Discovered) -> list[Rule]:
+    """
+    The rules that forward to the monolith.
+
+    Raises:
+        DrainRefused: They have changed, and it may not be drained any more.
+    """
+    rules = await call(read_rules, config.aws, discovered.listener_arn)
+    decision = decide_drain(config, discovered, rules, complete=True, allowed=True)
+    if not decision.will_drain:
+        raise _refused(config, "; ".join(decision.reasons))
+    return monolith_rules(rules, discovered.monolith.target_group_arn)
+
+
+async def _hand_over_rule(
+    config: SplitConfig, discovered: Discovered, rule: Rule, actions: list[Any]
+) -> None:
+    await take_over(
+        config.aws,
+        discovered.listener_arn,
+        rule,
+        actions,
+        discovered.monolith.target_group_arn,
+        config.name,
+    )
+    text = f"{rule.label} no longer forwards to {config.monolith.service}"
+    emit("drain", None, text, numbers={"rule": rule.label})
+
+
 def _refused(config: SplitConfig, reason: str) -> DrainRefused:
-    return DrainRefused(f"{config.monolith.service} is not drained: {reason}")
+    name = config.monolith.service
+    return DrainRefused(f"{name} is not drained: {reason}")
 
 
 async def _scale_to_zero(config: SplitConfig, discovered: Discovered) -> None:
     """Record the size first: a later run, or a rollback, restores it from there."""
     aws = config.aws
+    name = config.monolith.service
     cluster = discovered.cluster_arn
-    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
-    suspension = await call(read_suspension, aws, cluster, monolith.service)
-    # Autoscaling takes tasks away while requests go elsewhere; a restored monolith has to serve all
-    # of them again.
-    size = max(monolith.desired_count, discovered.monolith.desired_count)
-    record = SizeRecord.from_tags(monolith.tags) or SizeRecord(size, suspension)
-    await record_size(aws, monolith.service_arn, config.name, record)
+    suspension = await call(read_suspension, aws, cluster, name)
+    record = await _record_size(config, discovered, suspension)
     if suspension:
-        await write_suspension(aws, cluster, monolith.service, Suspension.all())
-    await scale_monolith(aws, cluster, monolith.service, 0)
-    text = f"{monolith.service}: desired count {record.desired_count} -> 0"
+        await write_suspension(aws, cluster, name, Suspension.all())
+    await scale_monolith(aws, cluster, name, 0)
+    text = f"{name}: desired count {record.desired_count} -> 0"
     emit("drain", None, text, numbers={"before": record.desired_count, "desired_count": 0})
-    await wait_until_stopped(aws, cluster, monolith.service, _STOP_PATIENCE)
+    await wait_until_stopped(aws, cluster, name, _STOP_PATIENCE)
+
+
+async def _record_size(
+    config: SplitConfig, discovered: Discovered, suspension: Suspension | None
+) -> SizeRecord:
+    """Record the size on the monolith; the record of an interrupted drain stays."""
+    aws = config.aws
+    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    record = SizeRecord.from_tags(monolith.tags)
+    if record is None:
+        # Autoscaling takes tasks away while requests go elsewhere; a restored monolith has to serve
+        # all of them again.
+        size = max(monolith.desired_count, discovered.monolith.desired_count)
+        record = SizeRecord(size, suspension)
+    await record_size(aws, monolith.service_arn, config.name, record)
+    return record
 
 
 def _emit_drained(config: SplitConfig, checks: int) -> None:
-    text = f"{config.monolith.service} is drained: 0 tasks, all checks pass without it"
-    numbers = {"desired_count": 0, "checks": checks, "passed": checks}
-    emit("drain", None, text, numbers=numbers)
+    emit(
+        "drain",
+        None,
+        f"{config.monolith.service} is drained: 0 tasks, all checks pass without it",
+        numbers={"desired_count": 0, "checks": checks, "passed": checks},
+    )

@@ -35,10 +35,21 @@ async def wait_until_idle(config: SplitConfig, discovered: Discovered) -> None:
     """
     name = config.monolith.service
     quiet = config.monolith.quiet_period
+    emit("drain", None, f"waiting until {name} has had no request for {quiet:g} s")
+    requests = await _count_until_quiet(config, discovered)
+    if requests:
+        raise DrainRefused(await _explain_requests(config, discovered, requests))
+    receivers = await _read_receivers(config, discovered)
+    if receivers:
+        raise DrainRefused(f"{name} is not drained: {receivers} forwards to it again")
+
+
+async def _count_until_quiet(config: SplitConfig, discovered: Discovered) -> int:
+    """0 once the quiet period had no request; its requests when the time for that is over."""
+    quiet = config.monolith.quiet_period
     gates = config.traffic.gates
     began = time.time()
     deadline = began + gates.metrics_lag + 3 * quiet + 2 * gates.metrics_period
-    emit("drain", None, f"waiting until {name} has had no request for {quiet:g} s")
     while True:
         await asyncio.sleep(min(_PAUSE, quiet))
         now = time.time()
@@ -47,28 +58,30 @@ async def wait_until_idle(config: SplitConfig, discovered: Discovered) -> None:
         if start < began:
             continue
         requests = await _count_requests(config, discovered, start, end)
-        if requests == 0:
-            break
-        if now > deadline:
-            raise DrainRefused(await _explain_requests(config, discovered, requests))
-    receivers = await _read_receivers(config, discovered)
-    if receivers:
-        raise DrainRefused(f"{name} is not drained: {receivers} forwards to it again")
+        if requests == 0 or now > deadline:
+            return requests
 
 
 async def _count_requests(
     config: SplitConfig, discovered: Discovered, start: float, end: float
 ) -> int:
-    balancer = discovered.load_balancer_arn
-    group = TargetGroupRef.of(balancer, discovered.monolith.target_group_arn)
-    period = config.traffic.gates.metrics_period
-    return await call(count_requests, config.aws, group, start, end, period)
+    monolith = discovered.monolith.target_group_arn
+    group = TargetGroupRef.of(discovered.load_balancer_arn, monolith)
+    return await call(
+        count_requests,
+        config.aws,
+        group,
+        start,
+        end,
+        config.traffic.gates.metrics_period,
+    )
 
 
 async def _read_receivers(config: SplitConfig, discovered: Discovered) -> str:
     """The rules that forward to the monolith; empty without any."""
     monolith = discovered.monolith.target_group_arn
-    return ", ".join(await call(read_receivers, config.aws, monolith))
+    receivers = await call(read_receivers, config.aws, monolith)
+    return ", ".join(receivers)
 
 
 async def _explain_requests(config: SplitConfig, discovered: Discovered, requests: int) -> str:

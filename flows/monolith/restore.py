@@ -68,11 +68,17 @@ async def _restore_size(
 async def _restore_rules(
     config: SplitConfig, discovered: Discovered, monolith: Monolith, why: str
 ) -> None:
+    aws = config.aws
     listener = discovered.listener_arn
-    for rule in await call(read_taken_over, config.aws, listener, config.name):
-        await give_back(config.aws, listener, rule, monolith.target_group_arn)
-        text = f"{rule.label} forwards to {monolith.service} again: {why}"
-        emit("drain", None, text, numbers={"rule": rule.label})
+    taken_over = await call(read_taken_over, aws, listener, config.name)
+    for rule in taken_over:
+        await give_back(aws, listener, rule, monolith.target_group_arn)
+        emit(
+            "drain",
+            None,
+            f"{rule.label} forwards to {monolith.service} again: {why}",
+            numbers={"rule": rule.label},
+        )
 
 
 async def _restore_scaling(
@@ -80,12 +86,17 @@ async def _restore_scaling(
 ) -> None:
     """Last of all: without its record, nothing is left to restore."""
     aws = config.aws
+    name = monolith.service
     if record.suspension:
-        await write_suspension(aws, discovered.cluster_arn, monolith.service, record.suspension)
+        await write_suspension(aws, discovered.cluster_arn, name, record.suspension)
     await forget_size(aws, monolith.service_arn)
     health = await call(read_target_health, aws, monolith.target_group_arn)
-    numbers = {"desired_count": record.desired_count, "healthy_targets": health.healthy}
-    emit("drain", None, f"{monolith.service} is restored: {health}", numbers=numbers)
+    emit(
+        "drain",
+        None,
+        f"{name} is restored: {health}",
+        numbers={"desired_count": record.desired_count, "healthy_targets": health.healthy},
+    )
 
 
 async def restore_after_failure(
@@ -117,4 +128,5 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError):
         return "run cancelled"
     first_line, _, _ = str(error).partition("\n")
-    return first_line.rstrip(":") or type(error).__name__
+    reason = first_line.rstrip(":")
+    return reason or type(error).__name__

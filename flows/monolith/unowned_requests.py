@@ -40,28 +40,29 @@ async def describe_unowned_requests(config: SplitConfig, monolith: Monolith, sec
     counts = _count_unowned(config, lines, health_check)
     if not counts:
         return ""
-    shown = [line for line in lines if counts.keys() & requested_paths([line]).keys()]
     head = (
         f"  requests for {_list_paths(counts)} in the last {seconds:g} s; the last lines of its "
         "log about them:"
     )
-    quoted = [f"    | {line}" for line in shown[-_LINES:]]
+    quoted = [f"    | {line}" for line in _last_lines_about(counts, lines)]
     return "\n".join(["", head, *quoted])
 
 
 async def _read_health_check_path(config: SplitConfig, monolith: Monolith) -> str | None:
     group = await call(read_target_group, config.aws, monolith.target_group_name)
-    return group.get("HealthCheckPath") if group else None
+    if group is None:
+        return None
+    return group.get("HealthCheckPath")
 
 
 def _count_unowned(
     config: SplitConfig, lines: Sequence[str], health_check: str | None
 ) -> Counter[str]:
-    counts = requested_paths(lines)
-    owned = [path for path in counts if path == health_check or _is_owned(config, path)]
-    for path in owned:
-        del counts[path]
-    return counts
+    unowned: Counter[str] = Counter()
+    for path, count in requested_paths(lines).items():
+        if path != health_check and not _is_owned(config, path):
+            unowned[path] = count
+    return unowned
 
 
 def _is_owned(config: SplitConfig, path: str) -> bool:
@@ -73,5 +74,13 @@ def _is_owned(config: SplitConfig, path: str) -> bool:
 
 def _list_paths(counts: Counter[str]) -> str:
     shown = [f"{path} ({count} times)" for path, count in counts.most_common(_PATHS)]
+    text = ", ".join(shown)
     more = len(counts) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    if more:
+        text += f" and {more} more"
+    return text
+
+
+def _last_lines_about(counts: Counter[str], lines: Sequence[str]) -> list[str]:
+    shown = [line for line in lines if not counts.keys().isdisjoint(requested_paths([line]))]
+    return shown[-_LINES:]

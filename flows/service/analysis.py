@@ -10,10 +10,12 @@ as well, and a failure beyond chance ends the step at once.
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
+from config.errors import GateFailed
 from config.traffic import Gates, Step
+from flows.record.events import emit
 from flows.service.placement import Placement
 from flows.service.probes import Probes, probe_rate
 from tasks.aws.call import call
@@ -21,6 +23,7 @@ from tasks.cloudwatch.metrics import Window, read_window
 from tasks.elbv2.target_group import read_target_health
 from tasks.gates import (
     Judgement,
+    Verdict,
     judge_alarms,
     judge_errors,
     judge_latency,
@@ -101,15 +104,38 @@ class StepAnalysis:
     @property
     def pause(self) -> float:
         """Seconds between two evaluations: GetMetricData is billed by the metric."""
-        period = self.gates.metrics_period if self.reads_metrics else 0
-        pause = max(period / _EVALUATIONS_A_PERIOD, _SHORTEST_PAUSE)
-        return min(pause, _LONGEST_PAUSE)
+        if not self.reads_metrics:
+            return _SHORTEST_PAUSE
+        pause = self.gates.metrics_period / _EVALUATIONS_A_PERIOD
+        return min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
     def complete_until(self, now: float) -> float:
         """The moment up to which all figures are complete; seconds since the epoch, as `now`."""
         if not self.reads_metrics:
             return now
         return _last_period_end(self.gates, now)
+
+    def emit_check(self, verdict: Verdict, text: str, numbers: Mapping[str, Any]) -> None:
+        """Record a check of this step."""
+        emit(
+            "check",
+            self.name,
+            text,
+            verdict=verdict,
+            numbers=dict(numbers),
+            weight=self.step.weight,
+        )
+
+    def fail_check(self, text: str, numbers: Mapping[str, Any]) -> None:
+        """
+        Record that a check of this step failed, which ends it.
+
+        Raises:
+            GateFailed: Except in a dry run.
+        """
+        self.emit_check("fail", text, numbers)
+        if not self.gates.dry_run:
+            raise GateFailed(f"{self.name}: {text}")
 
     async def judge_early(self) -> list[Judgement]:
         """Every gate on the newest figures; only a failure counts."""
@@ -160,17 +186,18 @@ class StepAnalysis:
         The gates, with a `min_requests` that the probes can reach: a short bake has fewer probes,
         and a slow machine may not even send these.
         """
-        planned = self.step.bake * probe_rate(self.gates, self.step)
+        gates = self.gates
+        planned = self.step.bake * probe_rate(gates, self.step)
         expected = max(1, int(planned / 2))
-        fewest = min(self.gates.min_requests, expected)
-        return self.gates.model_copy(update={"min_requests": fewest})
+        fewest = min(gates.min_requests, expected)
+        return gates.model_copy(update={"min_requests": fewest})
 
     async def _judge_targets(self) -> Judgement:
         """The newest verdict; ELBv2 allows an account ten describe calls a second."""
         now = time.monotonic()
         if self._targets is None or now >= self._targets_due:
-            aws = self.placement.config.aws
-            health = await call(read_target_health, aws, self.placement.target_group_arn)
+            group = self.placement.target_group_arn
+            health = await call(read_target_health, self.placement.aws, group)
             self._targets = judge_targets(health)
             self._targets_due = now + _TARGETS_EVERY
         return self._targets
@@ -179,22 +206,28 @@ class StepAnalysis:
         names = self.gates.alarms
         if not names:
             return []
-        states = await call(read_alarms, self.placement.config.aws, names)
+        states = await call(read_alarms, self.placement.aws, names)
         return judge_alarms(names, states)
 
 
 def _last_period_end(gates: Gates, now: float) -> float:
     """The end of the newest period whose metrics are complete."""
-    periods = math.floor((now - gates.metrics_lag) / gates.metrics_period)
-    return periods * gates.metrics_period
+    period = gates.metrics_period
+    complete = now - gates.metrics_lag
+    return math.floor(complete / period) * period
 
 
 async def _read_metrics(
     placement: Placement, target_group_arn: str, start: float, end: float
 ) -> Window:
-    group = placement.metrics_of(target_group_arn)
-    period = placement.gates.metrics_period
-    return await call(read_window, placement.config.aws, group, start, end, period)
+    return await call(
+        read_window,
+        placement.aws,
+        placement.metrics_of(target_group_arn),
+        start,
+        end,
+        placement.gates.metrics_period,
+    )
 
 
 async def read_before(placement: Placement) -> Window:

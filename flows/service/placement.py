@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from config.aws import AwsConfig
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from config.traffic import Gates, Traffic
@@ -56,6 +57,16 @@ class Placement:
         return self.service.name
 
     @property
+    def aws(self) -> AwsConfig:
+        """Where AWS is."""
+        return self.config.aws
+
+    @property
+    def listener_arn(self) -> str:
+        """The listener."""
+        return self.discovered.listener_arn
+
+    @property
     def traffic(self) -> Traffic:
         """Its steps and gates."""
         return self.config.traffic_of(self.service)
@@ -72,7 +83,8 @@ class Placement:
 
     def metrics_of(self, target_group_arn: str) -> TargetGroupRef:
         """A target group behind this load balancer, as CloudWatch names it."""
-        return TargetGroupRef.of(self.discovered.load_balancer_arn, target_group_arn)
+        balancer = self.discovered.load_balancer_arn
+        return TargetGroupRef.of(balancer, target_group_arn)
 
 
 @asynccontextmanager
@@ -113,12 +125,13 @@ async def _ensure_path_rules(
     config: SplitConfig, discovered: Discovered, service: ServiceConfig, owner: Owner
 ) -> Placement:
     monolith = discovered.monolith.target_group_arn
+    listener = discovered.listener_arn
     desired_group = desired_target_group(service, owner, discovered.vpc_id)
     group = await ensure_target_group(config.aws, desired_group)
     no_traffic = {monolith: 100, group: 0}
     rule_arns = []
     for rule in desired_path_rules(service.path_patterns, owner):
-        arn = await ensure_rule(config.aws, discovered.listener_arn, rule, no_traffic, monolith)
+        arn = await ensure_rule(config.aws, listener, rule, no_traffic, monolith)
         rule_arns.append(arn)
     secret = secrets.token_urlsafe(24)
     return Placement(
@@ -135,28 +148,29 @@ async def _ensure_path_rules(
 
 
 def _private_route(discovered: Discovered, secret: str, role: str) -> Route:
-    return Route(discovered.alb_url, {PREVIEW_HEADER: f"{secret}.{role}"})
+    value = f"{secret}.{role}"
+    return Route(discovered.alb_url, {PREVIEW_HEADER: value})
 
 
 def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
+    compared = parity_paths(service)
     checked = [check.path for check in service.checks]
-    return tuple(dict.fromkeys([*parity_paths(service), *checked]))
+    distinct = dict.fromkeys([*compared, *checked])
+    return tuple(distinct)
 
 
 async def _ensure_private_rules(placement: Placement, owner: Owner, role: str) -> None:
     """The rules that select service (preview) or monolith (control) by the secret header."""
-    route = placement.preview if role == PREVIEW else placement.control
-    group = placement.target_group_arn if role == PREVIEW else placement.monolith_group_arn
+    monolith = placement.monolith_group_arn
+    route = placement.control
+    group = monolith
+    if role == PREVIEW:
+        route = placement.preview
+        group = placement.target_group_arn
     header = (PREVIEW_HEADER, route.headers[PREVIEW_HEADER])
-    rules = desired_preview_rules(placement.service.path_patterns, owner, role, header)
-    for rule in rules:
-        await ensure_rule(
-            placement.config.aws,
-            placement.discovered.listener_arn,
-            rule,
-            {group: 1},
-            placement.monolith_group_arn,
-        )
+    patterns = placement.service.path_patterns
+    for rule in desired_preview_rules(patterns, owner, role, header):
+        await ensure_rule(placement.aws, placement.listener_arn, rule, {group: 1}, monolith)
 
 
 async def _ensure_running(placement: Placement, owner: Owner, task_definition: str) -> None:
@@ -167,14 +181,15 @@ async def _ensure_running(placement: Placement, owner: Owner, task_definition: s
         task_definition=task_definition,
         target_group=placement.target_group_arn,
     )
-    await ensure_service(placement.config.aws, desired)
+    await ensure_service(placement.aws, desired)
 
 
 async def _delete_private_rules(placement: Placement, owner: Owner) -> None:
-    aws = placement.config.aws
-    rules = await call(read_rules, aws, placement.discovered.listener_arn)
+    aws = placement.aws
+    rules = await call(read_rules, aws, placement.listener_arn)
     for role in (PREVIEW, CONTROL):
-        for rule in own_rules(rules, owner, role).values():
+        private_rules = own_rules(rules, owner, role)
+        for rule in private_rules.values():
             await delete_rule(aws, rule.arn)
 
 
@@ -185,7 +200,7 @@ async def current_weight(placement: Placement) -> int:
     Raises:
         TrafficConflict: The weights were changed from outside.
     """
-    rules = await call(read_rules, placement.config.aws, placement.discovered.listener_arn)
+    rules = await call(read_rules, placement.aws, placement.listener_arn)
     weights = [
         check_unchanged(rule, placement.target_group_arn)
         for rule in rules

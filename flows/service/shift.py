@@ -14,7 +14,8 @@ from flows.report.progress import show_progress
 from flows.service.analysis import Breach, StepAnalysis, bake, read_before, unless_breached
 from flows.service.placement import Placement
 from flows.service.probes import probing, synthetic_traffic
-from flows.service.traffic_split import Observed, wait_for_split, wait_until_idle
+from flows.service.request_rate import Observed, wait_until_idle
+from flows.service.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
 from tasks.cloudwatch.metrics import Window
@@ -45,7 +46,7 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
     except (TrafficConflict, LockLost):
         raise
     except asyncio.CancelledError:
-        if not was_lost(placement.discovered.listener_arn):  # else the weights are another run's
+        if not was_lost(placement.listener_arn):  # else the weights are another run's
             rollback = roll_back_to_monolith(placement, "run cancelled", observe=False)
             await asyncio.shield(rollback)
         raise
@@ -58,11 +59,8 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
 async def _wait_for_next_period(gates: Gates) -> None:
     """Begin the first step with a new period of the metrics, without the checks' requests."""
     if gates.source != "probes":
-        await asyncio.sleep(_seconds_to_next_period(gates.metrics_period, time.time()))
-
-
-def _seconds_to_next_period(period: int, now: float) -> float:
-    return -now % period
+        into_the_period = time.time() % gates.metrics_period
+        await asyncio.sleep(gates.metrics_period - into_the_period)
 
 
 def _reason(error: BaseException) -> str:
@@ -104,7 +102,7 @@ async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Obser
 
 
 async def _set_weight(placement: Placement, weight: int) -> None:
-    aws = placement.config.aws
+    aws = placement.aws
     monolith = placement.monolith_group_arn
     service = placement.target_group_arn
     for rule in placement.rule_arns:
@@ -119,9 +117,9 @@ def _judge(analysis: StepAnalysis, judgements: Sequence[Judgement]) -> None:
     Raises:
         GateFailed: The step may not stay.
     """
+    verdict = worst(judgements)
     for judgement in judgements:
         _emit_verdict(analysis, judgement)
-    verdict = worst(judgements)
     if not _is_accepted(analysis.gates, verdict):
         raise GateFailed(_explain(analysis, judgements, verdict))
 
@@ -152,8 +150,8 @@ def _explain(analysis: StepAnalysis, judgements: Sequence[Judgement], verdict: V
         f"{analysis.name} at {analysis.step.weight}%: {verdict}; "
         f"traffic rolled back to the monolith; {remedy}"
     )
-    decisive = [item for item in judgements if item.verdict == verdict]
-    return "\n".join([head, *(f"  {item.gate}: {item.text}" for item in decisive)])
+    reasons = [f"  {item.gate}: {item.text}" for item in judgements if item.verdict == verdict]
+    return "\n".join([head, *reasons])
 
 
 async def roll_back_to_monolith(placement: Placement, why: str, *, observe: bool = True) -> None:
@@ -181,7 +179,7 @@ async def roll_back_to_monolith(placement: Placement, why: str, *, observe: bool
 
 async def _reset_weights(placement: Placement) -> None:
     """Not as Prefect tasks: the server may be slow or gone, and users' requests are failing."""
-    aws = placement.config.aws
+    aws = placement.aws
     monolith = placement.monolith_group_arn
     service = placement.target_group_arn
     for rule in placement.rule_arns:

@@ -6,18 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from config.errors import GateFailed
-from config.service import ServiceConfig
-from config.split import SplitConfig
 from flows.record.events import emit
 from flows.service.analysis import StepAnalysis
-from tasks.aws.call import call
-from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
+from flows.service.placement import Placement
+from flows.service.request_rate import Observed, wait_for_rate
 from tasks.http.client import Response, Route, Session, fetch, open_session
 
-__all__ = ["Observed", "wait_for_split", "wait_until_idle"]
+__all__ = ["wait_for_split"]
 
 _FEWEST: Final = 100
 _MOST: Final = 1000
@@ -25,17 +22,6 @@ _EXPECTED: Final = 10
 _AT_ONCE: Final = 10
 _SIGMAS: Final = 3.0
 _PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 5.0
-_IDLE_PERIODS: Final = 10
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What reached the service at a weight."""
-
-    weight: int
-    rate: float
-    """Requests a second that the load balancer sent to its target group."""
 
 
 async def wait_for_split(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
@@ -58,7 +44,7 @@ async def wait_for_split(analysis: StepAnalysis, previous: Observed | None) -> O
     """
     backends = await _read_backends(analysis)
     if backends is None:
-        return await _wait_by_rate(analysis, previous)
+        return await wait_for_rate(analysis, previous)
     await _wait_by_header(analysis, backends)
     return None
 
@@ -73,12 +59,17 @@ class _Backends:
 
     @property
     def are_distinct(self) -> bool:
-        return bool(self.service and self.monolith) and self.service != self.monolith
+        """Whether the header says which of the two responded."""
+        if not self.service or not self.monolith:
+            return False
+        return self.service != self.monolith
 
     def of(self, response: Response) -> str | None:
         """The backend that gave a response; None for any other, e.g. the load balancer itself."""
-        name = response.headers.get(self.header)
-        return name if name in (self.service, self.monolith) else None
+        name: str | None = response.headers.get(self.header)
+        if name in (self.service, self.monolith):
+            return name
+        return None
 
 
 async def _read_backends(analysis: StepAnalysis) -> _Backends | None:
@@ -87,30 +78,35 @@ async def _read_backends(analysis: StepAnalysis) -> _Backends | None:
     header = placement.config.listener.backend_header
     if header is None:
         return None
-    async with open_session() as session:
-        backends = _Backends(
-            header=header,
-            service=await _first_name(session, placement.preview, placement.probe_paths, header),
-            monolith=await _first_name(session, placement.control, placement.probe_paths, header),
-        )
+    paths = placement.probe_paths
+    backends = _Backends(
+        header=header,
+        service=await _first_name(placement.preview, paths, header),
+        monolith=await _first_name(placement.control, paths, header),
+    )
     if backends.are_distinct:
         return backends
-    if placement.probe_paths:
-        text = (
-            f"header {header} does not distinguish the service ({backends.service!r}) from the "
-            f"monolith ({backends.monolith!r}): observing CloudWatch's request counts instead"
-        )
-        emit("note", placement.name, text)
+    if paths:
+        _emit_not_distinct(placement.name, backends)
     return None
 
 
-async def _first_name(session: Session, route: Route, paths: Sequence[str], header: str) -> str:
-    for path in paths:
-        response = await fetch(session, route, path)
-        name = response.headers.get(header)
-        if name:
-            return str(name)
+async def _first_name(route: Route, paths: Sequence[str], header: str) -> str:
+    async with open_session() as session:
+        for path in paths:
+            response = await fetch(session, route, path)
+            name = response.headers.get(header)
+            if name:
+                return str(name)
     return ""
+
+
+def _emit_not_distinct(name: str, backends: _Backends) -> None:
+    text = (
+        f"header {backends.header} does not distinguish the service ({backends.service!r}) from "
+        f"the monolith ({backends.monolith!r}): observing CloudWatch's request counts instead"
+    )
+    emit("note", name, text)
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,9 @@ class _Sample:
     @property
     def observed(self) -> float:
         """Percent that reached the service."""
-        return 100 * self.reached / max(self.requests, 1)
+        if self.requests == 0:
+            return 0.0
+        return 100 * self.reached / self.requests
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -141,210 +139,81 @@ class _Sample:
 
     def matches(self, tolerance: float) -> bool:
         """Whether the observed split is the expected one, within tolerance and chance."""
-        allowed = tolerance + chance_deviation(self.weight, self.requests)
-        return self.reached > 0 and abs(self.observed - self.weight) <= allowed
+        if self.reached == 0:
+            return False
+        chance = chance_deviation(self.weight, self.requests)
+        deviation = abs(self.observed - self.weight)
+        return deviation <= tolerance + chance
 
     def __str__(self) -> str:
+        """For example `9% of 100 requests`."""
         return f"{self.observed:.0f}% of {self.requests} requests"
 
 
 def chance_deviation(weight: int, requests: int) -> float:
     """Percentage points by which a correct split may miss the weight in so many requests."""
     share = weight / 100
-    variance = share * (1 - share) / max(requests, 1)
-    return 100 * _SIGMAS * math.sqrt(variance)
+    variance = share * (1 - share)
+    standard_error = math.sqrt(variance / requests)
+    return 100 * _SIGMAS * standard_error
 
 
 async def _wait_by_header(analysis: StepAnalysis, backends: _Backends) -> None:
-    gates = analysis.gates
-    weight = analysis.step.weight
-    deadline = time.monotonic() + gates.wait_limit
+    """Take samples until one matches, or the time is over."""
+    deadline = time.monotonic() + analysis.gates.wait_limit
     async with open_session() as session:
         while True:
             sample = await _take_sample(session, analysis, backends)
-            if sample.matches(gates.tolerance):
-                text = f"observed split: {sample} reached {analysis.name}, {weight}% expected"
-                _emit_check(analysis, "pass", text, sample.numbers)
+            if sample.matches(analysis.gates.tolerance):
+                _emit_match(analysis, sample)
                 return
             if time.monotonic() > deadline:
-                text = (
-                    f"observed split: {sample} reached {analysis.name} {gates.wait_limit:g} s "
-                    f"after weight {weight}% was set; check which other rule matches its paths"
-                )
-                _fail(analysis, text, sample.numbers)
+                analysis.fail_check(_explain(analysis, sample), sample.numbers)
                 return
             await asyncio.sleep(_PAUSE)
 
 
+def _emit_match(analysis: StepAnalysis, sample: _Sample) -> None:
+    text = f"observed split: {sample} reached {analysis.name}, {sample.weight}% expected"
+    analysis.emit_check("pass", text, sample.numbers)
+
+
+def _explain(analysis: StepAnalysis, sample: _Sample) -> str:
+    return (
+        f"observed split: {sample} reached {analysis.name} {analysis.gates.wait_limit:g} s after "
+        f"weight {sample.weight}% was set; check which other rule matches its paths"
+    )
+
+
 async def _take_sample(session: Session, analysis: StepAnalysis, backends: _Backends) -> _Sample:
-    """Requests on the public route: at least a hundred, and enough for a small weight to show."""
+    """Request the public route, and count which backend responded."""
     weight = analysis.step.weight
-    enough = math.ceil(_EXPECTED * 100 / weight)
-    size = min(_MOST, max(_FEWEST, enough))
-    responses = await _fetch_public(session, analysis, size)
-    counted = [response for response in responses if backends.of(response)]
-    reached = [response for response in counted if backends.of(response) == backends.service]
+    responses = await _fetch_public(session, analysis.placement, sample_size(weight))
+    named = [backends.of(response) for response in responses]
+    reached = [
+        response
+        for response, name in zip(responses, named, strict=True)
+        if name == backends.service
+    ]
     analysis.probes.record_public(reached)
-    return _Sample(weight=weight, requests=len(counted), reached=len(reached))
+    return _Sample(
+        weight=weight,
+        requests=sum(name is not None for name in named),
+        reached=len(reached),
+    )
 
 
-async def _fetch_public(session: Session, analysis: StepAnalysis, size: int) -> list[Response]:
-    placement = analysis.placement
+def sample_size(weight: int) -> int:
+    """At least a hundred requests, and enough for ten of them to reach a service of this weight."""
+    enough = math.ceil(_EXPECTED * 100 / weight)
+    return min(_MOST, max(_FEWEST, enough))
+
+
+async def _fetch_public(session: Session, placement: Placement, size: int) -> list[Response]:
     paths = list(islice(cycle(placement.probe_paths), size))
     responses: list[Response] = []
     for start in range(0, size, _AT_ONCE):
         batch = paths[start : start + _AT_ONCE]
-        requests = (fetch(session, placement.user, path) for path in batch)
+        requests = [fetch(session, placement.user, path) for path in batch]
         responses += await asyncio.gather(*requests)
     return responses
-
-
-async def _wait_by_rate(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
-    """Compare request rates of the service's target group, from the first whole period on."""
-    gates = analysis.gates
-    expected = _expected_rate(analysis.step.weight, previous)
-    began = time.time() + gates.metrics_period
-    deadline = began + gates.metrics_lag + gates.wait_limit
-    while True:
-        await asyncio.sleep(min(gates.metrics_period, _LONGEST_PAUSE))
-        now = time.time()
-        seconds = now - gates.metrics_lag - began
-        if seconds < gates.metrics_period:
-            continue
-        traffic = await _read_traffic(analysis, began, seconds, expected)
-        if traffic.matches:
-            text = f"observed split: {traffic}, at least {expected:.1f} expected"
-            _emit_check(analysis, "pass", text, traffic.numbers)
-            return Observed(analysis.step.weight, traffic.rate)
-        if gates.too_little_traffic == "accept" and seconds >= analysis.step.bake:
-            text = f"observed split: {traffic}, too few for a verdict"
-            _emit_check(analysis, "inconclusive", text, traffic.numbers)
-            return None
-        if now > deadline:
-            _fail(analysis, _explain_rate(analysis, traffic), traffic.numbers)
-            return None
-
-
-def _expected_rate(weight: int, previous: Observed | None) -> float:
-    """
-    Halfway between the rate before and what the new weight makes of it: weights that did not take
-    effect stay below.
-    """
-    if previous is None:
-        return 0.0
-    return previous.rate * (1 + weight / previous.weight) / 2
-
-
-@dataclass(frozen=True)
-class _Traffic:
-    """What the load balancer sent to the service's target group."""
-
-    name: str
-    requests: int
-    rate: float
-    """Requests a second."""
-    expected: float
-    """The least rate that shows that the weights took effect."""
-
-    @property
-    def matches(self) -> bool:
-        return self.requests > 0 and self.rate >= self.expected
-
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """For the record."""
-        return {
-            "observed": round(self.rate, 2),
-            "expected": round(self.expected, 2),
-            "unit": "requests/s",
-            "requests": self.requests,
-        }
-
-    def __str__(self) -> str:
-        return f"{self.rate:.1f} requests/s reached {self.name}"
-
-
-async def _read_traffic(
-    analysis: StepAnalysis, began: float, seconds: float, expected: float
-) -> _Traffic:
-    placement = analysis.placement
-    requests = await call(
-        count_requests,
-        placement.config.aws,
-        placement.metrics_of(placement.target_group_arn),
-        began,
-        began + seconds,
-        analysis.gates.metrics_period,
-    )
-    return _Traffic(
-        name=placement.name,
-        requests=requests,
-        rate=requests / seconds,
-        expected=expected,
-    )
-
-
-def _explain_rate(analysis: StepAnalysis, traffic: _Traffic) -> str:
-    return (
-        f"observed split: {traffic} {analysis.gates.wait_limit:g} s after weight "
-        f"{analysis.step.weight}% was set, at least {traffic.expected:.1f} expected; check which "
-        "other rule matches its paths, or set too_little_traffic to accept"
-    )
-
-
-def _fail(analysis: StepAnalysis, text: str, numbers: dict[str, Any]) -> None:
-    """
-    Record that the split is not the expected one.
-
-    Raises:
-        GateFailed: Except in a dry run.
-    """
-    _emit_check(analysis, "fail", text, numbers)
-    if not analysis.gates.dry_run:
-        raise GateFailed(f"{analysis.name}: {text}")
-
-
-def _emit_check(
-    analysis: StepAnalysis,
-    verdict: Literal["pass", "fail", "inconclusive"],
-    text: str,
-    numbers: dict[str, Any],
-) -> None:
-    weight = analysis.step.weight
-    emit("check", analysis.name, text, verdict=verdict, numbers=numbers, weight=weight)
-
-
-async def wait_until_idle(
-    config: SplitConfig, load_balancer_arn: str, service: ServiceConfig, target_group_arn: str
-) -> None:
-    """
-    Wait until the metrics show a whole period without a request; after ten periods, go on with a
-    note.
-
-    Args:
-        config: The split.
-        load_balancer_arn: The load balancer.
-        service: The service, whose weights are 0.
-        target_group_arn: Its target group.
-    """
-    gates = config.traffic_of(service).gates
-    group = TargetGroupRef.of(load_balancer_arn, target_group_arn)
-    period = gates.metrics_period
-    since = time.time() + period
-    deadline = since + gates.metrics_lag + _IDLE_PERIODS * period
-    requests = None
-    while (now := time.time()) < deadline:
-        await asyncio.sleep(min(period, _LONGEST_PAUSE))
-        end = now - gates.metrics_lag
-        start = end - period
-        if start < since:
-            continue
-        requests = await call(count_requests, config.aws, group, start, end, period)
-        if requests == 0:
-            emit("note", service.name, f"no requests reach {service.name}", numbers={"requests": 0})
-            return
-    text = (
-        f"requests still reach {service.name} (over kept-alive connections, or the tool's own "
-        "probes); the weights are 100/0"
-    )
-    emit("note", service.name, text, numbers={"requests": requests})

@@ -1,5 +1,6 @@
 """Verifies a service: before any user reaches it, and on the public route at the end."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from config.errors import CheckFailed, StepFailed
@@ -8,7 +9,7 @@ from flows.service.placement import Placement
 from flows.service.shift import roll_back_to_monolith
 from tasks.ecs.wait import wait_until_healthy
 from tasks.http.checks import run_checks
-from tasks.http.parity import compare_with_monolith, parity_paths
+from tasks.http.parity import Difference, compare_with_monolith, parity_paths
 
 __all__ = [
     "ON_PUBLIC_ROUTE",
@@ -66,7 +67,7 @@ async def verify_public_route(placement: Placement) -> None:
 
 async def _wait_until_stable(placement: Placement, task_definition: str) -> None:
     health = await wait_until_healthy(
-        placement.config.aws,
+        placement.aws,
         placement.discovered.cluster_arn,
         placement.name,
         task_definition,
@@ -92,24 +93,32 @@ async def _compare_with_monolith(placement: Placement) -> None:
     differences = await compare_with_monolith(
         placement.service, placement.control, placement.preview, paths
     )
-    matched = len(paths) - len(differences)
+    _emit_parity(placement.name, len(paths), differences)
+
+
+def _emit_parity(name: str, compared: int, differences: Sequence[Difference]) -> None:
+    matched = compared - len(differences)
     numbers = {
-        "compared": len(paths),
+        "compared": compared,
         "matched": matched,
         "differences": [str(difference) for difference in differences],
     }
-    text = f"parity: {matched}/{len(paths)} responses match"
-    emit("check", placement.name, text, verdict="pass", numbers=numbers)
+    text = f"parity: {matched}/{compared} responses match"
+    emit("check", name, text, verdict="pass", numbers=numbers)
 
 
 def emit_checks_passed(name: str, where: str, count: int) -> None:
     """Record that all of a service's checks have passed."""
-    text = f"checks: {count}/{count} passed {where}" if count else "checks: none configured"
+    text = "checks: none configured"
+    if count:
+        text = f"checks: {count}/{count} passed {where}"
     numbers = {"checks": count, "passed": count, "failed": 0}
     emit("check", name, text, verdict="pass", numbers=numbers)
 
 
 def emit_failed_check(name: str, error: StepFailed) -> None:
     """Record why a service is not fit for traffic."""
-    numbers = error.numbers if isinstance(error, CheckFailed) else {}
+    numbers = {}
+    if isinstance(error, CheckFailed):
+        numbers = error.numbers
     emit("check", name, str(error), verdict="fail", numbers=numbers)

@@ -30,6 +30,10 @@ class _FailedCheck:
     check: Check
     findings: list[str]
 
+    def lines(self) -> list[str]:
+        """For a message: one a finding."""
+        return [f"  GET {self.check.path}: {finding}" for finding in self.findings]
+
 
 @task(name="run checks", task_run_name="check {name} {where}", tags=["http"], persist_result=False)
 async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check]) -> int:
@@ -64,7 +68,7 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
 def _explain(name: str, where: str, failed: Sequence[_FailedCheck]) -> str:
     lines = [f"{name}: checks failed {where}:"]
     for item in failed:
-        lines += [f"  GET {item.check.path}: {finding}" for finding in item.findings]
+        lines += item.lines()
     return "\n".join(lines)
 
 
@@ -81,13 +85,14 @@ async def _run_until_passed(
 
 
 async def _run_once(session: Session, route: Route, checks: Sequence[Check]) -> list[_FailedCheck]:
-    requests = (fetch(session, route, check.path) for check in checks)
+    requests = [fetch(session, route, check.path) for check in checks]
     responses = await asyncio.gather(*requests)
-    judged = (
-        _FailedCheck(check, judge_response(check, response))
-        for check, response in zip(checks, responses, strict=True)
-    )
-    return [item for item in judged if item.findings]
+    failed = []
+    for check, response in zip(checks, responses, strict=True):
+        findings = judge_response(check, response)
+        if findings:
+            failed.append(_FailedCheck(check, findings))
+    return failed
 
 
 def judge_response(check: Check, response: Response) -> list[str]:
@@ -99,15 +104,24 @@ def judge_response(check: Check, response: Response) -> list[str]:
     """
     if response.error:
         return [f"no response ({response.error})"]
-    findings = [*_judge_head(check, response), *_judge_latency(check, response)]
-    # The body of an error page is no JSON in any case.
-    return findings or list(_judge_body(check, response.body))
+    findings = [
+        *_judge_status(check, response),
+        *_judge_headers(check, response),
+        *_judge_latency(check, response),
+    ]
+    if not findings:
+        # The body of an error page would only be another finding about the same error.
+        findings += _judge_body(check, response.body)
+    return findings
 
 
-def _judge_head(check: Check, response: Response) -> Iterator[str]:
+def _judge_status(check: Check, response: Response) -> Iterator[str]:
     if response.status != check.status:
         body = _shown(response.body)
         yield f"status is {response.status}, expected {check.status}: {body}"
+
+
+def _judge_headers(check: Check, response: Response) -> Iterator[str]:
     for name, expected in check.headers.items():
         value = response.headers.get(name)
         if value is None:
@@ -117,8 +131,11 @@ def _judge_head(check: Check, response: Response) -> Iterator[str]:
 
 
 def _judge_latency(check: Check, response: Response) -> Iterator[str]:
-    if check.max_latency is not None and response.latency > check.max_latency:
-        yield f"took {response.latency:.3f} s, limit {check.max_latency:g} s"
+    limit = check.max_latency
+    if limit is None:
+        return
+    if response.latency > limit:
+        yield f"took {response.latency:.3f} s, limit {limit:g} s"
 
 
 def _judge_body(check: Check, body: bytes) -> Iterator[str]:
@@ -137,40 +154,47 @@ def _judge_body(check: Check, body: bytes) -> Iterator[str]:
 
 def _schema_errors(schema: Mapping[str, Any], data: Any) -> Iterator[str]:
     validator_class = jsonschema.validators.validator_for(schema)
-    for error in validator_class(schema).iter_errors(data):
+    validator = validator_class(schema)
+    for error in validator.iter_errors(data):
         yield f"{error.json_path}: {error.message}"
 
 
 def _missing(expected: Any, actual: Any, pointer: str) -> Iterator[str]:
     """Where `actual` does not contain `expected`: objects by key, lists item by item."""
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        for key, value in expected.items():
-            yield from _missing_entry(value, actual, key, f"{pointer}/{key}")
-    elif _is_as_long_a_list(expected, actual):
-        for index, value in enumerate(expected):
-            yield from _missing(value, actual[index], f"{pointer}/{index}")
-    elif not same_json(expected, actual):
-        yield f"{pointer or 'body'} is {_json(actual)}, expected {_json(expected)}"
+    match expected, actual:
+        case dict(), dict():
+            yield from _missing_entries(expected, actual, pointer)
+        case list(), list() if len(actual) >= len(expected):
+            yield from _missing_items(expected, actual, pointer)
+        case _ if not same_json(expected, actual):
+            place = pointer or "body"
+            yield f"{place} is {_json(actual)}, expected {_json(expected)}"
 
 
-def _missing_entry(
-    expected: Any, actual: Mapping[str, Any], key: str, pointer: str
+def _missing_entries(
+    expected: Mapping[str, Any], actual: Mapping[str, Any], pointer: str
 ) -> Iterator[str]:
-    if key in actual:
-        yield from _missing(expected, actual[key], pointer)
-    else:
-        yield f"{pointer} is missing, expected {_json(expected)}"
+    for key, value in expected.items():
+        place = f"{pointer}/{key}"
+        if key in actual:
+            yield from _missing(value, actual[key], place)
+        else:
+            yield f"{place} is missing, expected {_json(value)}"
 
 
-def _is_as_long_a_list(expected: Any, actual: Any) -> bool:
-    both_lists = isinstance(expected, list) and isinstance(actual, list)
-    return both_lists and len(actual) >= len(expected)
+def _missing_items(expected: Sequence[Any], actual: Sequence[Any], pointer: str) -> Iterator[str]:
+    for index, value in enumerate(expected):
+        place = f"{pointer}/{index}"
+        yield from _missing(value, actual[index], place)
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value)[:_SHOWN]
+    text = json.dumps(value)
+    return text[:_SHOWN]
 
 
 def _shown(body: bytes) -> str:
     text = body[:_SHOWN].decode("utf-8", "replace")
-    return repr(text) if text else "empty body"
+    if not text:
+        return "empty body"
+    return repr(text)

@@ -59,14 +59,16 @@ class Response:
     @property
     def failed(self) -> bool:
         """Whether a user would call it an outage: 5xx, or no response."""
-        return self.status == 0 or self.status >= 500
+        has_no_response = self.status == 0
+        return has_no_response or self.status >= 500
 
     @property
     def content_type(self) -> str:
         """Media type without its parameters."""
         header = str(self.headers.get("Content-Type", ""))
         media_type, _, _ = header.partition(";")
-        return media_type.strip().lower()
+        media_type = media_type.strip()
+        return media_type.lower()
 
 
 def open_session() -> Session:

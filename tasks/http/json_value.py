@@ -1,7 +1,7 @@
 """JSON values: equality as JSON defines it, and the normalizations that parity applies."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = ["same_json", "with_sorted_lists", "without_field"]
@@ -12,13 +12,29 @@ def same_json(one: Any, other: Any) -> bool:
     Whether two values are the same JSON: `1` is `1.0`, but `true` is not `1` as
     it is in Python.
     """
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(
-            same_json(value, other[key]) for key, value in one.items()
-        )
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same_json, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    match one, other:
+        case dict(), dict():
+            return _same_objects(one, other)
+        case list(), list():
+            return _same_lists(one, other)
+        case bool(), bool():
+            return one == other
+        case (bool(), _) | (_, bool()):
+            return False
+        case _:
+            return bool(one == other)
+
+
+def _same_objects(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if one.keys() != other.keys():
+        return False
+    return all(same_json(value, other[key]) for key, value in one.items())
+
+
+def _same_lists(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    if len(one) != len(other):
+        return False
+    return all(map(same_json, one, other))
 
 
 def without_field(data: Any, pointer: str) -> Any:
@@ -29,14 +45,17 @@ def without_field(data: Any, pointer: str) -> Any:
         data: A JSON value.
         pointer: RFC 6901, e.g. `/items/0/id`; `*` is any key or item.
     """
-    return _without(data, pointer.strip("/").split("/"))
+    parts = pointer.strip("/").split("/")
+    return _without(data, parts)
 
 
 def _without(data: Any, pointer: list[str]) -> Any:
     if isinstance(data, dict):
-        return dict(_kept(data.items(), pointer))
+        kept = _kept(data.items(), pointer)
+        return dict(kept)
     if isinstance(data, list):
-        return [value for _, value in _kept(enumerate(data), pointer)]
+        kept = _kept(enumerate(data), pointer)
+        return [value for _, value in kept]
     return data
 
 
@@ -52,7 +71,9 @@ def _kept(entries: Iterable[tuple[Any, Any]], pointer: list[str]) -> Iterator[tu
 
 def _escaped(key: str | int) -> str:
     """A key or an index as a JSON pointer spells it (RFC 6901)."""
-    return str(key).replace("~", "~0").replace("/", "~1")
+    text = str(key)
+    text = text.replace("~", "~0")
+    return text.replace("/", "~1")
 
 
 def with_sorted_lists(data: Any) -> Any:

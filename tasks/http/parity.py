@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from config.errors import CheckFailed, InvalidConfig
 from config.path_pattern import matches
 from config.service import Parity, ServiceConfig
 from tasks.aws.task import log
-from tasks.http.client import Response, Route, Session, fetch, open_session
+from tasks.http.client import Response, Route, fetch, open_session
 from tasks.http.json_value import same_json, with_sorted_lists, without_field
 
 __all__ = ["Difference", "compare_responses", "compare_with_monolith", "parity_paths"]
@@ -48,16 +49,19 @@ def parity_paths(service: ServiceConfig) -> list[str]:
     Raises:
         InvalidConfig: The file cannot be read.
     """
-    listed = service.parity.paths
-    sample = _sample(service, service.parity.paths_file) if service.parity.paths_file else []
-    return list(dict.fromkeys([*listed, *sample]))
+    paths = list(service.parity.paths)
+    if service.parity.paths_file:
+        paths += _sample(service, service.parity.paths_file)
+    return list(dict.fromkeys(paths))
 
 
 def _sample(service: ServiceConfig, file: Path) -> list[str]:
+    """At most so many different paths as configured, evenly spread over the file."""
     lines = [line.strip() for line in _read_lines(service, file)]
-    paths = [line for line in dict.fromkeys(lines) if _takes_over(service, line)]
-    stride = max(1, -(-len(paths) // service.parity.sample))
-    return paths[::stride]
+    distinct = dict.fromkeys(lines)
+    paths = [line for line in distinct if _takes_over(service, line)]
+    stride = math.ceil(len(paths) / service.parity.sample)
+    return paths[:: max(1, stride)]
 
 
 def _read_lines(service: ServiceConfig, file: Path) -> list[str]:
@@ -72,7 +76,9 @@ def _read_lines(service: ServiceConfig, file: Path) -> list[str]:
 
 def _takes_over(service: ServiceConfig, line: str) -> bool:
     path, _, _ = line.partition("?")
-    return path.startswith("/") and any(matches(pattern, path) for pattern in service.path_patterns)
+    if not path.startswith("/"):
+        return False
+    return any(matches(pattern, path) for pattern in service.path_patterns)
 
 
 @task(
@@ -99,40 +105,44 @@ async def compare_with_monolith(
         CheckFailed: With the differences side by side, where the config does not allow them; its
             numbers are `compared`, `matched` and `differences`.
     """
-    limit = asyncio.Semaphore(_AT_ONCE)
-    async with open_session() as session:
-
-        async def compare(path: str) -> Difference | None:
-            async with limit:
-                responses = await _fetch_both(session, monolith, candidate, path)
-            return compare_responses(path, *responses, service.parity)
-
-        compared = await asyncio.gather(*(compare(path) for path in paths))
-    differences = [difference for difference in compared if difference]
+    differences = await _find_differences(service, monolith, candidate, paths)
     if differences and not service.parity.allow_differences:
-        raise _differs(service, differences, len(paths))
+        raise _failed(service, differences, len(paths))
     matched = len(paths) - len(differences)
     log().info("%s: parity: %d/%d responses match", service.name, matched, len(paths))
     return differences
 
 
-async def _fetch_both(
-    session: Session, monolith: Route, candidate: Route, path: str
-) -> tuple[Response, Response]:
-    return await asyncio.gather(fetch(session, monolith, path), fetch(session, candidate, path))
+async def _find_differences(
+    service: ServiceConfig, monolith: Route, candidate: Route, paths: Sequence[str]
+) -> list[Difference]:
+    limit = asyncio.Semaphore(_AT_ONCE)
+    async with open_session() as session:
+
+        async def compare(path: str) -> Difference | None:
+            async with limit:
+                expected, actual = await asyncio.gather(
+                    fetch(session, monolith, path),
+                    fetch(session, candidate, path),
+                )
+            return compare_responses(path, expected, actual, service.parity)
+
+        compared = await asyncio.gather(*(compare(path) for path in paths))
+    return [difference for difference in compared if difference]
 
 
-def _differs(
+def _failed(
     service: ServiceConfig, differences: Sequence[Difference], compared: int
 ) -> CheckFailed:
     shown = [str(difference) for difference in differences]
+    lines = [f"  {difference}" for difference in shown]
     head = f"{service.name}: parity: {len(differences)}/{compared} responses differ:"
     numbers = {
         "compared": compared,
         "matched": compared - len(differences),
         "differences": shown,
     }
-    return CheckFailed("\n".join([head, *(f"  {line}" for line in shown)]), numbers)
+    return CheckFailed("\n".join([head, *lines]), numbers)
 
 
 def compare_responses(
@@ -140,20 +150,18 @@ def compare_responses(
 ) -> Difference | None:
     """The first difference of two responses: status, content type or body; None if they match."""
     if monolith.error or candidate.error:
-        return Difference(path, "no response", _status(monolith), _status(candidate))
+        return Difference(path, "no response", _result(monolith), _result(candidate))
     if monolith.status != candidate.status:
         return Difference(path, "status", str(monolith.status), str(candidate.status))
     if monolith.content_type != candidate.content_type:
         return Difference(path, "content type", monolith.content_type, candidate.content_type)
-    expected = _content(monolith, parity)
-    actual = _content(candidate, parity)
-    if same_json(expected, actual):
-        return None
-    return _body_difference(path, _text(expected), _text(actual))
+    return _compare_bodies(path, _content(monolith, parity), _content(candidate, parity))
 
 
-def _status(response: Response) -> str:
-    return response.error or f"status {response.status}"
+def _result(response: Response) -> str:
+    if response.error:
+        return response.error
+    return f"status {response.status}"
 
 
 def _content(response: Response, parity: Parity) -> Any:
@@ -175,10 +183,20 @@ def _text(content: Any) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _body_difference(path: str, expected: str, actual: str) -> Difference:
-    """Both bodies, cut to what surrounds their first difference."""
-    start = max(0, _first_difference(expected, actual) - _SHOWN_BEFORE)
-    return Difference(path, "body", _excerpt(expected, start), _excerpt(actual, start))
+def _compare_bodies(path: str, monolith: Any, candidate: Any) -> Difference | None:
+    """The difference has both bodies, cut to what surrounds the first place where they differ."""
+    if same_json(monolith, candidate):
+        return None
+    expected = _text(monolith)
+    actual = _text(candidate)
+    place = _first_difference(expected, actual)
+    start = max(0, place - _SHOWN_BEFORE)
+    return Difference(
+        path=path,
+        what="body",
+        monolith=_excerpt(expected, start),
+        candidate=_excerpt(actual, start),
+    )
 
 
 def _first_difference(one: str, other: str) -> int:
@@ -189,5 +207,7 @@ def _first_difference(one: str, other: str) -> int:
 
 
 def _excerpt(text: str, start: int) -> str:
-    ellipsis = "…" if start else ""
-    return ellipsis + text[start : start + _SHOWN]
+    shown = text[start : start + _SHOWN]
+    if start == 0:
+        return shown
+    return f"…{shown}"

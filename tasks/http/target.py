@@ -20,5 +20,6 @@ def request_target(path: str) -> bytes:
     Args:
         path: Path with its query string, e.g. `/a%2Fb?x=%20y`.
     """
-    without_fragment = path.partition("#")[0]
-    return quote(without_fragment, safe=_SENT_AS_IT_IS).encode("ascii")
+    without_fragment, _, _ = path.partition("#")
+    quoted = quote(without_fragment, safe=_SENT_AS_IT_IS)
+    return quoted.encode("ascii")

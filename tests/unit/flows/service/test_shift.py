@@ -20,7 +20,7 @@ def placement(**gates):
     traffic = Traffic(shift=Linear(step=25), gates=Gates(**gates))
     return SimpleNamespace(
         name="users",
-        discovered=SimpleNamespace(listener_arn=LISTENER),
+        listener_arn=LISTENER,
         traffic=traffic,
         gates=traffic.gates,
     )

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from flows.service.traffic_split import Observed, _Backends, _expected_rate, _Sample, _Traffic
+from flows.service.request_rate import Observed, _Traffic, expected_rate
+from flows.service.traffic_split import _Backends, _Sample, sample_size
 from tasks.http.client import Response
 
 BACKENDS = _Backends(header="X-Served-By", service="users", monolith="forum")
@@ -29,6 +30,11 @@ def test_at_100_percent_chance_allows_nothing(reached, matches):
 
 def test_a_sample_without_responses_matches_nothing():
     assert not sample(0, weight=100, requests=0).matches(100)
+
+
+@pytest.mark.parametrize(("weight", "size"), [(100, 100), (10, 100), (3, 334), (1, 1000)])
+def test_a_sample_is_large_enough_for_a_small_weight_to_show(weight, size):
+    assert sample_size(weight) == size
 
 
 def test_a_sample_has_its_numbers():
@@ -60,19 +66,19 @@ def test_backends_of_one_name_are_not_distinct(service, monolith, distinct):
     [(None, 10, 0.0), (Observed(10, 2.0), 50, 6.0), (Observed(50, 10.0), 100, 15.0)],
 )
 def test_the_rate_has_to_grow_halfway_with_the_weight(previous, weight, rate):
-    assert _expected_rate(weight, previous) == rate
+    assert expected_rate(weight, previous) == rate
 
 
 @pytest.mark.parametrize(
     ("requests", "expected", "matches"),
     [(60, 0.5, True), (30, 0.5, True), (29, 0.5, False), (0, 0.0, False)],
 )
-def test_traffic_matches_from_the_expected_rate_on(requests, expected, matches):
+def test_traffic_matches_from_theexpected_rate_on(requests, expected, matches):
     assert traffic(requests, expected).matches is matches
 
 
 def traffic(requests, expected):
-    return _Traffic(name="users", requests=requests, rate=requests / 60, expected=expected)
+    return _Traffic(name="users", requests=requests, seconds=60, expected=expected)
 
 
 def test_traffic_has_its_numbers():

@@ -26,7 +26,8 @@ def placement(*, checks=2, paths=("/u/1", "/u/2")):
     return SimpleNamespace(
         name="users",
         service=service,
-        config=SimpleNamespace(aws=None, stable_timeout=1),
+        aws=None,
+        config=SimpleNamespace(stable_timeout=1),
         discovered=SimpleNamespace(cluster_arn="arn:cluster"),
         target_group_arn="arn:group",
         preview="preview",
