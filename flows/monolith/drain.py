@@ -1,7 +1,7 @@
 """Drains the monolith: hands over its rules, waits until it is idle, and scales it to zero."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from config.errors import CheckFailed, DrainRefused
@@ -9,17 +9,17 @@ from config.monolith import KeepDefault
 from config.split import SplitConfig
 from flows.monolith.idle import wait_until_idle
 from flows.monolith.restore import restore_after_failure
+from flows.monolith.site import Site
 from flows.monolith.unowned_requests import describe_unowned_requests
 from flows.monolith.verify import verify_public_routes, verify_services_healthy
 from flows.plan.split import DrainDecision, decide_drain
-from flows.record.events import emit
 from flows.runtime.approval import Question, ask_person
 from tasks.aws.call import call
-from tasks.discovery import Discovered, read_monolith
+from tasks.discovery import Discovered
 from tasks.ecs.scaling import Suspension, read_suspension, write_suspension
 from tasks.ecs.size_record import SizeRecord, record_size, scale_monolith
 from tasks.ecs.wait import wait_until_stopped
-from tasks.elbv2.default_action import desired_default, monolith_rules, read_receivers, take_over
+from tasks.elbv2.default_action import desired_default, monolith_rules, take_over
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import Rule
 
@@ -50,20 +50,21 @@ async def drain_monolith(
         DrainRefused: It is not idle, or approval was declined; it still serves.
         StepFailed: Something failed after it was drained; it is restored.
     """
-    await _ask_for_approval(config, evidence, yes=yes)
+    site = Site(config, discovered)
+    await _ask_for_approval(site, evidence, yes=yes)
     await verify_services_healthy(config, target_groups)
     try:
-        await _hand_over(config, discovered, target_groups)
+        await _hand_over(site, target_groups)
         await verify_public_routes(config, discovered)
         await wait_until_idle(config, discovered)
-        await _scale_to_zero(config, discovered)
+        await _scale_to_zero(site)
         await verify_services_healthy(config, target_groups)
         checks = await verify_public_routes(config, discovered)
     except BaseException as error:
-        # Whatever went wrong: a monolith that is half drained is worse than one that runs.
+        # After any error: a monolith that is half drained is worse than one that runs.
         await asyncio.shield(restore_after_failure(config, discovered, error))
         raise
-    _emit_drained(config, checks)
+    _emit_drained(site, checks)
 
 
 async def verify_drained(config: SplitConfig, discovered: Discovered) -> None:
@@ -75,14 +76,14 @@ async def verify_drained(config: SplitConfig, discovered: Discovered) -> None:
         StepFailed: A task still runs, or a check fails. The monolith is left as it is: it may have
             been drained long ago.
     """
-    name = config.monolith.service
-    await wait_until_stopped(config.aws, discovered.cluster_arn, name, _STOP_PATIENCE)
+    site = Site(config, discovered)
+    await wait_until_stopped(site.aws, site.cluster_arn, site.name, _STOP_PATIENCE)
     try:
         checks = await verify_public_routes(config, discovered)
     except CheckFailed as error:
-        text = f"{error}\n{name} is drained; restore it with `python -m flows.rollback`"
-        raise CheckFailed(text, error.numbers) from None
-    _emit_drained(config, checks)
+        remedy = f"{site.name} is drained; restore it with `python -m flows.rollback`"
+        raise CheckFailed(f"{error}\n{remedy}", error.numbers) from None
+    _emit_drained(site, checks)
 
 
 async def explain_not_drained(
@@ -92,127 +93,110 @@ async def explain_not_drained(
     Record why the monolith is not drained, with the requests that no service takes where only
     these prevent it.
     """
-    monolith = config.monolith
-    reasons = "; ".join(decision.reasons)
-    unowned = ""
-    if _is_kept_by_requests(config, decision):
-        unowned = await describe_unowned_requests(
-            config, discovered.monolith, monolith.quiet_period
+    site = Site(config, discovered)
+    text = f"{site.name} is not drained: {'; '.join(decision.reasons)}"
+    if _is_kept_by_requests(site, decision):
+        text += await describe_unowned_requests(
+            config, discovered.monolith, site.settings.quiet_period
         )
-    emit("drain", None, f"{monolith.service} is not drained: {reasons}{unowned}")
+    site.emit(text)
 
 
-def _is_kept_by_requests(config: SplitConfig, decision: DrainDecision) -> bool:
-    monolith = config.monolith
-    return (
-        monolith.drain != "never"
-        and isinstance(monolith.default_action, KeepDefault)
-        and not decision.already_drained
-    )
+def _is_kept_by_requests(site: Site, decision: DrainDecision) -> bool:
+    if site.settings.drain == "never" or decision.already_drained:
+        return False
+    return isinstance(site.settings.default_action, KeepDefault)
 
 
-async def _ask_for_approval(config: SplitConfig, evidence: str, *, yes: bool) -> None:
-    monolith = config.monolith
-    if monolith.drain != "approve":
+async def _ask_for_approval(site: Site, evidence: str, *, yes: bool) -> None:
+    if site.settings.drain != "approve":
         return
     question = Question(
         key="drain",
-        text=f"Drain {monolith.service}?",
-        patience=monolith.approval_timeout,
+        text=f"Drain {site.name}?",
+        patience=site.settings.approval_timeout,
     )
     if not await ask_person(question, evidence, yes=yes):
-        raise _refused(config, "approval declined; it still serves")
+        raise _refused(site, "approval declined; it still serves")
 
 
-async def _hand_over(
-    config: SplitConfig, discovered: Discovered, target_groups: Mapping[str, str]
-) -> None:
+def _refused(site: Site, reason: str) -> DrainRefused:
+    return DrainRefused(f"{site.name} is not drained: {reason}")
+
+
+async def _hand_over(site: Site, target_groups: Mapping[str, str]) -> None:
     """
     Give every rule that still forwards to the monolith the configured default action.
 
     Raises:
         DrainRefused: A rule cannot be handed over, or still forwards to it.
     """
-    monolith = discovered.monolith.target_group_arn
     # Without actions the monolith keeps its rules; then it has none, or the decision would have
     # been another.
-    actions = desired_default(config.monolith.default_action, target_groups) or []
-    for rule in await _read_rules_to_hand_over(config, discovered):
-        await _hand_over_rule(config, discovered, rule, actions)
-    receivers = await call(read_receivers, config.aws, monolith)
+    actions = desired_default(site.settings.default_action, target_groups) or []
+    for rule in await _read_rules_to_hand_over(site):
+        await _hand_over_rule(site, rule, actions)
+    receivers = await site.read_receivers()
     if receivers:
-        raise _refused(config, f"{', '.join(receivers)} still forwards to it")
+        raise _refused(site, f"{receivers} still forwards to it")
 
 
-async def _read_rules_to_hand_over(config: SplitConfig, discovered: Discovered) -> list[Rule]:
+async def _read_rules_to_hand_over(site: Site) -> Sequence[Rule]:
     """
     The rules that forward to the monolith.
 
     Raises:
         DrainRefused: They have changed, and it may not be drained any more.
     """
-    rules = await call(read_rules, config.aws, discovered.listener_arn)
-    decision = decide_drain(config, discovered, rules, complete=True, allowed=True)
+    rules = await call(read_rules, site.aws, site.listener_arn)
+    decision = decide_drain(site.config, site.discovered, rules, complete=True, allowed=True)
     if not decision.will_drain:
-        raise _refused(config, "; ".join(decision.reasons))
-    return monolith_rules(rules, discovered.monolith.target_group_arn)
+        raise _refused(site, "; ".join(decision.reasons))
+    return monolith_rules(rules, site.group_arn)
 
 
-async def _hand_over_rule(
-    config: SplitConfig, discovered: Discovered, rule: Rule, actions: list[Any]
-) -> None:
+async def _hand_over_rule(site: Site, rule: Rule, actions: list[Any]) -> None:
     await take_over(
-        config.aws,
-        discovered.listener_arn,
+        site.aws,
+        site.listener_arn,
         rule,
         actions,
-        discovered.monolith.target_group_arn,
-        config.name,
+        site.group_arn,
+        site.config.name,
     )
-    text = f"{rule.label} no longer forwards to {config.monolith.service}"
-    emit("drain", None, text, numbers={"rule": rule.label})
+    site.emit(f"{rule.label} no longer forwards to {site.name}", rule=rule.label)
 
 
-def _refused(config: SplitConfig, reason: str) -> DrainRefused:
-    name = config.monolith.service
-    return DrainRefused(f"{name} is not drained: {reason}")
-
-
-async def _scale_to_zero(config: SplitConfig, discovered: Discovered) -> None:
+async def _scale_to_zero(site: Site) -> None:
     """Record the size first: a later run, or a rollback, restores it from there."""
-    aws = config.aws
-    name = config.monolith.service
-    cluster = discovered.cluster_arn
-    suspension = await call(read_suspension, aws, cluster, name)
-    record = await _record_size(config, discovered, suspension)
+    suspension = await call(read_suspension, site.aws, site.cluster_arn, site.name)
+    record = await _record_size(site, suspension)
     if suspension:
-        await write_suspension(aws, cluster, name, Suspension.all())
-    await scale_monolith(aws, cluster, name, 0)
-    text = f"{name}: desired count {record.desired_count} -> 0"
-    emit("drain", None, text, numbers={"before": record.desired_count, "desired_count": 0})
-    await wait_until_stopped(aws, cluster, name, _STOP_PATIENCE)
+        await write_suspension(site.aws, site.cluster_arn, site.name, Suspension.all())
+    await scale_monolith(site.aws, site.cluster_arn, site.name, 0)
+    before = record.desired_count
+    site.emit(f"{site.name}: desired count {before} -> 0", before=before, desired_count=0)
+    await wait_until_stopped(site.aws, site.cluster_arn, site.name, _STOP_PATIENCE)
 
 
-async def _record_size(
-    config: SplitConfig, discovered: Discovered, suspension: Suspension | None
-) -> SizeRecord:
+async def _record_size(site: Site, suspension: Suspension | None) -> SizeRecord:
     """Record the size on the monolith; the record of an interrupted drain stays."""
-    aws = config.aws
-    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    monolith = await site.read()
     record = SizeRecord.from_tags(monolith.tags)
     if record is None:
         # Autoscaling takes tasks away while requests go elsewhere; a restored monolith has to serve
         # all of them again.
-        size = max(monolith.desired_count, discovered.monolith.desired_count)
+        at_first = site.discovered.monolith.desired_count
+        size = max(monolith.desired_count, at_first)
         record = SizeRecord(size, suspension)
-    await record_size(aws, monolith.service_arn, config.name, record)
+    await record_size(site.aws, monolith.service_arn, site.config.name, record)
     return record
 
 
-def _emit_drained(config: SplitConfig, checks: int) -> None:
-    emit(
-        "drain",
-        None,
-        f"{config.monolith.service} is drained: 0 tasks, all checks pass without it",
-        numbers={"desired_count": 0, "checks": checks, "passed": checks},
+def _emit_drained(site: Site, checks: int) -> None:
+    site.emit(
+        f"{site.name} is drained: 0 tasks, all checks pass without it",
+        desired_count=0,
+        checks=checks,
+        passed=checks,
     )

@@ -8,12 +8,11 @@ from prefect import task
 
 from config.errors import DrainRefused
 from config.split import SplitConfig
+from flows.monolith.site import Site
 from flows.monolith.unowned_requests import describe_unowned_requests
-from flows.record.events import emit
 from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
 from tasks.discovery import Discovered
-from tasks.elbv2.default_action import read_receivers
 
 __all__ = ["wait_until_idle"]
 
@@ -33,21 +32,21 @@ async def wait_until_idle(config: SplitConfig, discovered: Discovered) -> None:
         DrainRefused: Requests still reach it, or a rule forwards to it again; the message has the
             rules, and the last lines of its log.
     """
-    name = config.monolith.service
-    quiet = config.monolith.quiet_period
-    emit("drain", None, f"waiting until {name} has had no request for {quiet:g} s")
-    requests = await _count_until_quiet(config, discovered)
+    site = Site(config, discovered)
+    quiet = site.settings.quiet_period
+    site.emit(f"waiting until {site.name} has had no request for {quiet:g} s", seconds=quiet)
+    requests = await _count_until_quiet(site)
     if requests:
-        raise DrainRefused(await _explain_requests(config, discovered, requests))
-    receivers = await _read_receivers(config, discovered)
+        raise DrainRefused(await _explain_requests(site, requests))
+    receivers = await site.read_receivers()
     if receivers:
-        raise DrainRefused(f"{name} is not drained: {receivers} forwards to it again")
+        raise DrainRefused(f"{site.name} is not drained: {receivers} forwards to it again")
 
 
-async def _count_until_quiet(config: SplitConfig, discovered: Discovered) -> int:
+async def _count_until_quiet(site: Site) -> int:
     """0 once the quiet period had no request; its requests when the time for that is over."""
-    quiet = config.monolith.quiet_period
-    gates = config.traffic.gates
+    quiet = site.settings.quiet_period
+    gates = site.config.traffic.gates
     began = time.time()
     deadline = began + gates.metrics_lag + 3 * quiet + 2 * gates.metrics_period
     while True:
@@ -57,39 +56,31 @@ async def _count_until_quiet(config: SplitConfig, discovered: Discovered) -> int
         start = end - quiet - gates.metrics_period
         if start < began:
             continue
-        requests = await _count_requests(config, discovered, start, end)
+        requests = await _count_requests(site, start, end)
         if requests == 0 or now > deadline:
             return requests
 
 
-async def _count_requests(
-    config: SplitConfig, discovered: Discovered, start: float, end: float
-) -> int:
-    monolith = discovered.monolith.target_group_arn
-    group = TargetGroupRef.of(discovered.load_balancer_arn, monolith)
+async def _count_requests(site: Site, start: float, end: float) -> int:
+    balancer = site.discovered.load_balancer_arn
     return await call(
         count_requests,
-        config.aws,
-        group,
+        site.aws,
+        TargetGroupRef.of(balancer, site.group_arn),
         start,
         end,
-        config.traffic.gates.metrics_period,
+        site.config.traffic.gates.metrics_period,
     )
 
 
-async def _read_receivers(config: SplitConfig, discovered: Discovered) -> str:
-    """The rules that forward to the monolith; empty without any."""
-    monolith = discovered.monolith.target_group_arn
-    receivers = await call(read_receivers, config.aws, monolith)
-    return ", ".join(receivers)
-
-
-async def _explain_requests(config: SplitConfig, discovered: Discovered, requests: int) -> str:
-    quiet = config.monolith.quiet_period
-    receivers = await _read_receivers(config, discovered)
-    cause = f"{receivers} forwards to it" if receivers else "no rule forwards to it any more"
-    unowned = await describe_unowned_requests(config, discovered.monolith, quiet)
+async def _explain_requests(site: Site, requests: int) -> str:
+    quiet = site.settings.quiet_period
+    cause = "no rule forwards to it any more"
+    receivers = await site.read_receivers()
+    if receivers:
+        cause = f"{receivers} forwards to it"
+    unowned = await describe_unowned_requests(site.config, site.discovered.monolith, quiet)
     return (
-        f"{config.monolith.service} is not idle: {requests} requests in the last {quiet:g} s, and "
-        f"{cause}; add their paths to a service, or stop the clients that send them{unowned}"
+        f"{site.name} is not idle: {requests} requests in the last {quiet:g} s, and {cause}; "
+        f"add their paths to a service, or stop the clients that send them{unowned}"
     )

@@ -6,9 +6,9 @@ import botocore.exceptions
 
 from config.errors import SplitterError, StepFailed
 from config.split import SplitConfig
-from flows.record.events import emit
+from flows.monolith.site import Site
 from tasks.aws.call import call
-from tasks.discovery import Discovered, Monolith, read_monolith
+from tasks.discovery import Discovered, Monolith
 from tasks.ecs.scaling import write_suspension
 from tasks.ecs.size_record import SizeRecord, forget_size, scale_monolith
 from tasks.ecs.wait import wait_until_healthy
@@ -34,68 +34,51 @@ async def restore_monolith(config: SplitConfig, discovered: Discovered, why: str
     Raises:
         ServiceUnhealthy: It does not become healthy in time.
     """
-    aws = config.aws
-    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    site = Site(config, discovered)
+    monolith = await site.read()
     record = SizeRecord.from_tags(monolith.tags)
     if record:
-        await _restore_size(config, discovered, monolith, record, why)
-    await _restore_rules(config, discovered, monolith, why)
-    rules = await call(read_rules, aws, discovered.listener_arn)
-    await detach_target_group(aws, rules, config.name)
+        await _restore_size(site, monolith, record, why)
+    await _restore_rules(site, why)
+    rules = await call(read_rules, site.aws, site.listener_arn)
+    await detach_target_group(site.aws, rules, config.name)
     if record:
-        await _restore_scaling(config, discovered, monolith, record)
+        await _restore_scaling(site, monolith, record)
 
 
-async def _restore_size(
-    config: SplitConfig, discovered: Discovered, monolith: Monolith, record: SizeRecord, why: str
-) -> None:
-    aws = config.aws
-    group = monolith.target_group_arn
-    text = f"restoring {monolith.service} to {record.desired_count} tasks: {why}"
-    emit("drain", None, text, numbers={"desired_count": record.desired_count})
-    await attach_target_group(aws, discovered.listener_arn, group, config.name)
-    await scale_monolith(aws, discovered.cluster_arn, monolith.service, record.desired_count)
+async def _restore_size(site: Site, monolith: Monolith, record: SizeRecord, why: str) -> None:
+    count = record.desired_count
+    site.emit(f"restoring {site.name} to {count} tasks: {why}", desired_count=count)
+    await attach_target_group(site.aws, site.listener_arn, site.group_arn, site.config.name)
+    await scale_monolith(site.aws, site.cluster_arn, site.name, count)
     await wait_until_healthy(
-        aws,
-        discovered.cluster_arn,
-        monolith.service,
+        site.aws,
+        site.cluster_arn,
+        site.name,
         monolith.task_definition,
-        group,
-        config.stable_timeout,
+        site.group_arn,
+        site.config.stable_timeout,
     )
 
 
-async def _restore_rules(
-    config: SplitConfig, discovered: Discovered, monolith: Monolith, why: str
-) -> None:
-    aws = config.aws
-    listener = discovered.listener_arn
-    taken_over = await call(read_taken_over, aws, listener, config.name)
+async def _restore_rules(site: Site, why: str) -> None:
+    taken_over = await call(read_taken_over, site.aws, site.listener_arn, site.config.name)
     for rule in taken_over:
-        await give_back(aws, listener, rule, monolith.target_group_arn)
-        emit(
-            "drain",
-            None,
-            f"{rule.label} forwards to {monolith.service} again: {why}",
-            numbers={"rule": rule.label},
-        )
+        await give_back(site.aws, site.listener_arn, rule, site.group_arn)
+        text = f"{rule.label} forwards to {site.name} again: {why}"
+        site.emit(text, rule=rule.label)
 
 
-async def _restore_scaling(
-    config: SplitConfig, discovered: Discovered, monolith: Monolith, record: SizeRecord
-) -> None:
+async def _restore_scaling(site: Site, monolith: Monolith, record: SizeRecord) -> None:
     """Last of all: without its record, nothing is left to restore."""
-    aws = config.aws
-    name = monolith.service
     if record.suspension:
-        await write_suspension(aws, discovered.cluster_arn, name, record.suspension)
-    await forget_size(aws, monolith.service_arn)
-    health = await call(read_target_health, aws, monolith.target_group_arn)
-    emit(
-        "drain",
-        None,
-        f"{name} is restored: {health}",
-        numbers={"desired_count": record.desired_count, "healthy_targets": health.healthy},
+        await write_suspension(site.aws, site.cluster_arn, site.name, record.suspension)
+    await forget_size(site.aws, monolith.service_arn)
+    health = await call(read_target_health, site.aws, site.group_arn)
+    site.emit(
+        f"{site.name} is restored: {health}",
+        desired_count=record.desired_count,
+        healthy_targets=health.healthy,
     )
 
 

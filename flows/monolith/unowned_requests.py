@@ -26,7 +26,7 @@ async def describe_unowned_requests(config: SplitConfig, monolith: Monolith, sec
     Args:
         config: The split.
         monolith: As it runs.
-        seconds: How far to look back.
+        seconds: Age of the oldest log line that counts.
 
     Returns:
         Further lines for a message. Empty when its log is not in CloudWatch Logs, or has no such

@@ -32,6 +32,22 @@ async def verify_public_routes(config: SplitConfig, discovered: Discovered) -> i
         for name, checks in _all_checks(config).items()
     ]
     results = await asyncio.gather(*runs, return_exceptions=True)
+    return _sum_up(results)
+
+
+def _all_checks(config: SplitConfig) -> dict[str, Sequence[Check]]:
+    """The checks by service, the monolith last; without those that have none."""
+    checks: dict[str, Sequence[Check]] = {}
+    for service in config.services:
+        if service.checks:
+            checks[service.name] = service.checks
+    if config.monolith.checks:
+        checks[config.monolith.service] = config.monolith.checks
+    return checks
+
+
+def _sum_up(results: Sequence[int | BaseException]) -> int:
+    """How many checks passed; raises what failed."""
     passed = 0
     failed = []
     for result in results:
@@ -44,15 +60,6 @@ async def verify_public_routes(config: SplitConfig, discovered: Discovered) -> i
     if failed:
         raise _combined(failed)
     return passed
-
-
-def _all_checks(config: SplitConfig) -> dict[str, Sequence[Check]]:
-    """The checks by service, the monolith last; without those that have none."""
-    checks: dict[str, Sequence[Check]] = {}
-    for service in config.services:
-        checks[service.name] = service.checks
-    checks[config.monolith.service] = config.monolith.checks
-    return {name: own for name, own in checks.items() if own}
 
 
 def _combined(failed: Sequence[CheckFailed]) -> CheckFailed:
@@ -79,7 +86,5 @@ async def verify_services_healthy(config: SplitConfig, target_groups: Mapping[st
     for name, group in target_groups.items():
         health = await call(read_target_health, config.aws, group)
         if health.healthy == 0:
-            raise DrainRefused(
-                f"{config.monolith.service} is not drained: {name} owns paths and has no healthy "
-                f"target ({health})"
-            )
+            reason = f"{name} owns paths and has no healthy target ({health})"
+            raise DrainRefused(f"{config.monolith.service} is not drained: {reason}")

@@ -160,14 +160,19 @@ class StepAnalysis:
             self._read_window(self.placement.target_group_arn, until),
             self._read_window(self.placement.monolith_group_arn, until),
         )
-        # The error gate is about users, so the tool's own requests are taken off; but only those
-        # that CloudWatch is sure to have counted.
-        counted = self.probes.counted_until(min(until, time.time() - self.lag))
-        users = service.without(counted)
         return [
-            judge_errors(self.gates, "cloudwatch", users, early=early),
+            judge_errors(self.gates, "cloudwatch", self._users(service, until), early=early),
             *judge_latency(self.gates, "cloudwatch", service, monolith, self._before, early=early),
         ]
+
+    def _users(self, window: Window, until: float) -> Window:
+        """
+        The service's window without the tool's own requests, since the error gate is about users;
+        only those are taken off that CloudWatch is sure to have counted.
+        """
+        complete = time.time() - self.lag
+        counted = self.probes.counted_until(min(until, complete))
+        return window.without(counted)
 
     async def _read_window(self, target_group_arn: str, until: float) -> Window:
         return await _read_metrics(self.placement, target_group_arn, self.since, until)

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from tasks.cloudwatch.metrics import TargetGroupRef
 from tasks.discovery import Discovered
 from tasks.ecs.service import desired_service, ensure_service
 from tasks.elbv2.rule import (
+    PathRule,
     check_unchanged,
     delete_rule,
     desired_path_rules,
@@ -49,7 +50,7 @@ class Placement:
     control: Route
     """To the monolith alone."""
     probe_paths: tuple[str, ...]
-    """Safe GETs that both answer."""
+    """Safe GETs that both respond to."""
 
     @property
     def name(self) -> str:
@@ -81,6 +82,11 @@ class Placement:
         """The monolith's target group."""
         return self.discovered.monolith.target_group_arn
 
+    @property
+    def group_arns(self) -> tuple[str, str]:
+        """Both target groups: the monolith's, then the service's."""
+        return self.monolith_group_arn, self.target_group_arn
+
     def metrics_of(self, target_group_arn: str) -> TargetGroupRef:
         """A target group behind this load balancer, as CloudWatch names it."""
         balancer = self.discovered.load_balancer_arn
@@ -99,7 +105,7 @@ async def placed(
     Place the service on the listener without traffic, and run it.
 
     ECS refuses a target group that no listener uses, so the rules come first, and send nothing to
-    the empty group. Preview and control rules are deleted at the end, whatever happens.
+    the empty group. Preview and control rules are deleted at the end, also after an error.
 
     Args:
         config: The split.
@@ -124,27 +130,34 @@ async def placed(
 async def _ensure_path_rules(
     config: SplitConfig, discovered: Discovered, service: ServiceConfig, owner: Owner
 ) -> Placement:
-    monolith = discovered.monolith.target_group_arn
-    listener = discovered.listener_arn
-    desired_group = desired_target_group(service, owner, discovered.vpc_id)
-    group = await ensure_target_group(config.aws, desired_group)
-    no_traffic = {monolith: 100, group: 0}
-    rule_arns = []
-    for rule in desired_path_rules(service.path_patterns, owner):
-        arn = await ensure_rule(config.aws, listener, rule, no_traffic, monolith)
-        rule_arns.append(arn)
+    desired = desired_target_group(service, owner, discovered.vpc_id)
+    group = await ensure_target_group(config.aws, desired)
+    rules = desired_path_rules(service.path_patterns, owner)
     secret = secrets.token_urlsafe(24)
     return Placement(
         config=config,
         discovered=discovered,
         service=service,
         target_group_arn=group,
-        rule_arns=tuple(rule_arns),
+        rule_arns=await _ensure_dark_rules(config, discovered, rules, group),
         user=Route(discovered.alb_url),
         preview=_private_route(discovered, secret, PREVIEW),
         control=_private_route(discovered, secret, CONTROL),
         probe_paths=_probe_paths(service),
     )
+
+
+async def _ensure_dark_rules(
+    config: SplitConfig, discovered: Discovered, rules: Sequence[PathRule], group: str
+) -> tuple[str, ...]:
+    """Rules that send the service nothing; weights of rules that exist already stay."""
+    monolith = discovered.monolith.target_group_arn
+    weights = {monolith: 100, group: 0}
+    arns = []
+    for rule in rules:
+        arn = await ensure_rule(config.aws, discovered.listener_arn, rule, weights, monolith)
+        arns.append(arn)
+    return tuple(arns)
 
 
 def _private_route(discovered: Discovered, secret: str, role: str) -> Route:

@@ -86,7 +86,7 @@ async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIter
 @asynccontextmanager
 async def synthetic_traffic(placement: Placement, step: Step) -> AsyncIterator[None]:
     """
-    Send safe GETs on the public route while the block runs, where the config wants them in place of
+    Send safe GETs on the public route while the block runs, where the config has them in place of
     missing users.
     """
     gates = placement.gates

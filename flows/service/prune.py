@@ -68,15 +68,25 @@ async def _prune_service(
 
 
 def _needed_revisions(plan: ServicePlan) -> frozenset[str]:
-    ran_before = good_revision(plan.state.service or {})
-    return frozenset({ran_before} if ran_before else ())
+    service = plan.state.service or {}
+    ran_before = good_revision(service)
+    if ran_before is None:
+        return frozenset()
+    return frozenset({ran_before})
 
 
 def _emit_pruned(service: ServiceConfig, revisions: Sequence[str], images: Sequence[str]) -> None:
     if revisions or images:
-        names = [arn.rpartition("/")[2] for arn in revisions]
-        text = f"pruned: {', '.join(names) or 'no revision'}; {len(images)} old images"
+        names = [_label(arn) for arn in revisions]
+        shown = ", ".join(names) or "no revision"
+        text = f"pruned: {shown}; {len(images)} old images"
         numbers = {"revisions": names, "images": len(images)}
         emit("note", service.name, text, numbers=numbers)
     for digest in images:
         log().info("deleted image %s@%s", service.name, digest)
+
+
+def _label(revision_arn: str) -> str:
+    """Family and number."""
+    _, _, label = revision_arn.rpartition("/")
+    return label

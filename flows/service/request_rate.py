@@ -1,4 +1,4 @@
-"""Whether the service's target group gets the requests that its weight asks for, or none."""
+"""Whether the service's target group gets the requests of its weight, or no requests any more."""
 
 import asyncio
 import time

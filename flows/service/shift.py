@@ -36,7 +36,7 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
 
     Raises:
         GateFailed: A gate failed or was inconclusive; the monolith has all traffic again.
-        TrafficConflict: The rules were changed from outside; traffic stays as they say.
+        TrafficConflict: The rules were changed from outside; traffic stays as it is.
     """
     before = await read_before(placement)
     if weight == 0:
@@ -51,7 +51,7 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
             await asyncio.shield(rollback)
         raise
     except BaseException as error:
-        # Whatever went wrong: a half-shifted service that nothing watches is worse than none.
+        # After any error: a half-shifted service that no gate watches is worse than none.
         await asyncio.shield(roll_back_to_monolith(placement, _reason(error)))
         raise
 
@@ -102,11 +102,8 @@ async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Obser
 
 
 async def _set_weight(placement: Placement, weight: int) -> None:
-    aws = placement.aws
-    monolith = placement.monolith_group_arn
-    service = placement.target_group_arn
     for rule in placement.rule_arns:
-        await shift_weight(aws, rule, monolith, service, weight)
+        await shift_weight(placement.aws, rule, *placement.group_arns, weight)
     emit("weight", placement.name, f"weight {weight}%", weight=weight)
 
 
@@ -179,8 +176,5 @@ async def roll_back_to_monolith(placement: Placement, why: str, *, observe: bool
 
 async def _reset_weights(placement: Placement) -> None:
     """Not as Prefect tasks: the server may be slow or gone, and users' requests are failing."""
-    aws = placement.aws
-    monolith = placement.monolith_group_arn
-    service = placement.target_group_arn
     for rule in placement.rule_arns:
-        await call(shift_weight.plain, aws, rule, monolith, service, 0)
+        await call(shift_weight.plain, placement.aws, rule, *placement.group_arns, 0)

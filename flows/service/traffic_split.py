@@ -1,4 +1,4 @@
-"""Whether the split of traffic that is observed is the one that the weights ask for."""
+"""Whether the observed split of traffic follows the weights."""
 
 import asyncio
 import math
@@ -59,7 +59,7 @@ class _Backends:
 
     @property
     def are_distinct(self) -> bool:
-        """Whether the header says which of the two responded."""
+        """Whether the names show which of the two responded."""
         if not self.service or not self.monolith:
             return False
         return self.service != self.monolith
@@ -153,8 +153,7 @@ class _Sample:
 def chance_deviation(weight: int, requests: int) -> float:
     """Percentage points by which a correct split may miss the weight in so many requests."""
     share = weight / 100
-    variance = share * (1 - share)
-    standard_error = math.sqrt(variance / requests)
+    standard_error = math.sqrt(share * (1 - share) / requests)
     return 100 * _SIGMAS * standard_error
 
 

@@ -57,12 +57,12 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
     """
     async with open_session() as session:
         failed = await _run_until_passed(session, route, checks)
-    passed = len(checks) - len(failed)
+    count = len(checks)
     if failed:
-        numbers = {"checks": len(checks), "passed": passed, "failed": len(failed)}
-        raise CheckFailed(_explain(name, where, failed), numbers)
-    log().info("%s: %d/%d checks passed %s", name, passed, len(checks), where)
-    return passed
+        text = _explain(name, where, failed)
+        raise CheckFailed(text, _numbers(count, len(failed)))
+    log().info("%s: %d/%d checks passed %s", name, count, count, where)
+    return count
 
 
 def _explain(name: str, where: str, failed: Sequence[_FailedCheck]) -> str:
@@ -70,6 +70,11 @@ def _explain(name: str, where: str, failed: Sequence[_FailedCheck]) -> str:
     for item in failed:
         lines += item.lines()
     return "\n".join(lines)
+
+
+def _numbers(checks: int, failed: int) -> dict[str, int]:
+    passed = checks - failed
+    return {"checks": checks, "passed": passed, "failed": failed}
 
 
 async def _run_until_passed(
@@ -145,7 +150,11 @@ def _judge_body(check: Check, body: bytes) -> Iterator[str]:
         data = json.loads(body)
     except ValueError:
         yield f"body is not JSON: {_shown(body)}"
-        return
+    else:
+        yield from _judge_json(check, data)
+
+
+def _judge_json(check: Check, data: Any) -> Iterator[str]:
     if check.json_subset is not None:
         yield from _missing(check.json_subset, data, "")
     if check.json_schema is not None:

@@ -35,7 +35,7 @@ Session: TypeAlias = httpx.AsyncClient
 
 @dataclass(frozen=True)
 class Route:
-    """A way through the load balancer: its address, and the header that selects a preview rule."""
+    """The load balancer's address, and the header that selects a preview or control rule."""
 
     url: str
     """Scheme, host and port, e.g. `http://127.0.0.1:8080`."""
@@ -67,8 +67,7 @@ class Response:
         """Media type without its parameters."""
         header = str(self.headers.get("Content-Type", ""))
         media_type, _, _ = header.partition(";")
-        media_type = media_type.strip()
-        return media_type.lower()
+        return media_type.strip().lower()
 
 
 def open_session() -> Session:
@@ -85,29 +84,41 @@ def open_session() -> Session:
 
 @cache
 def _system_trust() -> ssl.SSLContext:
-    """The system's certificate store, which may hold a private authority; httpx has its own."""
+    """The system's certificate store, which may have a private authority; httpx uses its own."""
     return ssl.create_default_context()
 
 
 async def fetch(session: Session, route: Route, path: str) -> Response:
     """Send one GET; a request without a complete response within 10 seconds is a `Response` too."""
-    sent_at = time.time()
-    started = time.perf_counter()
+    sending = _Sending()
     try:
         response = await _get(session, route, path)
     except TimeoutError:
-        error = f"no complete response within {_TIMEOUT:g} s"
+        return sending.failed(f"no complete response within {_TIMEOUT:g} s")
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
-        error = describe_failure(failure)
-    else:
+        return sending.failed(describe_failure(failure))
+    return sending.completed(response)
+
+
+class _Sending:
+    """Times one request from now on."""
+
+    def __init__(self) -> None:
+        self._sent_at = time.time()
+        self._started = time.perf_counter()
+
+    def completed(self, response: httpx.Response) -> Response:
         return Response(
             status=response.status_code,
             headers=response.headers,
             body=response.content,
-            latency=time.perf_counter() - started,
-            at=sent_at,
+            latency=time.perf_counter() - self._started,
+            at=self._sent_at,
         )
-    return Response(0, latency=time.perf_counter() - started, error=error, at=sent_at)
+
+    def failed(self, error: str) -> Response:
+        latency = time.perf_counter() - self._started
+        return Response(0, latency=latency, error=error, at=self._sent_at)
 
 
 async def _get(session: Session, route: Route, path: str) -> httpx.Response:

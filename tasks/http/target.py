@@ -15,7 +15,7 @@ def request_target(path: str) -> bytes:
 
     Percent-encodings, dot segments and unusual characters arrive as configured: a load balancer
     matches its rules against exactly what it receives. Only characters that a request line cannot
-    hold (spaces, control characters, non-ASCII) are percent-encoded, and the fragment is left out.
+    have (spaces, control characters, non-ASCII) are percent-encoded, and the fragment is left out.
 
     Args:
         path: Path with its query string, e.g. `/a%2Fb?x=%20y`.
