@@ -74,7 +74,7 @@ def _shifts(tasks: list[tuple[str, str, float, float]]) -> list[Span]:
         ends = [
             start
             for name, own, start, _ in tasks
-            if own == run and name.endswith("on its public path")
+            if own == run and name.endswith("on the public route")
         ]
         spans.append((first, min(end for end in ends if end > first)))
     return spans

@@ -11,7 +11,7 @@ Every error that the tool raises on purpose.
     └── StepFailed            exit 1, the monolith serves what was not moved
         ├── BuildFailed       an image could not be built or pushed
         ├── ServiceUnhealthy  tasks crash, or never become healthy
-        ├── CheckFailed       a check or a parity comparison did not hold
+        ├── CheckFailed       a check or a parity comparison failed
         ├── GateFailed        traffic went back to the monolith
         ├── TrafficConflict   somebody else changed a rule since our last write
         ├── DrainRefused      the monolith is not proven idle
@@ -20,6 +20,9 @@ Every error that the tool raises on purpose.
 They cross Prefect's boundaries by pickling, so every argument is a plain value that the base class
 keeps.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "BadInput",
@@ -81,7 +84,11 @@ class ServiceUnhealthy(StepFailed):
 
 
 class CheckFailed(StepFailed):
-    """Raised when a check or a parity comparison does not hold."""
+    """Raised when a check or a parity comparison fails; `numbers` says how many did."""
+
+    def __init__(self, message: str = "", numbers: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.numbers = dict(numbers or {})
 
 
 class GateFailed(StepFailed):

@@ -20,7 +20,7 @@ from config.errors import StepFailed, TrafficConflict
 from config.split import SplitConfig
 from flows.cli.rollback import check_names, run_rollback_command
 from flows.fan_out.bounded import Results, error_words, side_by_side
-from flows.monolith.drain import restore_monolith
+from flows.monolith.restore import restore_monolith
 from flows.plan.options import ROLLBACK_DEFAULTS, RollbackOptions
 from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
 from flows.record.events import emit, record_outcome, start_record
@@ -28,8 +28,8 @@ from flows.record.outcome import Outcome, ServiceOutcome, Status
 from flows.report.artifacts import publish_outcome, publish_rows
 from flows.runtime.agree import agree
 from flows.runtime.config_source import ConfigSource, read_source
-from flows.service.idle import see_it_idle
 from flows.service.remove import remove_service
+from flows.service.request_rate import wait_until_idle
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.lock import hold_listener
@@ -121,7 +121,7 @@ async def _go_back(
             await restore_monolith(config, discovered, "rolled back")
             await run_checks(
                 config.monolith.service,
-                "on its public path",
+                "on the public route",
                 Route(discovered.alb_url),
                 config.monolith.checks,
             )
@@ -196,7 +196,7 @@ async def _see_it_returned(
 ) -> None:
     if owned.target_group_arn:
         service = config.service(owned.service)
-        await see_it_idle(config, discovered.load_balancer_arn, service, owned.target_group_arn)
+        await wait_until_idle(config, discovered.load_balancer_arn, service, owned.target_group_arn)
     emit("stage", owned.service, "returned")
 
 

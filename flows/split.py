@@ -18,7 +18,7 @@ from flows.cli.split import run_split_command
 from flows.fan_out.first_step import settle_approved
 from flows.fan_out.services import Results, error_words
 from flows.fan_out.work_pool import check_work_pool
-from flows.monolith.drain import drain_monolith, emit_kept, verify_drained
+from flows.monolith.drain import drain_monolith, explain_not_drained, verify_drained
 from flows.plan.change import ServicePlan, verify_plan
 from flows.plan.observe import observe
 from flows.plan.options import SPLIT_DEFAULTS, SplitOptions
@@ -66,7 +66,7 @@ async def split(
     if options.plan_only or (plan.is_empty and not _was_interrupted(plan)):
         status: Status = "unchanged" if plan.is_empty else "planned"
         if plan.is_empty and not plan.drain.already_drained:
-            await emit_kept(config, discovered, plan.drain)
+            await explain_not_drained(config, discovered, plan.drain)
         return record_outcome(await _outcome(config, discovered, plan, {}, status=status))
     await check_work_pool(config)
     async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
@@ -146,7 +146,7 @@ async def _finish(
         elif plan.drain.already_drained:
             await verify_drained(config, discovered)
         else:
-            await emit_kept(config, discovered, plan.drain)
+            await explain_not_drained(config, discovered, plan.drain)
     except StepFailed as error:
         return str(error)
     return None

@@ -1,1 +1,1 @@
-"""The monolith's end: drain, and the way to bring it back."""
+"""The monolith: draining and restoring it."""

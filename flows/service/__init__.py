@@ -1,4 +1,4 @@
 """
-One service's way out of the monolith: prepare, place, verify, shift, and what redeploys and
-removals need.
+The steps of one service: prepare, place, verify, shift, settle, and those of a redeploy and a
+removal.
 """

@@ -1,29 +1,29 @@
 """
-One step's bake: the gates that watch it.
+The analysis of one step: its gates, from the change of weight until the verdict.
 
-CloudWatch tells of the load balancer's requests by whole periods (60 s in AWS), each of them
-incomplete for a while. So a step is judged over the periods from its change of weight to the newest
-complete one, once these hold the whole bake. A breach need not wait for that: the newest figures
-are looked at as well, and what they show beyond chance ends the step at once.
+CloudWatch has the load balancer's requests by whole periods (60 s in AWS), each of them incomplete
+for a while. So a step is judged over the periods from its change of weight to the newest complete
+one, once these cover the whole bake. A breach need not wait for that: the newest figures are judged
+as well, and a failure beyond chance ends the step at once.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
-from config.split import SplitConfig
+from config.errors import GateFailed
 from config.traffic import Gates, Step
+from flows.record.events import emit
 from flows.service.placement import Placement
-from flows.service.probes import Probes, probe_rate, window_of_answers
+from flows.service.probes import Probes, probe_rate
 from tasks.aws.call import call
-from tasks.cloudwatch.metrics import TargetGroupRef, Window, read_window
-from tasks.discovery import Discovered
+from tasks.cloudwatch.metrics import Window, read_window
 from tasks.elbv2.target_group import read_target_health
 from tasks.gates import (
     Judgement,
+    Verdict,
     judge_alarms,
     judge_errors,
     judge_latency,
@@ -38,60 +38,51 @@ __all__ = ["Breach", "StepAnalysis", "bake", "read_before", "unless_breached"]
 R = TypeVar("R")
 
 _SHORTEST_PAUSE = 0.5
-_LONGEST_PAUSE = 3.0
-_TARGETS_EVERY = 5.0
-_LOOKS_A_PERIOD = 20
-_PERIODS_BEFORE = 10
+_LONGEST_PAUSE: Final = 3.0
+_TARGETS_EVERY: Final = 5.0
+_EVALUATIONS_A_PERIOD: Final = 20
+_PERIODS_BEFORE: Final = 10
 
 
 class Breach(Exception):
     """Raised when a gate fails before the end of a step."""
 
     def __init__(self, judgements: list[Judgement]) -> None:
-        super().__init__("; ".join(item.text for item in judgements if item.verdict == "fail"))
+        failed = [item.text for item in judgements if item.verdict == "fail"]
+        super().__init__("; ".join(failed))
         self.judgements = judgements
 
 
-@dataclass
-class Targets:
-    """
-    The health of a service's targets, read seldom: ELBv2 answers an account ten describing calls a
-    second.
-    """
-
-    _due: float = 0.0
-    _judgement: Judgement | None = None
-
-    async def judge(self, config: SplitConfig, target_group_arn: str) -> Judgement:
-        """The newest verdict."""
-        now = time.monotonic()
-        if self._judgement is None or now >= self._due:
-            self._judgement = judge_targets(
-                await call(read_target_health, config.aws, target_group_arn)
-            )
-            self._due = now + _TARGETS_EVERY
-        return self._judgement
-
-
-@dataclass(frozen=True)
 class StepAnalysis:
-    """The gates of one step, from its change of weight on."""
+    """
+    The gates of one step.
 
-    config: SplitConfig
-    discovered: Discovered
-    placement: Placement
-    step: Step
-    before: Window
-    """What the monolith answered before the shift."""
-    since: float = field(default_factory=time.time)
-    """Seconds since the epoch."""
-    probes: Probes = field(default_factory=Probes)
-    targets: Targets = field(default_factory=Targets)
+    Args:
+        placement: The service's place on the listener.
+        step: The step.
+        before: What the monolith responded before the shift.
+    """
+
+    def __init__(self, placement: Placement, step: Step, before: Window) -> None:
+        self.placement = placement
+        self.step = step
+        self.since = time.time()
+        """Seconds since the epoch; just before the change of weight."""
+        self.probes = Probes()
+        """The tool's own requests in this step."""
+        self._before = before
+        self._targets: Judgement | None = None
+        self._targets_due = 0.0
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.placement.name
 
     @property
     def gates(self) -> Gates:
         """The service's gates."""
-        return self.config.traffic_of(self.placement.service).gates
+        return self.placement.gates
 
     @property
     def lag(self) -> float:
@@ -100,122 +91,186 @@ class StepAnalysis:
 
     @property
     def reads_metrics(self) -> bool:
-        """Whether CloudWatch is asked."""
+        """Whether the gates read CloudWatch."""
         return self.gates.source != "probes"
 
     @property
+    def reads_probes(self) -> bool:
+        """Whether the gates read the tool's own requests."""
+        if self.gates.source == "both":
+            return bool(self.placement.probe_paths)
+        return self.gates.source == "probes"
+
+    @property
     def pause(self) -> float:
-        """Seconds between two looks: GetMetricData is billed by the metric."""
-        period = self.gates.metrics_period if self.reads_metrics else 0
-        return min(max(period / _LOOKS_A_PERIOD, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        """Seconds between two evaluations: GetMetricData is billed by the metric."""
+        if not self.reads_metrics:
+            return _SHORTEST_PAUSE
+        pause = self.gates.metrics_period / _EVALUATIONS_A_PERIOD
+        return min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
     def complete_until(self, now: float) -> float:
-        """Until which moment everything is known."""
+        """The moment up to which all figures are complete; seconds since the epoch, as `now`."""
         if not self.reads_metrics:
             return now
-        period = self.gates.metrics_period
-        return math.floor((now - self.lag) / period) * period
+        return _last_period_end(self.gates, now)
 
-    async def look(self) -> list[Judgement]:
-        """Every gate on what is known right now; only what fails counts."""
+    def emit_check(self, verdict: Verdict, text: str, numbers: Mapping[str, Any]) -> None:
+        """Record a check of this step."""
+        emit(
+            "check",
+            self.name,
+            text,
+            verdict=verdict,
+            numbers=dict(numbers),
+            weight=self.step.weight,
+        )
+
+    def fail_check(self, text: str, numbers: Mapping[str, Any]) -> None:
+        """
+        Record that a check of this step failed, which ends it.
+
+        Raises:
+            GateFailed: Except in a dry run.
+        """
+        self.emit_check("fail", text, numbers)
+        if not self.gates.dry_run:
+            raise GateFailed(f"{self.name}: {text}")
+
+    async def judge_early(self) -> list[Judgement]:
+        """Every gate on the newest figures; only a failure counts."""
         return await self._judge(time.time(), early=True)
 
     async def judge(self) -> list[Judgement]:
-        """Every gate on what is complete."""
+        """Every gate on the figures that are complete."""
         return await self._judge(self.complete_until(time.time()), early=False)
 
     async def _judge(self, until: float, *, early: bool) -> list[Judgement]:
-        found = await self._judge_metrics(until, early=early) if self.reads_metrics else []
-        if self.gates.source == "probes" or (
-            self.gates.source == "both" and self.placement.probe_paths
-        ):
+        found: list[Judgement] = []
+        if self.reads_metrics:
+            found += await self._judge_metrics(until, early=early)
+        if self.reads_probes:
             found += self._judge_probes(early=early)
-        targets = await self.targets.judge(self.config, self.placement.target_group_arn)
-        states = (
-            await call(read_alarms, self.config.aws, self.gates.alarms) if self.gates.alarms else {}
-        )
-        return [*without_open_doubles(found), targets, *judge_alarms(self.gates.alarms, states)]
+        targets = await self._judge_targets()
+        alarms = await self._judge_alarms()
+        return [*without_open_doubles(found), targets, *alarms]
 
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
-        groups = (self.placement.target_group_arn, self.discovered.monolith.target_group_arn)
         service, monolith = await asyncio.gather(
-            *(
-                read_metrics(self.config, self.discovered, self.gates, group, self.since, until)
-                for group in groups
-            )
+            self._read_window(self.placement.target_group_arn, until),
+            self._read_window(self.placement.monolith_group_arn, until),
         )
-        # Users are who counts: the tool's own requests must not stand in for theirs. Of those, only
-        # the ones that CloudWatch surely knows of can be taken off.
-        users = service.without(self.probes.at_service(min(until, time.time() - self.lag)))
         return [
-            judge_errors(self.gates, "cloudwatch", users, early=early),
-            *judge_latency(self.gates, "cloudwatch", service, monolith, self.before, early=early),
+            judge_errors(self.gates, "cloudwatch", self._users(service, until), early=early),
+            *judge_latency(self.gates, "cloudwatch", service, monolith, self._before, early=early),
         ]
 
+    def _users(self, window: Window, until: float) -> Window:
+        """
+        The service's window without the tool's own requests, since the error gate is about users;
+        only those are taken off that CloudWatch is sure to have counted.
+        """
+        complete = time.time() - self.lag
+        counted = self.probes.counted_until(min(until, complete))
+        return window.without(counted)
+
+    async def _read_window(self, target_group_arn: str, until: float) -> Window:
+        return await _read_metrics(self.placement, target_group_arn, self.since, until)
+
     def _judge_probes(self, *, early: bool) -> list[Judgement]:
-        service, monolith = (
-            window_of_answers(self.probes.preview),
-            window_of_answers(self.probes.control),
-        )
-        # A short bake sees fewer probes than users' requests are wanted; on a slow machine not even
-        # all of these.
-        expected = max(1, int(self.step.bake * probe_rate(self.gates, self.step) / 2))
-        gates = self.gates.model_copy(
-            update={"min_requests": min(self.gates.min_requests, expected)}
-        )
+        service = self.probes.of_service
+        monolith = self.probes.of_monolith
+        gates = self._probe_gates()
         return [
             judge_errors(gates, "probes", service, early=early),
             *judge_latency(gates, "probes", service, monolith, early=early),
         ]
 
+    def _probe_gates(self) -> Gates:
+        """
+        The gates, with a `min_requests` that the probes can reach: a short bake has fewer probes,
+        and a slow machine may not even send these.
+        """
+        gates = self.gates
+        planned = self.step.bake * probe_rate(gates, self.step)
+        expected = max(1, int(planned / 2))
+        fewest = min(gates.min_requests, expected)
+        return gates.model_copy(update={"min_requests": fewest})
 
-async def read_metrics(
-    config: SplitConfig, discovered: Discovered, gates: Gates, group: str, start: float, end: float
+    async def _judge_targets(self) -> Judgement:
+        """The newest verdict; ELBv2 allows an account ten describe calls a second."""
+        now = time.monotonic()
+        if self._targets is None or now >= self._targets_due:
+            group = self.placement.target_group_arn
+            health = await call(read_target_health, self.placement.aws, group)
+            self._targets = judge_targets(health)
+            self._targets_due = now + _TARGETS_EVERY
+        return self._targets
+
+    async def _judge_alarms(self) -> list[Judgement]:
+        names = self.gates.alarms
+        if not names:
+            return []
+        states = await call(read_alarms, self.placement.aws, names)
+        return judge_alarms(names, states)
+
+
+def _last_period_end(gates: Gates, now: float) -> float:
+    """The end of the newest period whose metrics are complete."""
+    period = gates.metrics_period
+    complete = now - gates.metrics_lag
+    return math.floor(complete / period) * period
+
+
+async def _read_metrics(
+    placement: Placement, target_group_arn: str, start: float, end: float
 ) -> Window:
-    """A target group's window, by its ARN."""
-    ref = TargetGroupRef.of(discovered.load_balancer_arn, group)
-    return await call(read_window, config.aws, ref, start, end, gates.metrics_period)
+    return await call(
+        read_window,
+        placement.aws,
+        placement.metrics_of(target_group_arn),
+        start,
+        end,
+        placement.gates.metrics_period,
+    )
 
 
-async def read_before(config: SplitConfig, discovered: Discovered, gates: Gates) -> Window:
+async def read_before(placement: Placement) -> Window:
     """
-    What the monolith answered lately: with what to compare a service that has taken all of its
+    What the monolith responded lately: the baseline for a service that has taken over all of its
     requests.
     """
+    gates = placement.gates
     if gates.source == "probes":
         return Window()
-    end = (
-        math.floor((time.time() - gates.metrics_lag) / gates.metrics_period) * gates.metrics_period
-    )
+    end = _last_period_end(gates, time.time())
     start = end - _PERIODS_BEFORE * gates.metrics_period
-    return await read_metrics(
-        config, discovered, gates, discovered.monolith.target_group_arn, start, end
-    )
+    return await _read_metrics(placement, placement.monolith_group_arn, start, end)
 
 
 async def unless_breached(analysis: StepAnalysis, work: Coroutine[Any, Any, R]) -> R:
     """
-    Do the work while the gates watch; in a dry run they do not end it.
+    Do the work while the gates are evaluated; in a dry run they do not end it.
 
     Raises:
         Breach: A gate failed first.
     """
     working = asyncio.create_task(work)
-    watching = asyncio.create_task(_wait_for_breach(analysis))
+    evaluating = asyncio.create_task(_wait_for_breach(analysis))
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, evaluating}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Breach(watching.result())
+            raise Breach(evaluating.result())
         return working.result()
     finally:
         working.cancel()
-        watching.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
+        evaluating.cancel()
+        await asyncio.gather(working, evaluating, return_exceptions=True)
 
 
 async def _wait_for_breach(analysis: StepAnalysis) -> list[Judgement]:
     while True:
-        judgements = await analysis.look()
+        judgements = await analysis.judge_early()
         if worst(judgements) == "fail" and not analysis.gates.dry_run:
             return judgements
         await asyncio.sleep(analysis.pause)
@@ -229,13 +284,14 @@ async def bake(analysis: StepAnalysis) -> list[Judgement]:
         The verdicts: inconclusive ones only where `too_little_traffic` accepts them, in a dry run,
         or when `wait_limit` is over.
     """
-    gates, ends = analysis.gates, time.time() + analysis.step.bake
+    gates = analysis.gates
     accepts = gates.dry_run or gates.too_little_traffic == "accept"
-    gives_up = ends + analysis.lag + gates.metrics_period + gates.wait_limit
+    baked = time.time() + analysis.step.bake
+    deadline = baked + analysis.lag + gates.metrics_period + gates.wait_limit
     while True:
         now = time.time()
-        if analysis.complete_until(now) >= ends:
+        if analysis.complete_until(now) >= baked:
             judgements = await analysis.judge()
-            if accepts or worst(judgements) != "inconclusive" or now >= gives_up:
+            if accepts or worst(judgements) != "inconclusive" or now >= deadline:
                 return judgements
         await asyncio.sleep(analysis.pause)

@@ -1,22 +1,222 @@
-"""One service's part of the listener."""
+"""One service's place on the listener: target group, rules, ECS service, and the routes to it."""
 
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.http.client import Route
+from config.split import SplitConfig
+from config.traffic import Gates, Traffic
+from tasks.aws.call import call
+from tasks.aws.tags import Owner
+from tasks.cloudwatch.metrics import TargetGroupRef
+from tasks.discovery import Discovered
+from tasks.ecs.service import desired_service, ensure_service
+from tasks.elbv2.rule import (
+    PathRule,
+    check_unchanged,
+    delete_rule,
+    desired_path_rules,
+    desired_preview_rules,
+    ensure_rule,
+    own_rules,
+    read_rules,
+)
+from tasks.elbv2.rule_matching import CONTROL, PREVIEW
+from tasks.elbv2.target_group import desired_target_group, ensure_target_group
+from tasks.http.client import PREVIEW_HEADER, Route
+from tasks.http.parity import parity_paths
 
-__all__ = ["Placement"]
+__all__ = ["Placement", "current_weight", "placed"]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One service's part of the listener: its rules, its target group, and the ways to it."""
+    """One service's place on the listener, while its traffic is shifted."""
 
+    config: SplitConfig
+    discovered: Discovered
     service: ServiceConfig
-    rule_arns: tuple[str, ...]
     target_group_arn: str
+    rule_arns: tuple[str, ...]
+    """Its path rules, which share traffic between monolith and service."""
     user: Route
+    """As users reach it: through the path rules."""
     preview: Route
+    """To the service alone."""
     control: Route
+    """To the monolith alone."""
     probe_paths: tuple[str, ...]
-    """Safe GETs, answered alike by both."""
+    """Safe GETs that both respond to."""
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
+
+    @property
+    def aws(self) -> AwsConfig:
+        """Where AWS is."""
+        return self.config.aws
+
+    @property
+    def listener_arn(self) -> str:
+        """The listener."""
+        return self.discovered.listener_arn
+
+    @property
+    def traffic(self) -> Traffic:
+        """Its steps and gates."""
+        return self.config.traffic_of(self.service)
+
+    @property
+    def gates(self) -> Gates:
+        """Its gates."""
+        return self.traffic.gates
+
+    @property
+    def monolith_group_arn(self) -> str:
+        """The monolith's target group."""
+        return self.discovered.monolith.target_group_arn
+
+    @property
+    def group_arns(self) -> tuple[str, str]:
+        """Both target groups: the monolith's, then the service's."""
+        return self.monolith_group_arn, self.target_group_arn
+
+    def metrics_of(self, target_group_arn: str) -> TargetGroupRef:
+        """A target group behind this load balancer, as CloudWatch names it."""
+        balancer = self.discovered.load_balancer_arn
+        return TargetGroupRef.of(balancer, target_group_arn)
+
+
+@asynccontextmanager
+async def placed(
+    config: SplitConfig,
+    discovered: Discovered,
+    service: ServiceConfig,
+    owner: Owner,
+    task_definition: str,
+) -> AsyncIterator[Placement]:
+    """
+    Place the service on the listener without traffic, and run it.
+
+    ECS refuses a target group that no listener uses, so the rules come first, and send nothing to
+    the empty group. Preview and control rules are deleted at the end, also after an error.
+
+    Args:
+        config: The split.
+        discovered: What the split only reads.
+        service: The service.
+        owner: Owner of what is created.
+        task_definition: ARN of the revision to run.
+
+    Raises:
+        ResourceConflict: A name is taken, or no rule priority is free.
+    """
+    placement = await _ensure_path_rules(config, discovered, service, owner)
+    try:
+        await _ensure_private_rules(placement, owner, PREVIEW)
+        await _ensure_private_rules(placement, owner, CONTROL)
+        await _ensure_running(placement, owner, task_definition)
+        yield placement
+    finally:
+        await asyncio.shield(_delete_private_rules(placement, owner))
+
+
+async def _ensure_path_rules(
+    config: SplitConfig, discovered: Discovered, service: ServiceConfig, owner: Owner
+) -> Placement:
+    desired = desired_target_group(service, owner, discovered.vpc_id)
+    group = await ensure_target_group(config.aws, desired)
+    rules = desired_path_rules(service.path_patterns, owner)
+    secret = secrets.token_urlsafe(24)
+    return Placement(
+        config=config,
+        discovered=discovered,
+        service=service,
+        target_group_arn=group,
+        rule_arns=await _ensure_dark_rules(config, discovered, rules, group),
+        user=Route(discovered.alb_url),
+        preview=_private_route(discovered, secret, PREVIEW),
+        control=_private_route(discovered, secret, CONTROL),
+        probe_paths=_probe_paths(service),
+    )
+
+
+async def _ensure_dark_rules(
+    config: SplitConfig, discovered: Discovered, rules: Sequence[PathRule], group: str
+) -> tuple[str, ...]:
+    """Rules that send the service nothing; weights of rules that exist already stay."""
+    monolith = discovered.monolith.target_group_arn
+    weights = {monolith: 100, group: 0}
+    arns = []
+    for rule in rules:
+        arn = await ensure_rule(config.aws, discovered.listener_arn, rule, weights, monolith)
+        arns.append(arn)
+    return tuple(arns)
+
+
+def _private_route(discovered: Discovered, secret: str, role: str) -> Route:
+    value = f"{secret}.{role}"
+    return Route(discovered.alb_url, {PREVIEW_HEADER: value})
+
+
+def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
+    compared = parity_paths(service)
+    checked = [check.path for check in service.checks]
+    distinct = dict.fromkeys([*compared, *checked])
+    return tuple(distinct)
+
+
+async def _ensure_private_rules(placement: Placement, owner: Owner, role: str) -> None:
+    """The rules that select service (preview) or monolith (control) by the secret header."""
+    monolith = placement.monolith_group_arn
+    route = placement.control
+    group = monolith
+    if role == PREVIEW:
+        route = placement.preview
+        group = placement.target_group_arn
+    header = (PREVIEW_HEADER, route.headers[PREVIEW_HEADER])
+    patterns = placement.service.path_patterns
+    for rule in desired_preview_rules(patterns, owner, role, header):
+        await ensure_rule(placement.aws, placement.listener_arn, rule, {group: 1}, monolith)
+
+
+async def _ensure_running(placement: Placement, owner: Owner, task_definition: str) -> None:
+    desired = desired_service(
+        placement.service,
+        owner,
+        placement.discovered,
+        task_definition=task_definition,
+        target_group=placement.target_group_arn,
+    )
+    await ensure_service(placement.aws, desired)
+
+
+async def _delete_private_rules(placement: Placement, owner: Owner) -> None:
+    aws = placement.aws
+    rules = await call(read_rules, aws, placement.listener_arn)
+    for role in (PREVIEW, CONTROL):
+        private_rules = own_rules(rules, owner, role)
+        for rule in private_rules.values():
+            await delete_rule(aws, rule.arn)
+
+
+async def current_weight(placement: Placement) -> int:
+    """
+    Percent of its requests that the service gets now: 0 in a first run.
+
+    Raises:
+        TrafficConflict: The weights were changed from outside.
+    """
+    rules = await call(read_rules, placement.aws, placement.listener_arn)
+    weights = [
+        check_unchanged(rule, placement.target_group_arn)
+        for rule in rules
+        if rule.arn in placement.rule_arns
+    ]
+    return min(weights)

@@ -6,19 +6,16 @@ users.
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, Final
-
-import aiohttp
 
 from config.traffic import Gates, Step
 from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
-from tasks.http.client import Response, fetch, open_session
+from tasks.http.client import Response, Session, fetch, open_session
 
-__all__ = ["Probes", "probe_rate", "probing", "synthesizing", "window_of_answers"]
+__all__ = ["Probes", "probe_rate", "probing", "synthetic_traffic", "window_of_responses"]
 
 _PROBES_PER_SECOND: Final = 10
 _SYNTHETIC_PER_SECOND: Final = 50
@@ -26,89 +23,110 @@ _PROBES_MARGIN: Final = 2.0
 _SYNTHETIC_MARGIN: Final = 1.5
 
 
-@dataclass
 class Probes:
-    """What the tool's own requests saw since the last weight change."""
+    """The responses to the tool's own requests since a step's change of weight."""
 
-    preview: list[Response] = field(default_factory=list)
-    """On the service's preview route."""
-    control: list[Response] = field(default_factory=list)
-    """On the monolith's."""
-    public: list[Response] = field(default_factory=list)
-    """On the public path, where the service answered."""
+    def __init__(self) -> None:
+        self._preview: list[Response] = []
+        self._control: list[Response] = []
+        self._public: list[Response] = []
 
-    def at_service(self, until: float) -> Window:
-        """Those that the load balancer counts among the service's requests, up to a moment."""
-        return window_of_answers(
-            [answer for answer in (*self.preview, *self.public) if answer.at < until]
-        )
+    def record_pair(self, *, preview: Response, control: Response) -> None:
+        """Keep the responses of service and monolith to the same request."""
+        self._preview.append(preview)
+        self._control.append(control)
+
+    def record_public(self, responses: Iterable[Response]) -> None:
+        """Keep responses that the service gave on the public route."""
+        self._public.extend(responses)
+
+    @property
+    def of_service(self) -> Window:
+        """What the service responded on its preview route."""
+        return window_of_responses(self._preview)
+
+    @property
+    def of_monolith(self) -> Window:
+        """What the monolith responded to the same requests."""
+        return window_of_responses(self._control)
+
+    def counted_until(self, moment: float) -> Window:
+        """
+        Those that the load balancer counts among the service's requests.
+
+        Args:
+            moment: Seconds since the epoch; only what was sent before it.
+        """
+        counted = [*self._preview, *self._public]
+        return window_of_responses([response for response in counted if response.at < moment])
 
 
 @asynccontextmanager
-async def probing(
-    placement: Placement, gates: Gates, step: Step, probes: Probes
-) -> AsyncIterator[None]:
-    """Ask service and monolith the same things side by side, gently, while the block runs."""
+async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIterator[None]:
+    """
+    Send service and monolith the same requests, at a low rate, while the block runs; none where the
+    gates read only CloudWatch.
+    """
+    gates = placement.gates
+    if gates.source == "cloudwatch":
+        yield
+        return
 
-    async def ask_both(session: aiohttp.ClientSession, path: str) -> None:
+    async def probe(session: Session, path: str) -> None:
         service, monolith = await asyncio.gather(
-            fetch(session, placement.preview, path), fetch(session, placement.control, path)
+            fetch(session, placement.preview, path),
+            fetch(session, placement.control, path),
         )
-        probes.preview.append(service)
-        probes.control.append(monolith)
+        probes.record_pair(preview=service, control=monolith)
 
-    async with _every(1 / probe_rate(gates, step), placement.probe_paths, ask_both):
+    async with _sending(probe, placement.probe_paths, probe_rate(gates, step)):
         yield
 
 
 @asynccontextmanager
-async def synthesizing(placement: Placement, gates: Gates, step: Step) -> AsyncIterator[None]:
+async def synthetic_traffic(placement: Placement, step: Step) -> AsyncIterator[None]:
     """
-    Make the traffic that users do not, with safe GETs on the public paths,
-    while the block runs.
+    Send safe GETs on the public route while the block runs, where the config has them in place of
+    missing users.
     """
-    async with _every(
-        1 / _synthetic_rate(gates, step),
-        placement.probe_paths,
-        lambda session, path: fetch(session, placement.user, path),
-    ):
+    gates = placement.gates
+    if gates.too_little_traffic != "synthesize":
+        yield
+        return
+
+    async def request(session: Session, path: str) -> None:
+        await fetch(session, placement.user, path)
+
+    async with _sending(request, placement.probe_paths, synthetic_rate(gates, step)):
         yield
 
 
 def probe_rate(gates: Gates, step: Step) -> float:
     """
-    Probes a second: twice as many in a bake as make a verdict, and no more than a service hardly
-    notices.
+    Probes a second: twice as many in a bake as a verdict needs, at a rate that does not load the
+    service.
     """
-    return _rate(gates.min_requests * _PROBES_MARGIN, step, _PROBES_PER_SECOND)
+    needed = gates.min_requests * _PROBES_MARGIN
+    return _rate(needed, step, _PROBES_PER_SECOND)
 
 
-def _synthetic_rate(gates: Gates, step: Step) -> float:
+def synthetic_rate(gates: Gates, step: Step) -> float:
     """Requests a second that give the service a little more than `min_requests` during the bake."""
-    return _rate(
-        gates.min_requests * 100 / step.weight * _SYNTHETIC_MARGIN, step, _SYNTHETIC_PER_SECOND
-    )
+    needed = gates.min_requests * 100 / step.weight * _SYNTHETIC_MARGIN
+    return _rate(needed, step, _SYNTHETIC_PER_SECOND)
 
 
 def _rate(needed: float, step: Step, most: float) -> float:
-    return min(most, max(1.0, needed / max(step.bake, 1.0)))
+    seconds = max(step.bake, 1.0)
+    return min(most, max(1.0, needed / seconds))
 
 
 @asynccontextmanager
-async def _every(
-    interval: float,
-    paths: Sequence[str],
-    ask: Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, object]],
+async def _sending(
+    send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
 ) -> AsyncIterator[None]:
-    """Ask for one path after the other at a steady rate, however long the answers take."""
-
-    async def keep_asking() -> None:
-        async with open_session() as session, asyncio.TaskGroup() as asking:
-            for path in itertools.cycle(paths):
-                asking.create_task(ask(session, path))
-                await asyncio.sleep(interval)
-
-    running = asyncio.create_task(keep_asking())
+    """Send one path after the other at a steady rate, however long the responses take."""
+    running = asyncio.create_task(_send_steadily(send, paths, rate))
     try:
         yield
     finally:
@@ -118,15 +136,29 @@ async def _every(
         running.result()  # it ends by itself without paths, or by a fault
 
 
-def window_of_answers(answers: Sequence[Response]) -> Window:
-    """The tool's own requests as CloudWatch would count them."""
-    latencies = sorted(answer.latency for answer in answers if not answer.failed)
-    percentiles = {
-        f"p{percent}": latencies[math.ceil(len(latencies) * percent / 100) - 1]
-        if latencies
-        else None
-        for percent in (50, 95, 99)
-    }
+async def _send_steadily(
+    send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
+) -> None:
+    async with open_session() as session, asyncio.TaskGroup() as sending:
+        for path in itertools.cycle(paths):
+            sending.create_task(send(session, path))
+            await asyncio.sleep(1 / rate)
+
+
+def window_of_responses(responses: Sequence[Response]) -> Window:
+    """Responses as CloudWatch would count them."""
+    latencies = sorted(response.latency for response in responses if not response.failed)
     return Window(
-        requests=len(answers), failed=sum(answer.failed for answer in answers), **percentiles
+        requests=len(responses),
+        failed=sum(response.failed for response in responses),
+        p50=_percentile(latencies, 50),
+        p95=_percentile(latencies, 95),
+        p99=_percentile(latencies, 99),
     )
+
+
+def _percentile(latencies: Sequence[float], percent: int) -> float | None:
+    if not latencies:
+        return None
+    rank = math.ceil(len(latencies) * percent / 100)
+    return latencies[rank - 1]

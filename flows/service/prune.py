@@ -1,11 +1,12 @@
 """
-Ends what redeploys leave behind: images and revisions that nothing uses, beyond the number that is
-kept.
+Deletes what redeploys leave behind: images and revisions that nothing uses, beyond the number that
+is kept.
 """
 
 from collections.abc import Mapping, Sequence
 
 from config.errors import StepFailed
+from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.change import ServicePlan
 from flows.plan.owner import owner_of
@@ -23,16 +24,15 @@ async def prune(
     config: SplitConfig, before: Sequence[ServicePlan], uris: Mapping[str, str]
 ) -> None:
     """
-    Prune what the services do not need any more; everything that runs anywhere in the region stays.
+    Delete unused images and revisions of the services; what runs anywhere in the region stays.
 
     Args:
-        config: The split; `keep_images` says how many stay beside those in use.
-        before: The services as they were before they were rolled out: what ran then is what a
-            person goes back to.
+        config: The split; `keep_images` is how many stay beside those in use.
+        before: The services as they were before the rollout: what ran then stays, to go back to.
         uris: URI of its repository by service.
 
     Raises:
-        StepFailed: ECR kept an image.
+        StepFailed: ECR did not delete an image.
     """
     if not before:
         return
@@ -51,19 +51,42 @@ async def _prune_service(
     config: SplitConfig, plan: ServicePlan, in_use: InUse, uri: str | None
 ) -> None:
     service = config.service(plan.service)
-    was = good_revision(plan.state.service or {})
-    needed = frozenset({was} if was else ())
-    keep, owner = config.keep_images, owner_of(config, service)
+    needed = _needed_revisions(plan)
     revisions = await prune_revisions(
-        config.aws, service.family, owner, in_use.task_definitions | needed, keep
+        config.aws,
+        service.family,
+        owner_of(config, service),
+        in_use.task_definitions | needed,
+        config.keep_images,
     )
     images: list[str] = []
     if service.build and uri:
         images = await prune_images(
-            config.aws, service.name, uri, service.family, in_use, needed, keep
+            config.aws, service.name, uri, service.family, in_use, needed, config.keep_images
         )
+    _emit_pruned(service, revisions, images)
+
+
+def _needed_revisions(plan: ServicePlan) -> frozenset[str]:
+    service = plan.state.service or {}
+    ran_before = good_revision(service)
+    if ran_before is None:
+        return frozenset()
+    return frozenset({ran_before})
+
+
+def _emit_pruned(service: ServiceConfig, revisions: Sequence[str], images: Sequence[str]) -> None:
     if revisions or images:
-        gone = ", ".join(arn.rpartition("/")[2] for arn in revisions) or "no revision"
-        emit("note", service.name, f"pruned: {gone}; {len(images)} old images")
+        names = [_label(arn) for arn in revisions]
+        shown = ", ".join(names) or "no revision"
+        text = f"pruned: {shown}; {len(images)} old images"
+        numbers = {"revisions": names, "images": len(images)}
+        emit("note", service.name, text, numbers=numbers)
     for digest in images:
         log().info("deleted image %s@%s", service.name, digest)
+
+
+def _label(revision_arn: str) -> str:
+    """Family and number."""
+    _, _, label = revision_arn.rpartition("/")
+    return label

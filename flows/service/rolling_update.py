@@ -1,9 +1,10 @@
 """
-Brings a service that has all its traffic into line: a rolling deployment that goes back when it is
-not right.
+Rolls out a service that has all its traffic: a rolling deployment that goes back to the old
+revision when the new one fails.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from config.errors import ServiceUnhealthy, StepFailed
@@ -12,10 +13,11 @@ from config.split import SplitConfig
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 from flows.service.prepare import Prepared
+from flows.service.verify import ON_PUBLIC_ROUTE, emit_checks_passed, emit_failed_check
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.discovery import Discovered
-from tasks.ecs.service import Service, desired_service, ensure_service, read_service
+from tasks.ecs.service import desired_service, ensure_service, read_service
 from tasks.ecs.wait import wait_until_healthy
 from tasks.elbv2.target_group import TargetHealth, desired_target_group, ensure_target_group
 from tasks.http.checks import run_checks
@@ -39,84 +41,98 @@ async def roll_out(
         config: The split.
         discovered: Listener, cluster and network.
         service: The service; it has all requests for its paths.
-        owner: Whose it is.
-        prepared: What it is to run.
+        owner: Owner of its resources.
+        prepared: The image and revision to run.
 
     Raises:
-        ServiceUnhealthy: The circuit breaker has rolled it back, or it took too long; the old
-            revision serves.
-        CheckFailed: It answers wrong; the old revision serves.
+        ServiceUnhealthy: The circuit breaker rolled it back, or it took too long; the old revision
+            serves.
+        CheckFailed: A check failed; the old revision serves.
     """
-    aws, name = config.aws, service.name
-    emit("stage", name, "rolling out")
-    held = await call(read_service, aws, discovered.cluster_arn, name)
-    before = good_revision(held) if held else None
-    group = await ensure_target_group(aws, desired_target_group(service, owner, discovered.vpc_id))
+    emit("stage", service.name, "rolling out")
+    before = await _running_revision(config, discovered, service)
+    group = await ensure_target_group(
+        config.aws, desired_target_group(service, owner, discovered.vpc_id)
+    )
+    rollout = _Rollout(config, discovered, service, owner, group)
+    try:
+        health = await rollout.run(prepared.task_definition)
+        await rollout.verify()
+    except StepFailed as error:
+        emit_failed_check(service.name, error)
+        if before is None or before == prepared.task_definition:
+            raise
+        note = await rollout.go_back_to(before)
+        raise type(error)(f"{error}\n{note}") from None
+    emit_checks_passed(service.name, ON_PUBLIC_ROUTE, len(service.checks))
+    emit("stage", service.name, "settled", numbers={"healthy_targets": health.healthy})
+    return prepared.outcome("settled", weight=100, healthy_targets=health.healthy)
 
-    def running(revision: str) -> Service:
-        return desired_service(
-            service, owner, discovered, task_definition=revision, target_group=group
+
+@dataclass(frozen=True)
+class _Rollout:
+    """Changes which revision a service runs."""
+
+    config: SplitConfig
+    discovered: Discovered
+    service: ServiceConfig
+    owner: Owner
+    target_group_arn: str
+
+    async def run(self, revision: str) -> TargetHealth:
+        """Run a revision, and wait until all its targets are healthy."""
+        desired = desired_service(
+            self.service,
+            self.owner,
+            self.discovered,
+            task_definition=revision,
+            target_group=self.target_group_arn,
+        )
+        await ensure_service(self.config.aws, desired)
+        return await wait_until_healthy(
+            self.config.aws,
+            self.discovered.cluster_arn,
+            self.service.name,
+            revision,
+            self.target_group_arn,
+            self.config.stable_timeout,
         )
 
-    try:
-        await ensure_service(aws, running(prepared.task_definition))
-        health = await _wait(config, discovered, name, prepared.task_definition, group)
-        emit("stage", name, "verifying")
-        await run_checks(name, "on its public path", Route(discovered.alb_url), service.checks)
-    except StepFailed as error:
-        # The whole of it is the service's failure, told where that is known.
-        emit("check", name, str(error).partition("\n")[0], verdict="fail")
-        if before in (None, prepared.task_definition):
-            raise
-        await ensure_service(aws, running(str(before)))
-        raise type(error)(
-            f"{error}\n{await _back_on(config, discovered, name, str(before), group)}"
-        ) from None
-    emit("check", name, f"{len(service.checks)} checks hold on its public path", verdict="pass")
-    emit("stage", name, "settled", numbers={"healthy_targets": health.healthy})
-    return ServiceOutcome(
-        stage="settled",
-        weight=100,
-        healthy_targets=health.healthy,
-        image=prepared.image,
-        task_definition=prepared.task_definition,
-    )
+    async def verify(self) -> None:
+        """Run the checks as a user would."""
+        emit("stage", self.service.name, "verifying")
+        route = Route(self.discovered.alb_url)
+        await run_checks(self.service.name, ON_PUBLIC_ROUTE, route, self.service.checks)
+
+    async def go_back_to(self, revision: str) -> str:
+        """Run the old revision again; returns whether it serves, as a line of the error."""
+        name = self.service.name
+        label = revision.rpartition("/")[2]
+        try:
+            health = await self.run(revision)
+        except ServiceUnhealthy as error:
+            return f"{name} is not healthy on {label} either: {error}"
+        text = f"{name} is back on {label}, which serves its paths: {health}"
+        emit("note", name, text, numbers={"healthy_targets": health.healthy})
+        return text
+
+
+async def _running_revision(
+    config: SplitConfig, discovered: Discovered, service: ServiceConfig
+) -> str | None:
+    running = await call(read_service, config.aws, discovered.cluster_arn, service.name)
+    return good_revision(running) if running else None
 
 
 def good_revision(service: Mapping[str, Any]) -> str | None:
     """
-    ARN of the revision that a service ran last without fault: where the circuit breaker goes back
-    to.
+    ARN of the last revision that the service ran without fault: the one that the circuit breaker
+    goes back to.
 
     Args:
         service: ECS's description.
     """
-    deployments = service.get("deployments", [])
-    good = [
-        item["taskDefinition"]
-        for item in deployments
-        if item.get("rolloutState", "COMPLETED") == "COMPLETED"
-    ]
-    return good[0] if good else None
-
-
-async def _wait(
-    config: SplitConfig, discovered: Discovered, name: str, revision: str, group: str
-) -> TargetHealth:
-    return await wait_until_healthy(
-        config.aws, discovered.cluster_arn, name, revision, group, config.stable_timeout
-    )
-
-
-async def _back_on(
-    config: SplitConfig, discovered: Discovered, name: str, revision: str, group: str
-) -> str:
-    """See the old revision serve again; in words."""
-    label = revision.rpartition("/")[2]
-    try:
-        health = await _wait(config, discovered, name, revision, group)
-    except ServiceUnhealthy as error:
-        return f"{name} is not well on {label} either: {error}"
-    text = f"{name} is back on {label}, which serves its paths: {health}"
-    emit("note", name, text, numbers={"healthy_targets": health.healthy})
-    return text
+    for deployment in service.get("deployments", []):
+        if deployment.get("rolloutState", "COMPLETED") == "COMPLETED":
+            return str(deployment["taskDefinition"])
+    return None

@@ -1,188 +1,180 @@
 """
-Moves one service's traffic in weighted steps, and returns it to the monolith
+Shifts one service's traffic in weighted steps, and rolls it back to the monolith
 when a gate fails.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 
 from config.errors import GateFailed, LockLost, TrafficConflict
-from config.split import SplitConfig
 from config.traffic import Gates
 from flows.record.events import emit
 from flows.report.progress import show_progress
 from flows.service.analysis import Breach, StepAnalysis, bake, read_before, unless_breached
-from flows.service.idle import see_it_idle
 from flows.service.placement import Placement
-from flows.service.probes import probing, synthesizing
-from flows.service.traffic_split import Observed, converge
+from flows.service.probes import probing, synthetic_traffic
+from flows.service.request_rate import Observed, wait_until_idle
+from flows.service.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
-from tasks.discovery import Discovered
+from tasks.cloudwatch.metrics import Window
 from tasks.elbv2.lock import was_lost
 from tasks.elbv2.rule import shift_weight
-from tasks.gates import Judgement, worst
+from tasks.gates import Judgement, Verdict, worst
 
 __all__ = ["roll_back_to_monolith", "shift_traffic"]
 
 
-async def shift_traffic(
-    config: SplitConfig, discovered: Discovered, placement: Placement, weight: int
-) -> None:
+async def shift_traffic(placement: Placement, weight: int) -> None:
     """
-    Take every configured step that is not behind us yet.
+    Take every configured step from the service's present weight on.
 
     Args:
-        config: The split.
-        discovered: Listener and target groups.
-        placement: The service's part of the listener.
-        weight: Percent that the service has now, after an interrupted run more than 0.
+        placement: The service's place on the listener.
+        weight: Percent that the service has now; more than 0 after an interrupted run.
 
     Raises:
-        GateFailed: A gate failed, or stayed open; the monolith has all traffic again.
-        TrafficConflict: Somebody else changed the rules; traffic is as they left it.
+        GateFailed: A gate failed or was inconclusive; the monolith has all traffic again.
+        TrafficConflict: The rules were changed from outside; traffic stays as it is.
     """
-    traffic = config.traffic_of(placement.service)
-    before = await read_before(config, discovered, traffic.gates)
+    before = await read_before(placement)
     if weight == 0:
-        await _next_period(traffic.gates)
-    observed: Observed | None = None
+        await _wait_for_next_period(placement.gates)
     try:
-        for step in traffic.shift.steps():
-            if step.weight >= weight:
-                observed = await _take_step(
-                    StepAnalysis(config, discovered, placement, step, before), observed
-                )
+        await _take_steps(placement, weight, before)
     except (TrafficConflict, LockLost):
         raise
     except asyncio.CancelledError:
-        if was_lost(discovered.listener_arn):
-            raise  # the weights are the other run's now
-        await asyncio.shield(
-            roll_back_to_monolith(
-                config, discovered, placement, "the run was cancelled", observe=False
-            )
-        )
+        if not was_lost(placement.listener_arn):  # else the weights are another run's
+            rollback = roll_back_to_monolith(placement, "run cancelled", observe=False)
+            await asyncio.shield(rollback)
         raise
     except BaseException as error:
-        # Whatever went wrong, a half-shifted service that nobody watches is worse than none.
-        why = (
-            "a gate failed" if isinstance(error, GateFailed) else f"{type(error).__name__}: {error}"
-        )
-        await asyncio.shield(roll_back_to_monolith(config, discovered, placement, why))
+        # After any error: a half-shifted service that no gate watches is worse than none.
+        await asyncio.shield(roll_back_to_monolith(placement, _reason(error)))
         raise
 
 
-async def _next_period(gates: Gates) -> None:
-    """
-    Let the first step begin with a period of the metrics, which then knows nothing of the checks
-    before.
-    """
+async def _wait_for_next_period(gates: Gates) -> None:
+    """Begin the first step with a new period of the metrics, without the checks' requests."""
     if gates.source != "probes":
-        await asyncio.sleep(-time.time() % gates.metrics_period)
+        into_the_period = time.time() % gates.metrics_period
+        await asyncio.sleep(gates.metrics_period - into_the_period)
 
 
-async def roll_back_to_monolith(
-    config: SplitConfig,
-    discovered: Discovered,
-    placement: Placement,
-    why: str,
-    *,
-    observe: bool = True,
-) -> None:
-    """
-    Give the monolith everything, at once, and see that nothing reaches the service any more.
-
-    Args:
-        config: The split.
-        discovered: Listener and target groups.
-        placement: The service's part of the listener.
-        why: The reason, for people.
-        observe: Whether to wait until the metrics show it; the weights are read back in any case.
-    """
-    groups = (discovered.monolith.target_group_arn, placement.target_group_arn)
-    with urgently():
-        for arn in placement.rule_arns:
-            # Not as a Prefect task: its server may be slow or away, and users' requests are
-            # failing.
-            await call(shift_weight.plain, config.aws, arn, *groups, 0)
-    emit("weight", placement.service.name, f"weight 0 %: {why}", weight=0)
-    if observe:
-        await see_it_idle(
-            config, discovered.load_balancer_arn, placement.service, placement.target_group_arn
-        )
-        await show_progress(placement.service.name, 0)
+def _reason(error: BaseException) -> str:
+    if isinstance(error, GateFailed):
+        return "gate failed"
+    return f"{type(error).__name__}: {error}"
 
 
-async def _set_weight(
-    config: SplitConfig, discovered: Discovered, placement: Placement, weight: int
-) -> None:
-    groups = (discovered.monolith.target_group_arn, placement.target_group_arn)
-    for arn in placement.rule_arns:
-        await shift_weight(config.aws, arn, *groups, weight)
+async def _take_steps(placement: Placement, weight: int, before: Window) -> None:
+    observed: Observed | None = None
+    for step in placement.traffic.shift.steps():
+        if step.weight >= weight:
+            analysis = StepAnalysis(placement, step, before)
+            observed = await _take_step(analysis, observed)
 
 
 async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
     """
-    Set the weight, see it take hold, and let it bake under the gates, which watch from the first
-    moment.
+    Set the weight, wait for the split to take effect, probe, bake, judge; a breach at any moment
+    ends the step.
 
     Raises:
-        GateFailed: A gate failed, or stayed open.
+        GateFailed: A gate failed, or stayed inconclusive.
     """
-    name, gates, weight = analysis.placement.service.name, analysis.gates, analysis.step.weight
-    await _set_weight(analysis.config, analysis.discovered, analysis.placement, weight)
-    emit("weight", name, f"weight {weight} %", weight=weight)
+    placement = analysis.placement
+    step = analysis.step
     observed = None
+    await _set_weight(placement, step.weight)
     try:
-        async with contextlib.AsyncExitStack() as stack:
-            if gates.too_little_traffic == "synthesize":
-                await stack.enter_async_context(
-                    synthesizing(analysis.placement, gates, analysis.step)
-                )
-            observed = await unless_breached(analysis, converge(analysis, previous))
-            await unless_breached(analysis, show_progress(name, weight))
-            if gates.source != "cloudwatch":
-                await stack.enter_async_context(
-                    probing(analysis.placement, gates, analysis.step, analysis.probes)
-                )
-            judgements = await unless_breached(analysis, bake(analysis))
+        async with synthetic_traffic(placement, step):
+            observed = await unless_breached(analysis, wait_for_split(analysis, previous))
+            await unless_breached(analysis, show_progress(placement.name, step.weight))
+            async with probing(placement, step, analysis.probes):
+                judgements = await unless_breached(analysis, bake(analysis))
     except Breach as breach:
         judgements = breach.judgements
-    _act_on(analysis, judgements)
+    _judge(analysis, judgements)
     return observed
 
 
-def _act_on(analysis: StepAnalysis, judgements: Sequence[Judgement]) -> None:
-    """Tell the verdicts; raise unless the step may stand."""
-    name, gates, weight = analysis.placement.service.name, analysis.gates, analysis.step.weight
+async def _set_weight(placement: Placement, weight: int) -> None:
+    for rule in placement.rule_arns:
+        await shift_weight(placement.aws, rule, *placement.group_arns, weight)
+    emit("weight", placement.name, f"weight {weight}%", weight=weight)
+
+
+def _judge(analysis: StepAnalysis, judgements: Sequence[Judgement]) -> None:
+    """
+    Record the verdicts.
+
+    Raises:
+        GateFailed: The step may not stay.
+    """
     verdict = worst(judgements)
-    prefix = "dry run: " if gates.dry_run else ""
-    for item in judgements:
-        emit(
-            "verdict",
-            name,
-            prefix + item.text,
-            verdict=item.verdict,
-            numbers=dict(item.numbers),
-            weight=weight,
+    for judgement in judgements:
+        _emit_verdict(analysis, judgement)
+    if not _is_accepted(analysis.gates, verdict):
+        raise GateFailed(_explain(analysis, judgements, verdict))
+
+
+def _emit_verdict(analysis: StepAnalysis, judgement: Judgement) -> None:
+    prefix = "dry run: " if analysis.gates.dry_run else ""
+    emit(
+        "verdict",
+        analysis.name,
+        prefix + judgement.text,
+        verdict=judgement.verdict,
+        numbers={"gate": judgement.gate, **judgement.numbers},
+        weight=analysis.step.weight,
+    )
+
+
+def _is_accepted(gates: Gates, verdict: Verdict) -> bool:
+    if gates.dry_run or verdict == "pass":
+        return True
+    return verdict == "inconclusive" and gates.too_little_traffic == "accept"
+
+
+def _explain(analysis: StepAnalysis, judgements: Sequence[Judgement], verdict: Verdict) -> str:
+    remedy = "see its log"
+    if verdict == "inconclusive":
+        remedy = "raise wait_limit, lower min_requests, or set too_little_traffic"
+    head = (
+        f"{analysis.name} at {analysis.step.weight}%: {verdict}; "
+        f"traffic rolled back to the monolith; {remedy}"
+    )
+    reasons = [f"  {item.gate}: {item.text}" for item in judgements if item.verdict == verdict]
+    return "\n".join([head, *reasons])
+
+
+async def roll_back_to_monolith(placement: Placement, why: str, *, observe: bool = True) -> None:
+    """
+    Send the monolith all traffic at once, and wait until nothing reaches the service any more.
+
+    Args:
+        placement: The service's place on the listener.
+        why: The reason, e.g. `checks failed`.
+        observe: Whether to wait until the metrics show it; the weights are read back in any case.
+    """
+    with urgently():
+        await _reset_weights(placement)
+    text = f"weight 0%: {why}, rolled back to the monolith"
+    emit("weight", placement.name, text, weight=0)
+    if observe:
+        await wait_until_idle(
+            placement.config,
+            placement.discovered.load_balancer_arn,
+            placement.service,
+            placement.target_group_arn,
         )
-    if (
-        gates.dry_run
-        or verdict == "pass"
-        or (verdict == "inconclusive" and gates.too_little_traffic == "accept")
-    ):
-        return
-    reasons = "\n".join(
-        f"  {item.gate}: {item.text}" for item in judgements if item.verdict == verdict
-    )
-    remedy = (
-        "look at its log"
-        if verdict == "fail"
-        else "raise wait_limit, lower min_requests, or set too_little_traffic"
-    )
-    raise GateFailed(
-        f"{name} at {weight} %: {verdict}; its traffic is back on the monolith; {remedy}\n{reasons}"
-    )
+        await show_progress(placement.name, 0)
+
+
+async def _reset_weights(placement: Placement) -> None:
+    """Not as Prefect tasks: the server may be slow or gone, and users' requests are failing."""
+    for rule in placement.rule_arns:
+        await call(shift_weight.plain, placement.aws, rule, *placement.group_arns, 0)

@@ -1,8 +1,10 @@
-"""Checks: requests that must be answered as described."""
+"""Checks: GET requests whose responses must match the config."""
 
 import asyncio
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jsonschema
@@ -11,80 +13,26 @@ from prefect import task
 from config.errors import CheckFailed
 from config.service import Check
 from tasks.aws.task import log
-from tasks.http.client import Response, Route, fetch, open_session
+from tasks.http.client import Response, Route, Session, fetch, open_session
 from tasks.http.json_value import same_json
 
-__all__ = ["judge_answer", "run_checks"]
+__all__ = ["judge_response", "run_checks"]
 
 _SHOWN: Final = 200
 _RETRY_FOR: Final = 3.0
 _RETRY_EVERY: Final = 0.25
-_ABSENT: Final = object()
 
 
-def judge_answer(check: Check, answer: Response) -> list[str]:
-    """
-    What is wrong with an answer; empty when nothing is.
+@dataclass(frozen=True)
+class _FailedCheck:
+    """A check, and in what its response does not match."""
 
-    Returns:
-        Findings such as `status is 500, expected 200` or `/0/name is "x", expected "y"`.
-    """
-    if answer.error:
-        return [f"no answer ({answer.error})"]
-    found = []
-    if answer.status != check.status:
-        found.append(f"status is {answer.status}, expected {check.status}: {_shown(answer.body)}")
-    for name, wanted in check.headers.items():
-        held = answer.headers.get(name)
-        if held != wanted:
-            found.append(f"header {name} is {held!r}, expected {wanted!r}")
-    if check.max_latency is not None and answer.latency > check.max_latency:
-        found.append(f"took {answer.latency:.3f} s, at most {check.max_latency:g} s are allowed")
-    if not found and (check.json_subset is not None or check.json_schema is not None):
-        found += _judge_json(check, answer.body)
-    return found
+    check: Check
+    findings: list[str]
 
-
-def _judge_json(check: Check, body: bytes) -> list[str]:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return [f"body is not JSON: {_shown(body)}"]
-    found = [] if check.json_subset is None else _missing(check.json_subset, data, "")
-    if check.json_schema is not None:
-        validator = jsonschema.validators.validator_for(check.json_schema)(check.json_schema)
-        found += [f"{error.json_path}: {error.message}" for error in validator.iter_errors(data)]
-    return found
-
-
-def _missing(wanted: Any, held: Any, pointer: str) -> list[str]:
-    """Where `wanted` is not contained in `held`: objects by key, lists item by item."""
-    if isinstance(wanted, dict) and isinstance(held, dict):
-        return [
-            line
-            for key, value in wanted.items()
-            for line in _missing(value, held.get(key, _ABSENT), f"{pointer}/{key}")
-        ]
-    if isinstance(wanted, list) and isinstance(held, list) and len(held) >= len(wanted):
-        return [
-            line
-            for i, value in enumerate(wanted)
-            for line in _missing(value, held[i], f"{pointer}/{i}")
-        ]
-    if held is _ABSENT:
-        return [f"{pointer} is missing, expected {_json(wanted)}"]
-    if same_json(wanted, held):
-        return []
-    return [f"{pointer or 'body'} is {_json(held)}, expected {_json(wanted)}"]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value)[:_SHOWN]
-
-
-def _shown(body: bytes) -> str:
-    text = body[:_SHOWN].decode("utf-8", "replace")
-    return repr(text) if text else "empty body"
+    def lines(self) -> list[str]:
+        """For a message: one a finding."""
+        return [f"  GET {self.check.path}: {finding}" for finding in self.findings]
 
 
 @task(name="run checks", task_run_name="check {name} {where}", tags=["http"], persist_result=False)
@@ -92,43 +40,170 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
     """
     Run all checks on a route.
 
-    A rule that was just made reaches every node of the load balancer within seconds, so a check
-    that fails is asked again for three seconds before it counts.
+    A new rule takes some seconds to reach every node of the load balancer, so checks that fail are
+    repeated for three seconds before they count.
 
     Args:
         name: The service, for messages.
-        where: The route in words, e.g. `on its preview route`.
-        route: The way to ask.
+        where: The route, for messages, e.g. `on the preview route`.
+        route: Where the requests are sent.
         checks: The checks.
 
     Returns:
-        How many held.
+        How many passed: all of them.
 
     Raises:
-        CheckFailed: With every finding.
+        CheckFailed: With every finding; its numbers are `checks`, `passed` and `failed`.
     """
-    findings = {place: ["not asked yet"] for place in range(len(checks))}
     async with open_session() as session:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _RETRY_FOR
-        while True:
-            answers = await asyncio.gather(
-                *(fetch(session, route, checks[place].path) for place in findings)
-            )
-            judged = {
-                place: judge_answer(checks[place], answer)
-                for place, answer in zip(findings, answers, strict=True)
-            }
-            findings = {place: found for place, found in judged.items() if found}
-            if not findings or loop.time() > deadline:
-                break
-            await asyncio.sleep(_RETRY_EVERY)
-    if findings:
-        lines = [
-            f"  GET {checks[place].path}: {line}"
-            for place, found in findings.items()
-            for line in found
-        ]
-        raise CheckFailed("\n".join([f"{name} does not answer right {where}:", *lines]))
-    log().info("%s: %d checks hold %s", name, len(checks), where)
-    return len(checks)
+        failed = await _run_until_passed(session, route, checks)
+    count = len(checks)
+    if failed:
+        text = _explain(name, where, failed)
+        raise CheckFailed(text, _numbers(count, len(failed)))
+    log().info("%s: %d/%d checks passed %s", name, count, count, where)
+    return count
+
+
+def _explain(name: str, where: str, failed: Sequence[_FailedCheck]) -> str:
+    lines = [f"{name}: checks failed {where}:"]
+    for item in failed:
+        lines += item.lines()
+    return "\n".join(lines)
+
+
+def _numbers(checks: int, failed: int) -> dict[str, int]:
+    passed = checks - failed
+    return {"checks": checks, "passed": passed, "failed": failed}
+
+
+async def _run_until_passed(
+    session: Session, route: Route, checks: Sequence[Check]
+) -> list[_FailedCheck]:
+    """Those that still fail after the retries; a check that has passed once is not repeated."""
+    deadline = time.monotonic() + _RETRY_FOR
+    failed = await _run_once(session, route, checks)
+    while failed and time.monotonic() < deadline:
+        await asyncio.sleep(_RETRY_EVERY)
+        failed = await _run_once(session, route, [item.check for item in failed])
+    return failed
+
+
+async def _run_once(session: Session, route: Route, checks: Sequence[Check]) -> list[_FailedCheck]:
+    requests = [fetch(session, route, check.path) for check in checks]
+    responses = await asyncio.gather(*requests)
+    failed = []
+    for check, response in zip(checks, responses, strict=True):
+        findings = judge_response(check, response)
+        if findings:
+            failed.append(_FailedCheck(check, findings))
+    return failed
+
+
+def judge_response(check: Check, response: Response) -> list[str]:
+    """
+    In what a response does not match its check; empty when it passes.
+
+    Returns:
+        Findings such as `status is 500, expected 200` or `/0/name is "x", expected "y"`.
+    """
+    if response.error:
+        return [f"no response ({response.error})"]
+    findings = [
+        *_judge_status(check, response),
+        *_judge_headers(check, response),
+        *_judge_latency(check, response),
+    ]
+    if not findings:
+        # The body of an error page would only be another finding about the same error.
+        findings += _judge_body(check, response.body)
+    return findings
+
+
+def _judge_status(check: Check, response: Response) -> Iterator[str]:
+    if response.status != check.status:
+        body = _shown(response.body)
+        yield f"status is {response.status}, expected {check.status}: {body}"
+
+
+def _judge_headers(check: Check, response: Response) -> Iterator[str]:
+    for name, expected in check.headers.items():
+        value = response.headers.get(name)
+        if value is None:
+            yield f"header {name} is missing, expected {expected!r}"
+        elif value != expected:
+            yield f"header {name} is {value!r}, expected {expected!r}"
+
+
+def _judge_latency(check: Check, response: Response) -> Iterator[str]:
+    limit = check.max_latency
+    if limit is None:
+        return
+    if response.latency > limit:
+        yield f"took {response.latency:.3f} s, limit {limit:g} s"
+
+
+def _judge_body(check: Check, body: bytes) -> Iterator[str]:
+    if check.json_subset is None and check.json_schema is None:
+        return
+    try:
+        data = json.loads(body)
+    except ValueError:
+        yield f"body is not JSON: {_shown(body)}"
+    else:
+        yield from _judge_json(check, data)
+
+
+def _judge_json(check: Check, data: Any) -> Iterator[str]:
+    if check.json_subset is not None:
+        yield from _missing(check.json_subset, data, "")
+    if check.json_schema is not None:
+        yield from _schema_errors(check.json_schema, data)
+
+
+def _schema_errors(schema: Mapping[str, Any], data: Any) -> Iterator[str]:
+    validator_class = jsonschema.validators.validator_for(schema)
+    validator = validator_class(schema)
+    for error in validator.iter_errors(data):
+        yield f"{error.json_path}: {error.message}"
+
+
+def _missing(expected: Any, actual: Any, pointer: str) -> Iterator[str]:
+    """Where `actual` does not contain `expected`: objects by key, lists item by item."""
+    match expected, actual:
+        case dict(), dict():
+            yield from _missing_entries(expected, actual, pointer)
+        case list(), list() if len(actual) >= len(expected):
+            yield from _missing_items(expected, actual, pointer)
+        case _ if not same_json(expected, actual):
+            place = pointer or "body"
+            yield f"{place} is {_json(actual)}, expected {_json(expected)}"
+
+
+def _missing_entries(
+    expected: Mapping[str, Any], actual: Mapping[str, Any], pointer: str
+) -> Iterator[str]:
+    for key, value in expected.items():
+        place = f"{pointer}/{key}"
+        if key in actual:
+            yield from _missing(value, actual[key], place)
+        else:
+            yield f"{place} is missing, expected {_json(value)}"
+
+
+def _missing_items(expected: Sequence[Any], actual: Sequence[Any], pointer: str) -> Iterator[str]:
+    for index, value in enumerate(expected):
+        place = f"{pointer}/{index}"
+        yield from _missing(value, actual[index], place)
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value)
+    return text[:_SHOWN]
+
+
+def _shown(body: bytes) -> str:
+    text = body[:_SHOWN].decode("utf-8", "replace")
+    if not text:
+        return "empty body"
+    return repr(text)

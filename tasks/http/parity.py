@@ -1,10 +1,11 @@
-"""Parity: the same safe requests to monolith and candidate, compared."""
+"""Parity: the same safe requests to monolith and candidate, and their responses compared."""
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from pathlib import Path
 from typing import Any, Final
 
 from prefect import task
@@ -14,17 +15,18 @@ from config.path_pattern import matches
 from config.service import Parity, ServiceConfig
 from tasks.aws.task import log
 from tasks.http.client import Response, Route, fetch, open_session
-from tasks.http.json_value import same_json
+from tasks.http.json_value import same_json, with_sorted_lists, without_field
 
-__all__ = ["Difference", "compare_answers", "compare_with_monolith", "parity_paths"]
+__all__ = ["Difference", "compare_responses", "compare_with_monolith", "parity_paths"]
 
 _SHOWN: Final = 400
+_SHOWN_BEFORE: Final = 100
 _AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two answers to one request differ."""
+    """In what the two responses to one request differ."""
 
     path: str
     what: str
@@ -34,118 +36,49 @@ class Difference:
     def __str__(self) -> str:
         """Both sides, one above the other."""
         return (
-            f"GET {self.path}: {self.what}\n      monolith:  {self.monolith}\n      candidate: "
-            f"{self.candidate}"
+            f"GET {self.path}: {self.what}\n"
+            f"      monolith:  {self.monolith}\n"
+            f"      candidate: {self.candidate}"
         )
 
 
 def parity_paths(service: ServiceConfig) -> list[str]:
     """
-    The paths to compare: the listed ones, and a sample of the file's that the service takes over.
+    The paths to compare: those listed, and a sample of the file's that the service takes over.
 
     Raises:
         InvalidConfig: The file cannot be read.
     """
-    parity = service.parity
-    sample: list[str] = []
-    if parity.paths_file:
-        try:
-            lines = parity.paths_file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidConfig(
-                f"services.{service.name}.parity.paths_file: {parity.paths_file} cannot be read "
-                f"({error}); "
-                "give a text file with one path a line"
-            ) from None
-        wanted = dict.fromkeys(line.strip() for line in lines)
-        own = [path for path in wanted if path.startswith("/") and _takes_over(service, path)]
-        stride = max(1, -(-len(own) // parity.sample))
-        sample = own[::stride]
-    return list(dict.fromkeys([*parity.paths, *sample]))
+    paths = list(service.parity.paths)
+    if service.parity.paths_file:
+        paths += _sample(service, service.parity.paths_file)
+    return list(dict.fromkeys(paths))
 
 
-def _takes_over(service: ServiceConfig, path: str) -> bool:
-    return any(matches(pattern, path.partition("?")[0]) for pattern in service.path_patterns)
+def _sample(service: ServiceConfig, file: Path) -> list[str]:
+    """At most so many different paths as configured, evenly spread over the file."""
+    lines = [line.strip() for line in _read_lines(service, file)]
+    distinct = dict.fromkeys(lines)
+    paths = [line for line in distinct if _takes_over(service, line)]
+    stride = math.ceil(len(paths) / service.parity.sample)
+    return paths[:: max(1, stride)]
 
 
-def compare_answers(
-    path: str, monolith: Response, candidate: Response, parity: Parity
-) -> Difference | None:
-    """
-    The first thing in which two answers differ: status, content type, body; None when they are
-    alike.
-    """
-    if monolith.error or candidate.error:
-        sides = [answer.error or f"status {answer.status}" for answer in (monolith, candidate)]
-        return Difference(path, "no answer", *sides)
-    if monolith.status != candidate.status:
-        return Difference(path, "status", str(monolith.status), str(candidate.status))
-    if monolith.content_type != candidate.content_type:
-        return Difference(path, "content type", monolith.content_type, candidate.content_type)
-    one, other = (_content(answer, parity) for answer in (monolith, candidate))
-    if same_json(one, other):
-        return None
-    return Difference(path, "body", *_where_they_differ(one, other))
-
-
-def _content(answer: Response, parity: Parity) -> Any:
-    if not answer.content_type.endswith("json"):
-        return answer.body
+def _read_lines(service: ServiceConfig, file: Path) -> list[str]:
     try:
-        data = json.loads(answer.body)
-    except ValueError:
-        return answer.body
-    for pointer in parity.ignore:
-        data = _without(data, pointer.strip("/").split("/"))
-    return _sorted(data) if parity.unordered else data
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfig(
+            f"services.{service.name}.parity.paths_file: {file} cannot be read ({error}); "
+            "give a text file with one path a line"
+        ) from None
 
 
-def _without(data: Any, pointer: list[str]) -> Any:
-    """The data without what the pointer leads to; `*` is any key or item."""
-    head, *rest = pointer
-    if isinstance(data, dict):
-        hit = {key for key in data if head in ("*", _escape(key))}
-        if not rest:
-            return {key: value for key, value in data.items() if key not in hit}
-        return {key: _without(value, rest) if key in hit else value for key, value in data.items()}
-    if isinstance(data, list):
-        hits = [head in ("*", str(index)) for index in range(len(data))]
-        if not rest:
-            return [value for value, hit in zip(data, hits, strict=True) if not hit]
-        return [
-            _without(value, rest) if hit else value for value, hit in zip(data, hits, strict=True)
-        ]
-    return data
-
-
-def _escape(key: str) -> str:
-    """A key as JSON pointers write it (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
-
-
-def _sorted(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _sorted(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return sorted(
-            (_sorted(item) for item in data), key=lambda item: json.dumps(item, sort_keys=True)
-        )
-    return data
-
-
-def _where_they_differ(one: Any, other: Any) -> tuple[str, str]:
-    """Both contents, cut to the surroundings of their first difference."""
-    left, right = (
-        side.decode("utf-8", "replace")
-        if isinstance(side, bytes)
-        else json.dumps(side, sort_keys=True)
-        for side in (one, other)
-    )
-    places = enumerate(zip_longest(left, right))
-    first = next((place for place, (a, b) in places if a != b), 0)
-    start = max(0, first - _SHOWN // 4)
-    cut = slice(start, start + _SHOWN)
-    return ("…" if start else "") + left[cut], ("…" if start else "") + right[cut]
+def _takes_over(service: ServiceConfig, line: str) -> bool:
+    path, _, _ = line.partition("?")
+    if not path.startswith("/"):
+        return False
+    return any(matches(pattern, path) for pattern in service.path_patterns)
 
 
 @task(
@@ -157,50 +90,124 @@ async def compare_with_monolith(
     service: ServiceConfig, monolith: Route, candidate: Route, paths: Sequence[str]
 ) -> list[Difference]:
     """
-    Send each GET to both, and compare.
+    Send each GET to both, and compare the responses.
 
     Args:
         service: The service.
         monolith: The route to the monolith alone.
         candidate: The route to the service alone.
-        paths: What to ask.
+        paths: The paths to request.
 
     Returns:
         The differences, which the config allows.
 
     Raises:
-        CheckFailed: With the differences side by side, where the config does not allow them.
+        CheckFailed: With the differences side by side, where the config does not allow them; its
+            numbers are `compared`, `matched` and `differences`.
     """
-    limit = asyncio.Semaphore(_AT_ONCE)
+    differences = await _find_differences(service, monolith, candidate, paths)
+    if differences and not service.parity.allow_differences:
+        raise _failed(service, differences, len(paths))
+    matched = len(paths) - len(differences)
+    log().info("%s: parity: %d/%d responses match", service.name, matched, len(paths))
+    return differences
 
+
+async def _find_differences(
+    service: ServiceConfig, monolith: Route, candidate: Route, paths: Sequence[str]
+) -> list[Difference]:
+    limit = asyncio.Semaphore(_AT_ONCE)
     async with open_session() as session:
 
         async def compare(path: str) -> Difference | None:
             async with limit:
-                both = await asyncio.gather(
-                    fetch(session, monolith, path), fetch(session, candidate, path)
+                expected, actual = await asyncio.gather(
+                    fetch(session, monolith, path),
+                    fetch(session, candidate, path),
                 )
-            return compare_answers(path, *both, service.parity)
+            return compare_responses(path, expected, actual, service.parity)
 
-        found = await asyncio.gather(*(compare(path) for path in paths))
-    differences = [difference for difference in found if difference]
-    if differences and not service.parity.allow_differences:
-        lines = [f"  {difference}" for difference in differences]
-        raise CheckFailed(
-            "\n".join(
-                [
-                    (
-                        f"{service.name} answers {len(differences)} of {len(paths)} requests "
-                        "differently:"
-                    ),
-                    *lines,
-                ]
-            )
-        )
-    log().info(
-        "%s: %d of %d answers are the monolith's",
-        service.name,
-        len(paths) - len(differences),
-        len(paths),
+        compared = await asyncio.gather(*(compare(path) for path in paths))
+    return [difference for difference in compared if difference]
+
+
+def _failed(
+    service: ServiceConfig, differences: Sequence[Difference], compared: int
+) -> CheckFailed:
+    shown = [str(difference) for difference in differences]
+    lines = [f"  {difference}" for difference in shown]
+    head = f"{service.name}: parity: {len(differences)}/{compared} responses differ:"
+    numbers = {
+        "compared": compared,
+        "matched": compared - len(differences),
+        "differences": shown,
+    }
+    return CheckFailed("\n".join([head, *lines]), numbers)
+
+
+def compare_responses(
+    path: str, monolith: Response, candidate: Response, parity: Parity
+) -> Difference | None:
+    """The first difference of two responses: status, content type or body; None if they match."""
+    if monolith.error or candidate.error:
+        return Difference(path, "no response", _result(monolith), _result(candidate))
+    if monolith.status != candidate.status:
+        return Difference(path, "status", str(monolith.status), str(candidate.status))
+    if monolith.content_type != candidate.content_type:
+        return Difference(path, "content type", monolith.content_type, candidate.content_type)
+    return _compare_bodies(path, _content(monolith, parity), _content(candidate, parity))
+
+
+def _result(response: Response) -> str:
+    if response.error:
+        return response.error
+    return f"status {response.status}"
+
+
+def _content(response: Response, parity: Parity) -> Any:
+    """JSON without what may differ, or the bytes of anything else."""
+    if not response.content_type.endswith("json"):
+        return response.body
+    try:
+        data = json.loads(response.body)
+    except ValueError:
+        return response.body
+    for pointer in parity.ignore:
+        data = without_field(data, pointer)
+    return with_sorted_lists(data) if parity.unordered else data
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, bytes):
+        return content.decode("utf-8", "replace")
+    return json.dumps(content, sort_keys=True)
+
+
+def _compare_bodies(path: str, monolith: Any, candidate: Any) -> Difference | None:
+    """The difference has both bodies, cut to what surrounds the first place where they differ."""
+    if same_json(monolith, candidate):
+        return None
+    expected = _text(monolith)
+    actual = _text(candidate)
+    place = _first_difference(expected, actual)
+    start = max(0, place - _SHOWN_BEFORE)
+    return Difference(
+        path=path,
+        what="body",
+        monolith=_excerpt(expected, start),
+        candidate=_excerpt(actual, start),
     )
-    return differences
+
+
+def _first_difference(one: str, other: str) -> int:
+    for index, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return index
+    return min(len(one), len(other))
+
+
+def _excerpt(text: str, start: int) -> str:
+    shown = text[start : start + _SHOWN]
+    if start == 0:
+        return shown
+    return f"…{shown}"

@@ -28,7 +28,7 @@ def rehearsal(start_module_run, private_prefect, engine):
     """A whole rehearsal; `running` are the images of its containers when the shift was on."""
     run = start_module_run("--engine", "docker", prefect=private_prefect)
     for name in SERVICES:
-        run.wait_for(f"{name:<9} weight 10 %")
+        run.wait_for(f"{name:<9} weight 10%")
     run.started = run.descendants()
     run.running = [item.attrs["Config"]["Image"] for item in containers(engine, run)]
     run.wait()

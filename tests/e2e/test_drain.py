@@ -128,7 +128,7 @@ def test_a_monolith_that_keeps_paths_is_not_drained(story):
             "monolith is not drained: rule 99 (/api*) sends requests to it, and "
             "monolith.default_action is keep"
         ),
-        f"it was asked for {STRAY} (",
+        f"requests for {STRAY} (",
         f"| GET {STRAY} 200",
     ],
 )
@@ -139,7 +139,7 @@ def test_the_rule_and_the_unowned_path_that_stand_against_it_are_named(story, ru
 def test_without_a_person_s_consent_the_run_fails(story):
     assert story.ended("nobody agreed") == (1, "failed")
     assert (
-        "nobody agreed to drain monolith; it serves on"
+        "monolith is not drained: approval declined; it still serves"
         in story.runs["nobody agreed"].outcome["error"]
     )
 
@@ -149,7 +149,7 @@ def test_a_monolith_that_gets_requests_is_not_drained(story):
 
 
 @pytest.mark.parametrize(
-    "words", ["monolith is not idle", "rule 1 (/legacy*) on port", f"it was asked for {LEGACY} ("]
+    "words", ["monolith is not idle", "rule 1 (/legacy*) on port", f"requests for {LEGACY} ("]
 )
 def test_what_disturbs_the_quiet_is_named(story, words):
     assert words in story.runs["disturbed"].outcome["error"]
@@ -158,14 +158,14 @@ def test_what_disturbs_the_quiet_is_named(story, words):
 def test_a_check_that_fails_after_the_drain_fails_the_run(story):
     assert story.ended("broken afterwards") == (1, "failed"), story.runs["broken afterwards"].log
     assert (
-        "users does not answer right on its public path"
+        "users: checks failed on the public route"
         in story.runs["broken afterwards"].outcome["error"]
     )
 
 
 def test_the_monolith_had_been_on_its_way_down(story):
     assert (
-        "monolith comes back to 2 tasks: users does not answer right"
+        "restoring monolith to 2 tasks: users: checks failed on the public route"
         in story.runs["broken afterwards"].log
     )
 

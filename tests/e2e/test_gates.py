@@ -285,7 +285,7 @@ def test_nobody_else_sees_a_failed_request(story):
 
 def test_too_little_traffic_ends_inconclusive_where_it_is_waited_for(story):
     assert (
-        "waiting at 10 %: inconclusive; its traffic is back on the monolith"
+        "waiting at 10%: inconclusive; traffic rolled back to the monolith"
         in story.run.outcome["error"]
     )
 
@@ -321,7 +321,7 @@ def test_a_dry_run_goes_on_to_the_last_step(story):
 
 
 def test_differences_that_are_allowed_are_told(story):
-    assert story.said("different", "0 of 2 answers are the monolith's"), story.run.log
+    assert story.said("different", "parity: 0/2 responses match"), story.run.log
 
 
 def test_both_sides_of_an_allowed_difference_are_in_the_report(story):

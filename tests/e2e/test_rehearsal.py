@@ -153,7 +153,7 @@ def test_prefect_has_a_subflow_for_every_service(records):
         "ensure target group users-tg",
         "ensure ECS service users",
         "wait until users is healthy",
-        "check users on its preview route",
+        "check users on the preview route",
         "prove monolith idle",
     ],
 )
@@ -166,7 +166,7 @@ def test_no_task_run_is_left_open_in_prefect(records):
 
 
 def test_prefect_has_the_runs_log(records):
-    assert [line for line in records["logs"] if "weight 100 %" in line]
+    assert [line for line in records["logs"] if "weight 100%" in line]
 
 
 def test_prefect_has_plan_and_report_as_artifacts(records):

@@ -31,7 +31,7 @@ class Interrupted:
         self.run = start_run(
             edited_config(self.sandbox, directory, only("users", "posts"), quick, users_bake_long)
         )
-        self.run.wait_for("users     weight 50 %")
+        self.run.wait_for("users     weight 50%")
         self.run.wait_for("posts     settled")
         self.weights_before = aws_state.weights(self.sandbox)
         self.started = self.run.descendants()
@@ -99,7 +99,7 @@ def test_nothing_is_left_running(interrupted):
 def interrupted_rehearsal(start_module_run, private_prefect):
     """A rehearsal that gets Ctrl-C in its first step; `started` is what ran below it then."""
     run = start_module_run("--engine", "process", prefect=private_prefect)
-    run.wait_for("weight 10 %")
+    run.wait_for("weight 10%")
     run.started = run.descendants()
     run.signal(signal.SIGINT)
     run.wait(90)

@@ -40,7 +40,7 @@ def halted(start_module_sandbox, start_module_run, start_module_client, module_d
     run = start_module_run(
         edited_config(sandbox, module_directory, only("users"), quick, in_two_steps)
     )
-    run.wait_for("users     weight 50 %")
+    run.wait_for("users     weight 50%")
     edit_weights(sandbox)
     run.wait()
     run.sandbox, run.traffic = sandbox, client.end()

@@ -123,7 +123,7 @@ def test_no_user_sees_a_failed_request(story):
 
 
 def test_without_a_header_the_load_balancers_counts_show_the_split(story):
-    assert story.run.log.count("requests a second reach it, at least") == 3, story.run.log
+    assert story.run.log.count("requests/s reached users, at least") == 3, story.run.log
 
 
 def test_a_run_that_is_interrupted_returns_its_traffic(story):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.client import ClientLog, read_client_log, summarize
+from flows.report.client_log import ClientLog, read_client_log, summarize
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Respond = Callable[[str, Writer], Awaitable[None]]
@@ -29,9 +29,7 @@ def reply(
 
 
 class Server:
-    """
-    Answers each request on a kept-alive connection as `respond` says, and knows what it was asked.
-    """
+    """Responds to each request on a kept-alive connection, and records the paths."""
 
     def __init__(self, respond: Respond) -> None:
         self.seen: list[str] = []
@@ -158,6 +156,26 @@ async def test_the_summary_equals_the_record(tmp_path):
     assert summary == summarize(read_client_log(tmp_path / "a")).model_dump()
 
 
+async def test_a_path_arrives_byte_for_byte(tmp_path):
+    target = "/a%2Fb/../c?x=%20y&z=%41"
+    async with calling(answer_ok, tmp_path / "a", "--path", target) as (server, process):
+        await until(lambda: len(server.seen) >= 3)
+        await stopped(process)
+    assert set(server.seen) == {target}
+    assert {request.path for request in read_client_log(tmp_path / "a")} == {target}
+
+
+async def test_a_backend_is_named_by_its_header_in_any_case(tmp_path):
+    async def shout(_: str, writer: Writer) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nX-SERVED-BY: users\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with calling(shout, tmp_path / "a", "--path", "/x") as (server, process):
+        await until(lambda: len(server.seen) >= 3)
+        summary = await stopped(process)
+    assert summary["by_backend"] == {"users": summary["requests"]}
+
+
 async def test_the_rate_is_steady_though_answers_are_slow(tmp_path):
     async def slowly(path: str, writer: Writer) -> None:
         await asyncio.sleep(0.5)
@@ -241,7 +259,7 @@ async def test_nobody_listening_is_recorded_with_the_reason(tmp_path):
     ) as process:
         await until(lambda: bool(log.poll()))
         await stopped(process)
-    assert "Cannot connect" in next(iter(log.tally.errors))
+    assert "ConnectError" in next(iter(log.tally.errors))
 
 
 async def test_the_record_can_be_read_while_it_grows(tmp_path):

@@ -1,7 +1,6 @@
-"""Which steps a shift takes, and when its traffic returns."""
+"""Which steps a shift takes, and when its traffic is rolled back."""
 
 import asyncio
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,22 +8,31 @@ import pytest
 from config.errors import GateFailed, LockLost, TrafficConflict
 from config.traffic import Gates, Linear, Traffic
 from flows.service import shift as module
-from flows.service.shift import _act_on, shift_traffic
+from flows.service.shift import _judge, shift_traffic
 from tasks.cloudwatch.metrics import Window
 from tasks.gates import Judgement
 
-AROUND = SimpleNamespace(listener_arn="arn:listener")
+LISTENER = "arn:listener"
+NOON = 1_764_072_000
 
-LANE = SimpleNamespace(service=SimpleNamespace(name="users"))
+
+def placement(**gates):
+    traffic = Traffic(shift=Linear(step=25), gates=Gates(**gates))
+    return SimpleNamespace(
+        name="users",
+        listener_arn=LISTENER,
+        traffic=traffic,
+        gates=traffic.gates,
+    )
 
 
 class Shift:
-    """A shift whose steps and return are told here instead of carried out."""
+    """A shift whose steps and rollback are recorded here instead of carried out."""
 
     def __init__(self, monkeypatch):
-        self.taken, self.returned, self.error = [], [], None
+        self.taken, self.rolled_back, self.error = [], [], None
         monkeypatch.setattr(module, "_take_step", self._take_step)
-        monkeypatch.setattr(module, "roll_back_to_monolith", self._return_to_monolith)
+        monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
         monkeypatch.setattr(module, "read_before", self._read_before)
 
     async def _take_step(self, analysis, _previous):
@@ -32,15 +40,14 @@ class Shift:
         if self.error:
             raise self.error
 
-    async def _return_to_monolith(self, _config, _around, _lane, why, *, observe=True):
-        self.returned.append((why, observe))
+    async def _roll_back(self, _placement, why, *, observe=True):
+        self.rolled_back.append((why, observe))
 
     async def _read_before(self, *_):
         return Window()
 
-    async def run(self, weight=0, **gates):
-        traffic = Traffic(shift=Linear(step=25), gates=Gates(**{"source": "probes"} | gates))
-        await shift_traffic(SimpleNamespace(traffic_of=lambda _: traffic), AROUND, LANE, weight)
+    async def run(self, weight=0, *, source="probes", **gates):
+        await shift_traffic(placement(source=source, **gates), weight)
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def shift(monkeypatch):
 
 async def test_every_step_is_taken_in_order(shift):
     await shift.run()
-    assert (shift.taken, shift.returned) == ([25, 50, 75, 100], [])
+    assert (shift.taken, shift.rolled_back) == ([25, 50, 75, 100], [])
 
 
 async def test_a_shift_goes_on_where_another_run_was_interrupted(shift):
@@ -58,93 +65,134 @@ async def test_a_shift_goes_on_where_another_run_was_interrupted(shift):
     assert shift.taken == [50, 75, 100]
 
 
-async def test_the_first_step_begins_with_a_period_of_the_metrics(shift):
-    await shift.run(source="cloudwatch", metrics_period=1)
-    assert time.time() % 1 < 0.9
+@pytest.fixture
+def slept(shift, monkeypatch):
+    """The seconds that a shift sleeps before its first step, a quarter past a minute."""
+    seconds = []
+
+    async def sleep(duration):
+        assert shift.taken == []
+        seconds.append(duration)
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(module.time, "time", lambda: NOON + 15.0)
+    return seconds
 
 
-async def test_a_gate_that_fails_returns_the_traffic(shift):
-    shift.error = GateFailed("users at 25 %: fail")
+@pytest.mark.parametrize("source", ["cloudwatch", "both"])
+async def test_the_first_step_begins_with_a_period_of_the_metrics(shift, slept, source):
+    await shift.run(source=source, metrics_period=60)
+    assert (slept, shift.taken) == ([45.0], [25, 50, 75, 100])
+
+
+async def test_a_shift_by_probes_alone_begins_at_once(shift, slept):
+    await shift.run(source="probes", metrics_period=60)
+    assert (slept, shift.taken) == ([], [25, 50, 75, 100])
+
+
+async def test_a_resumed_shift_begins_at_once(shift, slept):
+    await shift.run(weight=50, source="both", metrics_period=60)
+    assert (slept, shift.taken) == ([], [50, 75, 100])
+
+
+async def test_a_gate_that_fails_rolls_traffic_back(shift):
+    shift.error = GateFailed("users at 25%: fail")
     with pytest.raises(GateFailed):
         await shift.run()
-    assert (shift.taken, shift.returned) == ([25], [("a gate failed", True)])
+    assert (shift.taken, shift.rolled_back) == ([25], [("gate failed", True)])
 
 
-async def test_a_cancelled_run_returns_the_traffic_and_waits_for_nothing(shift):
+async def test_a_cancelled_run_rolls_traffic_back_and_waits_for_nothing(shift):
     shift.error = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
         await shift.run()
-    assert shift.returned == [("the run was cancelled", False)]
+    assert shift.rolled_back == [("run cancelled", False)]
 
 
 async def test_a_cancelled_run_that_has_lost_the_listener_leaves_the_weights_to_the_other(
     shift, monkeypatch
 ):
-    monkeypatch.setattr(module, "was_lost", lambda listener: listener == AROUND.listener_arn)
+    monkeypatch.setattr(module, "was_lost", lambda listener: listener == LISTENER)
     shift.error = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
         await shift.run()
-    assert shift.returned == []
+    assert shift.rolled_back == []
 
 
-async def test_any_fault_returns_the_traffic_and_shows(shift):
+async def test_any_fault_rolls_traffic_back_and_is_raised(shift):
     shift.error = ZeroDivisionError("division by zero")
     with pytest.raises(ZeroDivisionError):
         await shift.run()
-    assert shift.returned == [("ZeroDivisionError: division by zero", True)]
+    assert shift.rolled_back == [("ZeroDivisionError: division by zero", True)]
 
 
 @pytest.mark.parametrize(
     "error", [TrafficConflict("somebody else changed it"), LockLost("another run took over")]
 )
-async def test_what_others_decided_stays(shift, error):
+async def test_traffic_changed_from_outside_stays(shift, error):
     shift.error = error
     with pytest.raises(type(error)):
         await shift.run()
-    assert shift.returned == []
+    assert shift.rolled_back == []
 
 
-def act_on(*verdicts, **gates):
-    analysis = SimpleNamespace(
-        placement=LANE, gates=Gates(**gates), step=SimpleNamespace(weight=25)
-    )
-    _act_on(analysis, [Judgement("errors", verdict, f"it is {verdict}") for verdict in verdicts])
+def judge(*verdicts, **gates):
+    analysis = SimpleNamespace(name="users", gates=Gates(**gates), step=SimpleNamespace(weight=25))
+    judgements = [
+        Judgement("errors", verdict, f"it is {verdict}", {"requests": 48, "failed": 0})
+        for verdict in verdicts
+    ]
+    _judge(analysis, judgements)
 
 
 @pytest.fixture
-def told(monkeypatch):
-    """What the run told."""
-    texts = []
-    monkeypatch.setattr(module, "emit", lambda _kind, _name, text, **_: texts.append(text))
-    return texts
+def emitted(monkeypatch):
+    """The events of the run: text and details."""
+    events = []
+
+    def emit(_kind, _name, text, **details):
+        events.append((text, details))
+
+    monkeypatch.setattr(module, "emit", emit)
+    return events
 
 
 @pytest.mark.parametrize(
     ("verdict", "gates"),
     [("pass", {}), ("inconclusive", {"too_little_traffic": "accept"}), ("fail", {"dry_run": True})],
 )
-@pytest.mark.usefixtures("told")
-def test_a_step_may_stand(verdict, gates):
-    act_on("pass", verdict, **gates)
+@pytest.mark.usefixtures("emitted")
+def test_a_step_may_stay(verdict, gates):
+    judge("pass", verdict, **gates)
 
 
 @pytest.mark.parametrize(
     ("verdict", "gates", "remedy"),
     [
-        ("fail", {}, "look at its log"),
-        ("fail", {"too_little_traffic": "accept"}, "look at its log"),
+        ("fail", {}, "see its log"),
+        ("fail", {"too_little_traffic": "accept"}, "see its log"),
         ("inconclusive", {}, "raise wait_limit, lower min_requests, or set too_little_traffic"),
     ],
 )
-@pytest.mark.usefixtures("told")
-def test_a_step_may_not_stand(verdict, gates, remedy):
+@pytest.mark.usefixtures("emitted")
+def test_a_step_may_not_stay(verdict, gates, remedy):
     with pytest.raises(GateFailed) as caught:
-        act_on("pass", verdict, **gates)
+        judge("pass", verdict, **gates)
     head, reason = str(caught.value).splitlines()
-    assert head == f"users at 25 %: {verdict}; its traffic is back on the monolith; {remedy}"
+    assert head == f"users at 25%: {verdict}; traffic rolled back to the monolith; {remedy}"
     assert reason == f"  errors: it is {verdict}"
 
 
-def test_verdicts_of_a_dry_run_say_so(told):
-    act_on("fail", dry_run=True)
-    assert told == ["dry run: it is fail"]
+def test_verdicts_of_a_dry_run_are_marked(emitted):
+    judge("fail", dry_run=True)
+    assert [text for text, _ in emitted] == ["dry run: it is fail"]
+
+
+def test_a_verdict_carries_its_gate_its_weight_and_its_numbers(emitted):
+    judge("pass")
+    ((_, details),) = emitted
+    assert details == {
+        "verdict": "pass",
+        "weight": 25,
+        "numbers": {"gate": "errors", "requests": 48, "failed": 0},
+    }

@@ -1,69 +1,78 @@
-"""Checks: what of an answer is right, and what is said of one that is not."""
+"""Checks: which responses pass, and the findings on those that do not."""
 
 import json
+import pickle
 
+import httpx
 import pytest
 
+from config.errors import CheckFailed
 from config.service import Check
-from tasks.http.checks import judge_answer
+from tasks.http.checks import judge_response
 from tasks.http.client import Response
 from tasks.http.json_value import same_json
 
 ABSENT = object()
 
 
-def answer(data=ABSENT, *, status=200, headers=None, latency=0.01, body=b""):
-    return Response(
-        status, headers or {}, body if data is ABSENT else json.dumps(data).encode(), latency
-    )
+def response(data=ABSENT, *, status=200, headers=None, latency=0.01, body=b""):
+    content = body if data is ABSENT else json.dumps(data).encode()
+    return Response(status, httpx.Headers(headers), content, latency)
 
 
 def judge(check, given):
-    return judge_answer(Check(path="/api/users/1", **check), given)
+    return judge_response(Check(path="/api/users/1", **check), given)
 
 
-def test_an_answer_that_is_as_described_has_no_findings():
+def test_a_response_that_matches_has_no_findings():
     check = {"headers": {"X-Served-By": "users"}, "json_subset": {"id": 1}, "max_latency": 1.0}
-    assert judge(check, answer({"id": 1, "name": "Ann"}, headers={"X-Served-By": "users"})) == []
+    assert judge(check, response({"id": 1, "name": "Ann"}, headers={"X-Served-By": "users"})) == []
 
 
-def test_no_answer_is_a_finding():
-    assert judge({}, Response(0, error="connection refused")) == ["no answer (connection refused)"]
-
-
-def test_a_wrong_status_is_told_with_the_body():
-    assert judge({}, answer(status=500, body=b"oops")) == ["status is 500, expected 200: 'oops'"]
-
-
-def test_a_wrong_status_without_a_body_says_so():
-    assert judge({}, answer(status=204)) == ["status is 204, expected 200: empty body"]
-
-
-def test_a_missing_header_is_told():
-    assert judge({"headers": {"X-Served-By": "users"}}, answer()) == [
-        "header X-Served-By is None, expected 'users'"
+def test_no_response_is_a_finding():
+    assert judge({}, Response(0, error="connection refused")) == [
+        "no response (connection refused)"
     ]
 
 
-def test_another_header_value_is_told():
-    held = answer(headers={"X-Served-By": "monolith"})
-    assert judge({"headers": {"X-Served-By": "users"}}, held) == [
+def test_a_wrong_status_is_reported_with_the_body():
+    assert judge({}, response(status=500, body=b"oops")) == ["status is 500, expected 200: 'oops'"]
+
+
+def test_a_wrong_status_is_reported_without_a_body():
+    assert judge({}, response(status=204)) == ["status is 204, expected 200: empty body"]
+
+
+def test_a_header_is_found_in_any_case():
+    given = response(headers={"x-served-by": "users"})
+    assert judge({"headers": {"X-Served-By": "users"}}, given) == []
+
+
+def test_a_missing_header_is_reported():
+    assert judge({"headers": {"X-Served-By": "users"}}, response()) == [
+        "header X-Served-By is missing, expected 'users'"
+    ]
+
+
+def test_a_different_header_value_is_reported():
+    given = response(headers={"X-Served-By": "monolith"})
+    assert judge({"headers": {"X-Served-By": "users"}}, given) == [
         "header X-Served-By is 'monolith', expected 'users'"
     ]
 
 
 @pytest.mark.parametrize(("latency", "count"), [(0.5, 0), (0.501, 1)])
-def test_an_answer_may_take_as_long_as_allowed(latency, count):
-    assert len(judge({"max_latency": 0.5}, answer(latency=latency))) == count
+def test_a_response_may_take_as_long_as_the_limit(latency, count):
+    assert len(judge({"max_latency": 0.5}, response(latency=latency))) == count
 
 
-def test_status_header_and_latency_are_all_told_at_once():
+def test_status_header_and_latency_are_all_reported_at_once():
     check = {"headers": {"X-Served-By": "users"}, "max_latency": 0.5}
-    assert len(judge(check, answer(status=503, latency=2))) == 3
+    assert len(judge(check, response(status=503, latency=2))) == 3
 
 
 @pytest.mark.parametrize(
-    ("wanted", "held"),
+    ("expected", "actual"),
     [
         ({"id": 1}, {"id": 1, "name": "Ann"}),
         ({"id": 1}, {"id": 1.0}),
@@ -76,12 +85,12 @@ def test_status_header_and_latency_are_all_told_at_once():
         (0, 0),
     ],
 )
-def test_a_json_subset_is_contained(wanted, held):
-    assert judge({"json_subset": wanted}, answer(held)) == []
+def test_a_json_subset_is_contained(expected, actual):
+    assert judge({"json_subset": expected}, response(actual)) == []
 
 
 @pytest.mark.parametrize(
-    ("wanted", "held", "finding"),
+    ("expected", "actual", "finding"),
     [
         ({"id": 1}, {"id": 2}, "/id is 2, expected 1"),
         ({"id": 1}, {"id": "1"}, '/id is "1", expected 1'),
@@ -96,31 +105,31 @@ def test_a_json_subset_is_contained(wanted, held):
         ("text", None, 'body is null, expected "text"'),
     ],
 )
-def test_what_is_not_contained_is_told_by_its_place(wanted, held, finding):
-    assert judge({"json_subset": wanted}, answer(held)) == [finding]
+def test_what_is_not_contained_is_reported_with_its_pointer(expected, actual, finding):
+    assert judge({"json_subset": expected}, response(actual)) == [finding]
 
 
-def test_a_body_that_is_no_json_is_told():
-    assert judge({"json_subset": {}}, answer(body=b"<html>")) == ["body is not JSON: '<html>'"]
+def test_a_body_that_is_not_json_is_reported():
+    assert judge({"json_subset": {}}, response(body=b"<html>")) == ["body is not JSON: '<html>'"]
 
 
-def test_every_breach_of_the_schema_is_told_by_its_place():
+def test_every_schema_violation_is_reported_with_its_path():
     schema = {
         "type": "array",
         "items": {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}},
     }
-    assert judge({"json_schema": schema}, answer([{"id": 1}, {"id": "2"}, {}])) == [
+    assert judge({"json_schema": schema}, response([{"id": 1}, {"id": "2"}, {}])) == [
         "$[1].id: '2' is not of type 'integer'",
         "$[2]: 'id' is a required property",
     ]
 
 
-def test_a_body_that_meets_the_schema_is_right():
-    assert judge({"json_schema": {"type": "array", "minItems": 1}}, answer([1])) == []
+def test_a_body_that_meets_the_schema_passes():
+    assert judge({"json_schema": {"type": "array", "minItems": 1}}, response([1])) == []
 
 
-def test_the_body_is_not_looked_at_when_the_status_is_wrong():
-    assert judge({"json_subset": {"id": 1}}, answer(status=404, body=b"Not Found")) == [
+def test_the_body_is_not_judged_when_the_status_is_wrong():
+    assert judge({"json_subset": {"id": 1}}, response(status=404, body=b"Not Found")) == [
         "status is 404, expected 200: 'Not Found'"
     ]
 
@@ -141,5 +150,11 @@ def test_the_body_is_not_looked_at_when_the_status_is_wrong():
         ({"a": [True]}, {"a": [1]}, False),
     ],
 )
-def test_json_values_are_the_same_as_json_means_them(one, other, same):
+def test_json_values_are_equal_as_json_defines_it(one, other, same):
     assert same_json(one, other) is same
+
+
+def test_the_numbers_of_a_failed_check_survive_pickling():
+    error = CheckFailed("users: checks failed", {"checks": 4, "passed": 3, "failed": 1})
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (str(copy), copy.numbers) == ("users: checks failed", error.numbers)

@@ -1,22 +1,24 @@
-"""Parity: which answers are alike, and what is shown of those that are not."""
+"""Parity: which responses match, and what is shown of those that do not."""
 
 import json
 
+import httpx
 import pytest
 
 from config.errors import InvalidConfig
 from config.service import Build, Parity, ServiceConfig
 from tasks.http.client import Response
-from tasks.http.parity import compare_answers, parity_paths
+from tasks.http.parity import compare_responses, parity_paths
 
 
-def answer(data, *, status=200, content_type="application/json", error=None):
+def response(data, *, status=200, content_type="application/json", error=None):
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    return Response(status, {"Content-Type": content_type}, body, error=error)
+    headers = httpx.Headers({"Content-Type": content_type})
+    return Response(status, headers, body, error=error)
 
 
 def compare(monolith, candidate, **parity):
-    return compare_answers("/api/users", monolith, candidate, Parity(**parity))
+    return compare_responses("/api/users", monolith, candidate, Parity(**parity))
 
 
 def what(monolith, candidate, **parity):
@@ -31,33 +33,33 @@ def service(**parity):
     )
 
 
-def test_the_same_answer_is_alike():
-    assert what(answer({"id": 1}), answer({"id": 1})) is None
+def test_the_same_response_matches():
+    assert what(response({"id": 1}), response({"id": 1})) is None
 
 
 def test_the_order_of_keys_does_not_matter():
-    assert what(answer(b'{"a": 1, "b": 2}'), answer(b'{"b":2,"a":1}')) is None
+    assert what(response(b'{"a": 1, "b": 2}'), response(b'{"b":2,"a":1}')) is None
 
 
-def test_a_number_is_the_same_in_either_spelling():
-    assert what(answer(b"[1]"), answer(b"[1.0]")) is None
+def test_a_number_matches_in_either_spelling():
+    assert what(response(b"[1]"), response(b"[1.0]")) is None
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [([1], [True]), ({"id": 1}, {"id": "1"}), ([None], []), ([1, 2], [2, 1])]
 )
 def test_another_body_is_a_difference(one, other):
-    assert what(answer(one), answer(other)) == "body"
+    assert what(response(one), response(other)) == "body"
 
 
 def test_another_status_is_a_difference():
-    difference = compare(answer([]), answer([], status=404))
+    difference = compare(response([]), response([], status=404))
     assert (difference.what, difference.monolith, difference.candidate) == ("status", "200", "404")
 
 
 def test_another_content_type_is_a_difference():
     difference = compare(
-        answer(b"x", content_type="text/plain"), answer(b"x", content_type="text/html")
+        response(b"x", content_type="text/plain"), response(b"x", content_type="text/html")
     )
     assert (difference.what, difference.monolith, difference.candidate) == (
         "content type",
@@ -67,30 +69,30 @@ def test_another_content_type_is_a_difference():
 
 
 def test_parameters_of_the_content_type_do_not_matter():
-    assert what(answer([]), answer([], content_type="Application/JSON; charset=utf-8")) is None
+    assert what(response([]), response([], content_type="Application/JSON; charset=utf-8")) is None
 
 
-def test_no_answer_is_a_difference():
-    difference = compare(answer([]), answer(b"", status=0, error="connection reset"))
+def test_no_response_is_a_difference():
+    difference = compare(response([]), response(b"", status=0, error="connection reset"))
     assert (difference.what, difference.monolith, difference.candidate) == (
-        "no answer",
+        "no response",
         "status 200",
         "connection reset",
     )
 
 
-def test_what_is_no_json_is_compared_byte_by_byte():
+def test_what_is_not_json_is_compared_byte_by_byte():
     plain = {"content_type": "text/plain"}
-    assert what(answer(b"[1]", **plain), answer(b"[1.0]", **plain)) == "body"
+    assert what(response(b"[1]", **plain), response(b"[1.0]", **plain)) == "body"
 
 
 def test_json_that_cannot_be_read_is_compared_byte_by_byte():
-    assert what(answer(b"{"), answer(b"{")) is None
+    assert what(response(b"{"), response(b"{")) is None
 
 
 def test_vendor_types_are_json_too():
     vendor = {"content_type": "application/vnd.forum+json"}
-    assert what(answer(b'{"a":1,"b":2}', **vendor), answer(b'{"b":2,"a":1}', **vendor)) is None
+    assert what(response(b'{"a":1,"b":2}', **vendor), response(b'{"b":2,"a":1}', **vendor)) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_vendor_types_are_json_too():
     ],
 )
 def test_an_ignored_field_may_differ(pointer, one, other):
-    assert what(answer(one), answer(other), ignore=(pointer,)) is None
+    assert what(response(one), response(other), ignore=(pointer,)) is None
 
 
 @pytest.mark.parametrize(
@@ -124,33 +126,33 @@ def test_an_ignored_field_may_differ(pointer, one, other):
         ("/1", [1, 2], [3, 2]),
     ],
 )
-def test_whatever_is_not_ignored_may_not(pointer, one, other):
-    assert what(answer(one), answer(other), ignore=(pointer,)) == "body"
+def test_a_field_that_is_not_ignored_may_not_differ(pointer, one, other):
+    assert what(response(one), response(other), ignore=(pointer,)) == "body"
 
 
 def test_lists_may_come_in_another_order_where_allowed():
     one, other = {"ids": [{"id": 1}, {"id": 2}]}, {"ids": [{"id": 2}, {"id": 1}]}
-    assert what(answer(one), answer(other), unordered=True) is None
+    assert what(response(one), response(other), unordered=True) is None
 
 
-def test_in_any_order_as_many_have_to_be_there():
-    assert what(answer([1, 1, 2]), answer([1, 2, 2]), unordered=True) == "body"
+def test_in_any_order_the_counts_have_to_match():
+    assert what(response([1, 1, 2]), response([1, 2, 2]), unordered=True) == "body"
 
 
-def test_what_is_ignored_does_not_decide_the_order():
+def test_an_ignored_field_does_not_decide_the_order():
     one, other = [{"id": 1, "at": 9}, {"id": 2, "at": 1}], [{"id": 2, "at": 5}, {"id": 1, "at": 7}]
-    assert what(answer(one), answer(other), unordered=True, ignore=("/*/at",)) is None
+    assert what(response(one), response(other), unordered=True, ignore=("/*/at",)) is None
 
 
 def test_the_first_difference_of_long_bodies_is_shown():
     one = [{"id": number} for number in range(5000)]
-    difference = compare(answer(one), answer([*one[:4000], {"id": -1}, *one[4001:]]))
+    difference = compare(response(one), response([*one[:4000], {"id": -1}, *one[4001:]]))
     assert '{"id": 4000}' in difference.monolith
     assert '{"id": -1}' in difference.candidate
 
 
 def test_both_sides_are_shown_one_above_the_other():
-    assert str(compare(answer([]), answer([], status=500))) == (
+    assert str(compare(response([]), response([], status=500))) == (
         "GET /api/users: status\n      monolith:  200\n      candidate: 500"
     )
 
@@ -162,7 +164,7 @@ def test_the_listed_paths_are_compared():
     ]
 
 
-def test_of_the_file_those_are_taken_that_the_service_takes_over(tmp_path):
+def test_of_the_file_only_paths_that_the_service_takes_over_are_compared(tmp_path):
     file = tmp_path / "paths.txt"
     file.write_text(
         "/api/users/1\n/api/posts/1\n\n# a comment\n  /api/users?page=2 \n/api/users/1\n"

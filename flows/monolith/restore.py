@@ -1,0 +1,115 @@
+"""Restores the monolith: its size, its autoscaling, and its rules."""
+
+import asyncio
+
+import botocore.exceptions
+
+from config.errors import SplitterError, StepFailed
+from config.split import SplitConfig
+from flows.monolith.site import Site
+from tasks.aws.call import call
+from tasks.discovery import Discovered, Monolith
+from tasks.ecs.scaling import write_suspension
+from tasks.ecs.size_record import SizeRecord, forget_size, scale_monolith
+from tasks.ecs.wait import wait_until_healthy
+from tasks.elbv2.default_action import give_back, read_taken_over
+from tasks.elbv2.placeholder_rule import attach_target_group, detach_target_group
+from tasks.elbv2.rule import read_rules
+from tasks.elbv2.target_group import read_target_health
+
+__all__ = ["restore_after_failure", "restore_monolith"]
+
+
+async def restore_monolith(config: SplitConfig, discovered: Discovered, why: str) -> None:
+    """
+    Restore the monolith's recorded size and autoscaling, healthy first, and then its rules.
+
+    Safe to repeat, and to call when it was never drained.
+
+    Args:
+        config: The split.
+        discovered: The monolith and its listener.
+        why: The reason, for messages.
+
+    Raises:
+        ServiceUnhealthy: It does not become healthy in time.
+    """
+    site = Site(config, discovered)
+    monolith = await site.read()
+    record = SizeRecord.from_tags(monolith.tags)
+    if record:
+        await _restore_size(site, monolith, record, why)
+    await _restore_rules(site, why)
+    rules = await call(read_rules, site.aws, site.listener_arn)
+    await detach_target_group(site.aws, rules, config.name)
+    if record:
+        await _restore_scaling(site, monolith, record)
+
+
+async def _restore_size(site: Site, monolith: Monolith, record: SizeRecord, why: str) -> None:
+    count = record.desired_count
+    site.emit(f"restoring {site.name} to {count} tasks: {why}", desired_count=count)
+    await attach_target_group(site.aws, site.listener_arn, site.group_arn, site.config.name)
+    await scale_monolith(site.aws, site.cluster_arn, site.name, count)
+    await wait_until_healthy(
+        site.aws,
+        site.cluster_arn,
+        site.name,
+        monolith.task_definition,
+        site.group_arn,
+        site.config.stable_timeout,
+    )
+
+
+async def _restore_rules(site: Site, why: str) -> None:
+    taken_over = await call(read_taken_over, site.aws, site.listener_arn, site.config.name)
+    for rule in taken_over:
+        await give_back(site.aws, site.listener_arn, rule, site.group_arn)
+        text = f"{rule.label} forwards to {site.name} again: {why}"
+        site.emit(text, rule=rule.label)
+
+
+async def _restore_scaling(site: Site, monolith: Monolith, record: SizeRecord) -> None:
+    """Last of all: without its record, nothing is left to restore."""
+    if record.suspension:
+        await write_suspension(site.aws, site.cluster_arn, site.name, record.suspension)
+    await forget_size(site.aws, monolith.service_arn)
+    health = await call(read_target_health, site.aws, site.group_arn)
+    site.emit(
+        f"{site.name} is restored: {health}",
+        desired_count=record.desired_count,
+        healthy_targets=health.healthy,
+    )
+
+
+async def restore_after_failure(
+    config: SplitConfig, discovered: Discovered, error: BaseException
+) -> None:
+    """
+    Undo a drain that failed.
+
+    Raises:
+        StepFailed: That failed as well; the message has both errors.
+    """
+    why = _reason(error)
+    try:
+        await restore_monolith(config, discovered, why)
+    except (
+        SplitterError,
+        botocore.exceptions.ClientError,
+        botocore.exceptions.BotoCoreError,
+    ) as failure:
+        raise StepFailed(
+            f"{why}; and {config.monolith.service} could not be restored ({failure}): the services "
+            "still serve. Fix the cause, then run `python -m flows.rollback` or the same command "
+            "again"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, or its kind where it has no text."""
+    if isinstance(error, asyncio.CancelledError):
+        return "run cancelled"
+    first_line, _, _ = str(error).partition("\n")
+    reason = first_line.rstrip(":")
+    return reason or type(error).__name__

@@ -1,0 +1,124 @@
+"""Verifies a service: before any user reaches it, and on the public route at the end."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from config.errors import CheckFailed, StepFailed
+from flows.record.events import emit
+from flows.service.placement import Placement
+from flows.service.shift import roll_back_to_monolith
+from tasks.ecs.wait import wait_until_healthy
+from tasks.http.checks import run_checks
+from tasks.http.parity import Difference, compare_with_monolith, parity_paths
+
+__all__ = [
+    "ON_PUBLIC_ROUTE",
+    "emit_checks_passed",
+    "emit_failed_check",
+    "verify_candidate",
+    "verify_public_route",
+]
+
+ON_PREVIEW_ROUTE: Final = "on the preview route"
+ON_PUBLIC_ROUTE: Final = "on the public route"
+
+
+async def verify_candidate(placement: Placement, task_definition: str, weight: int) -> None:
+    """
+    Verify the service on its preview route: stable, healthy, checks passed, parity with the
+    monolith.
+
+    Args:
+        placement: The service's place on the listener.
+        task_definition: ARN of the revision that it should run.
+        weight: Percent of its requests that it gets, after an interrupted run more than 0; a
+            failure rolls them back to the monolith.
+
+    Raises:
+        ServiceUnhealthy: Its tasks stop, or its targets do not become healthy in time.
+        CheckFailed: A check or a parity comparison failed.
+    """
+    try:
+        await _wait_until_stable(placement, task_definition)
+        await _run_preview_checks(placement)
+        await _compare_with_monolith(placement)
+    except StepFailed as error:
+        emit_failed_check(placement.name, error)
+        if weight > 0:
+            why = "checks failed" if isinstance(error, CheckFailed) else "not healthy"
+            await roll_back_to_monolith(placement, why)
+        raise
+
+
+async def verify_public_route(placement: Placement) -> None:
+    """
+    Run the checks as a user would; while the monolith runs, a failure rolls traffic back to it.
+
+    Raises:
+        CheckFailed: A check failed.
+    """
+    checks = placement.service.checks
+    try:
+        await run_checks(placement.name, ON_PUBLIC_ROUTE, placement.user, checks)
+    except StepFailed:
+        await roll_back_to_monolith(placement, f"checks failed {ON_PUBLIC_ROUTE}")
+        raise
+
+
+async def _wait_until_stable(placement: Placement, task_definition: str) -> None:
+    health = await wait_until_healthy(
+        placement.aws,
+        placement.discovered.cluster_arn,
+        placement.name,
+        task_definition,
+        placement.target_group_arn,
+        placement.config.stable_timeout,
+    )
+    numbers = {"healthy_targets": health.healthy}
+    emit("note", placement.name, f"stable: {health}", numbers=numbers)
+
+
+async def _run_preview_checks(placement: Placement) -> None:
+    passed = await run_checks(
+        placement.name, ON_PREVIEW_ROUTE, placement.preview, placement.service.checks
+    )
+    emit_checks_passed(placement.name, ON_PREVIEW_ROUTE, passed)
+
+
+async def _compare_with_monolith(placement: Placement) -> None:
+    paths = parity_paths(placement.service)
+    if not paths:
+        emit("check", placement.name, "parity: no paths configured", verdict="pass")
+        return
+    differences = await compare_with_monolith(
+        placement.service, placement.control, placement.preview, paths
+    )
+    _emit_parity(placement.name, len(paths), differences)
+
+
+def _emit_parity(name: str, compared: int, differences: Sequence[Difference]) -> None:
+    matched = compared - len(differences)
+    numbers = {
+        "compared": compared,
+        "matched": matched,
+        "differences": [str(difference) for difference in differences],
+    }
+    text = f"parity: {matched}/{compared} responses match"
+    emit("check", name, text, verdict="pass", numbers=numbers)
+
+
+def emit_checks_passed(name: str, where: str, count: int) -> None:
+    """Record that all of a service's checks have passed."""
+    text = "checks: none configured"
+    if count:
+        text = f"checks: {count}/{count} passed {where}"
+    numbers = {"checks": count, "passed": count, "failed": 0}
+    emit("check", name, text, verdict="pass", numbers=numbers)
+
+
+def emit_failed_check(name: str, error: StepFailed) -> None:
+    """Record why a service is not fit for traffic."""
+    numbers = {}
+    if isinstance(error, CheckFailed):
+        numbers = error.numbers
+    emit("check", name, str(error), verdict="fail", numbers=numbers)

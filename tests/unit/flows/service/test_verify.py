@@ -1,0 +1,140 @@
+"""What is verified before any user reaches a service, and what is recorded about it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from config.errors import CheckFailed, ServiceUnhealthy
+from config.service import Check, Parity, ServiceConfig
+from flows.service import verify as module
+from flows.service.verify import verify_candidate, verify_public_route
+from tasks.elbv2.target_group import TargetHealth
+from tasks.http.parity import Difference
+
+FAILED = CheckFailed("users: checks failed", {"checks": 2, "passed": 1, "failed": 1})
+DIFFERENCE = Difference("/u/2", "status", "200", "404")
+
+
+def placement(*, checks=2, paths=("/u/1", "/u/2")):
+    service = ServiceConfig(
+        name="users",
+        path_patterns=("/u*",),
+        image="users:1",
+        checks=tuple(Check(path=f"/u/{number}") for number in range(checks)),
+        parity=Parity(paths=paths),
+    )
+    return SimpleNamespace(
+        name="users",
+        service=service,
+        aws=None,
+        config=SimpleNamespace(stable_timeout=1),
+        discovered=SimpleNamespace(cluster_arn="arn:cluster"),
+        target_group_arn="arn:group",
+        preview="preview",
+        control="control",
+        user="user",
+    )
+
+
+class Steps:
+    """The steps of a verification, each with a result or an error of the test's choice."""
+
+    def __init__(self, monkeypatch):
+        self.events, self.rolled_back, self.routes = [], [], []
+        self.unhealthy = self.failed = None
+        self.differences = []
+        for name in ("wait_until_healthy", "run_checks", "compare_with_monolith", "emit"):
+            monkeypatch.setattr(module, name, getattr(self, f"_{name}"))
+        monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
+
+    async def _wait_until_healthy(self, *_):
+        if self.unhealthy:
+            raise self.unhealthy
+        return TargetHealth(healthy=1, states={}, reasons=())
+
+    async def _run_checks(self, _name, _where, route, checks):
+        self.routes.append(route)
+        if self.failed:
+            raise self.failed
+        return len(checks)
+
+    async def _compare_with_monolith(self, *_):
+        return self.differences
+
+    def _emit(self, kind, _service, text, *, verdict=None, numbers=None):
+        if kind == "check":
+            self.events.append((verdict, text, numbers))
+
+    async def _roll_back(self, _placement, why):
+        self.rolled_back.append(why)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    return Steps(monkeypatch)
+
+
+async def test_checks_and_parity_are_recorded_with_their_numbers(steps):
+    await verify_candidate(placement(), "users:1", weight=0)
+    assert steps.events == [
+        (
+            "pass",
+            "checks: 2/2 passed on the preview route",
+            {"checks": 2, "passed": 2, "failed": 0},
+        ),
+        (
+            "pass",
+            "parity: 2/2 responses match",
+            {"compared": 2, "matched": 2, "differences": []},
+        ),
+    ]
+
+
+async def test_a_service_without_checks_and_parity_says_so(steps):
+    await verify_candidate(placement(checks=0, paths=()), "users:1", weight=0)
+    assert [text for _, text, _ in steps.events] == [
+        "checks: none configured",
+        "parity: no paths configured",
+    ]
+
+
+async def test_allowed_differences_are_recorded(steps):
+    steps.differences = [DIFFERENCE]
+    await verify_candidate(placement(), "users:1", weight=0)
+    assert steps.events[-1] == (
+        "pass",
+        "parity: 1/2 responses match",
+        {"compared": 2, "matched": 1, "differences": [str(DIFFERENCE)]},
+    )
+
+
+async def test_a_failed_check_is_recorded_with_its_numbers(steps):
+    steps.failed = FAILED
+    with pytest.raises(CheckFailed):
+        await verify_candidate(placement(), "users:1", weight=0)
+    assert steps.events == [("fail", str(FAILED), FAILED.numbers)]
+    assert steps.rolled_back == []
+
+
+@pytest.mark.parametrize(
+    ("failed", "unhealthy", "why"),
+    [(FAILED, None, "checks failed"), (None, ServiceUnhealthy("tasks stop"), "not healthy")],
+)
+async def test_traffic_of_an_interrupted_run_is_rolled_back(steps, failed, unhealthy, why):
+    steps.failed, steps.unhealthy = failed, unhealthy
+    with pytest.raises(type(failed or unhealthy)):
+        await verify_candidate(placement(), "users:1", weight=50)
+    assert steps.rolled_back == [why]
+
+
+async def test_checks_run_on_the_preview_route_first_and_on_the_public_one_last(steps):
+    await verify_candidate(placement(), "users:1", weight=0)
+    await verify_public_route(placement())
+    assert steps.routes == ["preview", "user"]
+
+
+async def test_a_check_that_fails_on_the_public_route_rolls_traffic_back(steps):
+    steps.failed = FAILED
+    with pytest.raises(CheckFailed):
+        await verify_public_route(placement())
+    assert steps.rolled_back == ["checks failed on the public route"]
