@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.client import ClientLog, read_client_log, summarize
+from flows.report.client_log import ClientLog, read_client_log, summarize
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Respond = Callable[[str, Writer], Awaitable[None]]
