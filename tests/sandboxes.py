@@ -1,6 +1,7 @@
 """`python -m sandbox` as a program of its own, and clients of the AWS it serves."""
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -10,9 +11,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import boto3
 import botocore.session
-import yaml
 
 from tests.processes import descendants, is_alive
 
@@ -35,6 +34,7 @@ class SandboxProcess:
         self.state_file = directory / "state.json"
         self.record_file = directory / "record.jsonl"
         self.log = directory / "sandbox.log"
+        self._clients = {}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [
@@ -63,8 +63,10 @@ class SandboxProcess:
         return json.loads(line)
 
     def boto(self, service):
-        """A client with the credentials of the sandbox's config."""
-        return boto_client(self.state["endpoint_url"], self.state["config"], service)
+        """A client of the AWS that it serves; one for all who ask for the service."""
+        if service not in self._clients:
+            self._clients[service] = boto_client(self.state["endpoint_url"], service)
+        return self._clients[service]
 
     def faults(self, spec):
         """Replace the faults; returns the sandbox's answer."""
@@ -100,6 +102,8 @@ class SandboxProcess:
 
     def end(self, number=signal.SIGTERM):
         """Send the signal; return the exit code and the processes that it left behind."""
+        for client in self._clients.values():
+            client.close()
         started = self.descendants()
         self.process.send_signal(number)
         try:
@@ -111,23 +115,21 @@ class SandboxProcess:
         return self.process.returncode, left
 
 
-def boto_client(endpoint_url, config, service):
-    """
-    A boto3 client of a sandbox.
+def boto_client(endpoint_url, service):
+    """A boto3 client of a sandbox, which takes any credentials."""
+    return _session().create_client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=endpoint_url,
+        aws_access_key_id="AKIAREHEARSALREHEARS",
+        aws_secret_access_key="rehearsal",
+    )
 
-    Args:
-        endpoint_url: Where the sandbox serves AWS.
-        config: Path of its split.yaml, which names the credentials; None without a forum.
-        service: boto3's name of the AWS service.
-    """
-    core = botocore.session.Session()
-    if config:
-        aws = yaml.safe_load(Path(config).read_text())["aws"]
-        core.set_config_variable("credentials_file", aws["shared_credentials_file"])
-    else:
-        core.set_credentials("AKIAREHEARSAL", "rehearsal")
-    session = boto3.Session(botocore_session=core, region_name="us-east-1")
-    return session.client(service, endpoint_url=endpoint_url)
+
+@functools.cache
+def _session():
+    """Shared, as each session reads the models of the services again, which takes seconds."""
+    return botocore.session.Session()
 
 
 @contextlib.contextmanager

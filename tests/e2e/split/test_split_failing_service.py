@@ -1,89 +1,79 @@
 """
-A service that does not come up fails alone: the others settle, and the monolith keeps its paths and
-its tasks.
+Services that do not come up fail alone: the others settle, and the monolith keeps its paths and its
+tasks.
 """
 
 import pytest
 
 from tests.e2e import aws_state
-from tests.e2e.runs import edited_config, quick
+from tests.e2e.configs import edited_config, quick
 
 PATHS = {"users": "/api/users/1", "posts": "/api/posts/in-thread/1", "threads": "/api/threads/2"}
+FAULTS = "crash=posts,unhealthy=threads-tg"
+# What the message has to contain about each service that fails.
+DETAILS = {
+    "posts": ["exit code 1", "    | sandbox: ended with exit code 1"],
+    "threads": ["not healthy after 20 s", "1 unhealthy (Target."],
+}
+FAILING = list(DETAILS)
 
 
 def impatient(config):
     config["stable_timeout"] = 20
 
 
-class Failing:
-    """A split in which one service does not come up."""
-
-    def __init__(self, service, fault, details, starters, directory):
-        start_sandbox, start_run, start_client = starters
-        self.service, self.details = service, details
-        self.sandbox = start_sandbox("--faults", fault)
-        client = start_client(self.sandbox, *PATHS.values())
-        self.run = start_run(edited_config(self.sandbox, directory, quick, impatient))
-        self.run.wait()
-        self.traffic = client.end()
-
-    @property
-    def others(self):
-        return [name for name in PATHS if name != self.service]
+@pytest.fixture(scope="module")
+def run(start_module_sandbox, start_module_run, start_module_client, module_directory):
+    """A split in which the container of one service crashes, and another fails its checks."""
+    sandbox = start_module_sandbox("--faults", FAULTS)
+    client = start_module_client(sandbox, *PATHS.values())
+    run = start_module_run(edited_config(sandbox, module_directory, quick, impatient))
+    run.wait()
+    run.traffic = client.end()
+    run.sandbox = sandbox
+    return run
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        ("posts", "crash=posts", ["exit code 1", "    | sandbox: ended with exit code 1"]),
-        ("threads", "unhealthy=threads-tg", ["not healthy after 20 s", "1 unhealthy (Target."]),
-    ],
-    ids=["container crashes", "health check never passes"],
-)
-def failing(request, start_module_sandbox, start_module_run, start_module_client, tmp_path_factory):
-    starters = (start_module_sandbox, start_module_run, start_module_client)
-    return Failing(*request.param, starters, tmp_path_factory.mktemp("failing"))
+def test_the_run_fails(run):
+    assert run.ended == (1, "failed"), run.log
 
 
-def test_the_run_fails(failing):
-    assert (failing.run.process.returncode, failing.run.outcome["status"]) == (1, "failed"), (
-        failing.run.log
-    )
+def test_the_message_names_the_services(run):
+    assert "2 of 3 services failed (posts, threads)" in run.outcome["error"]
 
 
-def test_the_message_names_the_service(failing):
-    assert f"1 of 3 services failed ({failing.service})" in failing.run.outcome["error"]
+@pytest.mark.parametrize("service", FAILING)
+def test_the_message_shows_the_cause_down_to_the_containers_last_lines(run, service):
+    missing = [text for text in DETAILS[service] if text not in run.outcome["error"]]
+    assert missing == []
 
 
-def test_the_message_shows_why_down_to_the_containers_last_lines(failing):
-    assert [text for text in failing.details if text not in failing.run.outcome["error"]] == []
+def test_the_other_service_settles(run):
+    assert run.outcome["services"]["users"]["stage"] == "settled"
 
 
-def test_the_others_settle(failing):
-    stages = {name: failing.run.outcome["services"][name]["stage"] for name in failing.others}
-    assert stages == dict.fromkeys(failing.others, "settled")
+def test_the_other_service_answers_its_path(run):
+    assert run.sandbox.get(PATHS["users"])[1]["X-Served-By"] == "users"
 
 
-def test_the_others_answer_their_paths(failing):
-    answered = {name: failing.sandbox.get(PATHS[name])[1]["X-Served-By"] for name in failing.others}
-    assert answered == {name: name for name in failing.others}
+@pytest.mark.parametrize("service", FAILING)
+def test_the_monolith_answers_a_failed_services_path(run, service):
+    assert run.sandbox.get(PATHS[service])[1]["X-Served-By"] == "monolith"
 
 
-def test_the_monolith_answers_the_failed_services_path(failing):
-    assert failing.sandbox.get(PATHS[failing.service])[1]["X-Served-By"] == "monolith"
+@pytest.mark.parametrize("service", FAILING)
+def test_a_failed_service_has_no_weight(run, service):
+    failed = run.outcome["services"][service]
+    assert (failed["stage"], failed["weight"]) == ("failed", 0)
 
 
-def test_the_failed_service_has_no_weight(failing):
-    assert failing.run.outcome["services"][failing.service]["weight"] == 0
+def test_the_monolith_is_not_drained(run):
+    assert aws_state.read_services(run.sandbox)["monolith"]["runningCount"] == 2
 
 
-def test_the_monolith_is_not_drained(failing):
-    assert aws_state.read_services(failing.sandbox)["monolith"]["runningCount"] == 2
+def test_no_user_saw_a_failure(run):
+    assert run.traffic["failed"] == 0
 
 
-def test_no_user_saw_a_failure(failing):
-    assert failing.traffic["failed"] == 0
-
-
-def test_no_rule_of_the_runs_own_is_left(failing):
-    assert aws_state.private_rules(failing.sandbox) == []
+def test_no_private_rule_is_left(run):
+    assert aws_state.private_rules(run.sandbox) == []

@@ -1,12 +1,13 @@
-"""A run that is told to end in the middle of a shift brings its traffic back first."""
+"""A run that gets a signal in the middle of a shift first rolls its traffic back."""
 
+import re
 import signal
 
 import pytest
 
 from tests.e2e import aws_state
-from tests.e2e.runs import edited_config, only, quick
-from tests.processes import is_alive
+from tests.e2e.configs import edited_config, only, quick
+from tests.e2e.runs import RehearsedAws, still_running
 
 PATHS = {"users": "/api/users/1", "posts": "/api/posts/in-thread/1"}
 
@@ -22,84 +23,82 @@ def users_bake_long(config):
 
 
 class Interrupted:
-    """A split of users and posts that gets a signal while users has half of its traffic."""
+    """A run that gets a signal while users has half of its traffic, and posts has all."""
 
-    def __init__(self, number, starters, directory):
-        start_sandbox, start_run, start_client = starters
-        self.sandbox = start_sandbox()
-        client = start_client(self.sandbox, *PATHS.values())
-        self.run = start_run(
-            edited_config(self.sandbox, directory, only("users", "posts"), quick, users_bake_long)
-        )
-        self.run.wait_for("users     weight 50 %")
-        self.run.wait_for("posts     settled")
-        self.weights_before = aws_state.weights(self.sandbox)
+    def __init__(self, sandbox, config, number, start_run, start_client):
+        client = start_client(sandbox, *PATHS.values())
+        has_settled = aws_state.weight(sandbox, "posts") == 100
+        self.run = start_run(config)
+        if not has_settled:
+            self.run.wait_while_running(lambda: re.search(r"\bposts\W+settled", self.run.log))
+        self.run.wait_while_running(lambda: _weights(sandbox) == {"users": 50, "posts": 100})
         self.started = self.run.descendants()
         self.run.signal(number)
         self.run.wait(60)
+        self.weights = _weights(sandbox)
+        self.private_rules = aws_state.private_rules(sandbox)
+        self.counts = aws_state.desired_counts(sandbox)
         self.traffic = client.end()
 
 
+def _weights(sandbox):
+    return {name: aws_state.weight(sandbox, name) for name in PATHS}
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox(start_module_sandbox):
+    return start_module_sandbox()
+
+
 @pytest.fixture(scope="module", params=[signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def interrupted(
-    request, start_module_sandbox, start_module_run, start_module_client, tmp_path_factory
-):
-    starters = (start_module_sandbox, start_module_run, start_module_client)
-    return Interrupted(request.param, starters, tmp_path_factory.mktemp("interrupted"))
+def interrupted(request, shared_sandbox, start_module_run, start_module_client, module_directory):
+    """The second run goes on where the first one, which got the other signal, ended."""
+    edits = (only("users", "posts"), quick, users_bake_long)
+    config = edited_config(shared_sandbox, module_directory, *edits)
+    return Interrupted(shared_sandbox, config, request.param, start_module_run, start_module_client)
 
 
 def test_the_run_ends_as_failed(interrupted):
-    assert (interrupted.run.process.returncode, interrupted.run.outcome["status"]) == (
-        1,
-        "failed",
-    ), interrupted.run.log
+    assert interrupted.run.ended == (1, "failed"), interrupted.run.log
 
 
-def test_the_message_says_what_to_do_next(interrupted):
-    assert interrupted.run.outcome["error"] == "interrupted; run the same command again to go on"
+def test_the_message_has_the_next_step(interrupted):
+    error = interrupted.run.outcome["error"]
+    assert "interrupted" in error
+    assert "run the same command again" in error
 
 
-def test_the_service_was_at_half_of_its_traffic(interrupted):
-    assert interrupted.weights_before["users"] == {"forum-monolith-tg": 50, "users-tg": 50}
+def test_a_service_in_its_shift_goes_back_to_the_monolith(interrupted):
+    assert interrupted.weights["users"] == 0
 
 
-def test_what_was_in_the_shift_is_the_monoliths_again(interrupted):
-    assert aws_state.weights(interrupted.sandbox)["users"] == {
-        "forum-monolith-tg": 100,
-        "users-tg": 0,
-    }
-
-
-def test_what_had_settled_stays_where_it_is(interrupted):
-    assert aws_state.weights(interrupted.sandbox)["posts"] == {
-        "forum-monolith-tg": 0,
-        "posts-tg": 100,
-    }
+def test_a_service_that_had_settled_keeps_its_traffic(interrupted):
+    assert interrupted.weights["posts"] == 100
 
 
 def test_lock_and_private_rules_are_gone(interrupted):
-    assert aws_state.private_rules(interrupted.sandbox) == []
+    assert interrupted.private_rules == []
 
 
 def test_the_monolith_is_not_drained(interrupted):
-    assert aws_state.desired_counts(interrupted.sandbox)["monolith"] == 2
+    assert interrupted.counts["monolith"] == 2
 
 
 def test_no_user_saw_a_failure(interrupted):
-    assert (interrupted.traffic["failed"], interrupted.traffic["requests"] > 100) == (0, True)
+    assert interrupted.traffic["requests"] > 100
+    assert interrupted.traffic["failed"] == 0
 
 
-def test_nothing_is_left_running(interrupted):
-    assert [
-        command for identity, command in interrupted.started.items() if is_alive(identity)
-    ] == []
+def test_no_process_is_left_running(interrupted):
+    assert still_running(interrupted.started) == []
 
 
 @pytest.fixture(scope="module")
 def interrupted_rehearsal(start_module_run, private_prefect):
     """A rehearsal that gets Ctrl-C in its first step; `started` is what ran below it then."""
     run = start_module_run("--engine", "process", prefect=private_prefect)
-    run.wait_for("weight 10 %")
+    aws = RehearsedAws(run)
+    run.wait_while_running(lambda: aws_state.weight(aws, "users") == 10)
     run.started = run.descendants()
     run.signal(signal.SIGINT)
     run.wait(90)
@@ -108,15 +107,14 @@ def interrupted_rehearsal(start_module_run, private_prefect):
 
 def test_an_interrupted_rehearsal_fails_no_request(interrupted_rehearsal):
     outcome = interrupted_rehearsal.outcome
-    assert (outcome["status"], outcome["traffic"]["failed"]) == ("failed", 0), (
-        interrupted_rehearsal.log
-    )
+    assert outcome["status"] == "failed", interrupted_rehearsal.log
+    assert outcome["traffic"]["failed"] == 0
 
 
-def test_an_interrupted_rehearsal_leaves_nothing_running(interrupted_rehearsal):
+def test_an_interrupted_rehearsal_leaves_no_process_running(interrupted_rehearsal):
     started = interrupted_rehearsal.started
     assert [command for command in started.values() if "sandbox" in command]
-    assert [command for identity, command in started.items() if is_alive(identity)] == []
+    assert still_running(started) == []
 
 
 def test_an_interrupted_rehearsal_leaves_no_temporary_file(interrupted_rehearsal):
