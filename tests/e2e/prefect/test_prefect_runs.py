@@ -3,16 +3,17 @@ Runs of deployments on a real Prefect server and worker: cancelled, suspended, r
 """
 
 import shutil
-import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.e2e.aws_state import desired_counts, private_rules, weights
-from tests.e2e.runs import ROOT, edited_config, only, quick, wait_until
+from config.load import load_config
+from tests.e2e.aws_state import desired_counts, private_rules, weight, weights
+from tests.e2e.configs import at_half_weight, edited_config, only, quick
+from tests.e2e.runs import ROOT, wait_until
 from tests.e2e.served import serving
-from tests.iam import allowed_actions, iam_action
+from tests.placed import place
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -30,29 +31,18 @@ def sandbox(start_module_sandbox):
     return start_module_sandbox()
 
 
-def bakes_a_minute(config):
-    config["traffic"]["shift"] = {
-        "strategy": "steps",
-        "list": [{"weight": 50, "bake": 60}, {"weight": 100, "bake": 0}],
-    }
-
-
-def asks_before_the_first_user(config):
+def needs_approval_of_the_first_step(config):
     config["traffic"]["approve_first_step"] = True
 
 
-def asks_before_the_drain(config):
+def needs_approval_of_the_drain(config):
     config["monolith"]["drain"] = "approve"
-
-
-def weight(sandbox, service):
-    return weights(sandbox).get(service, {}).get(f"{service}-tg")
 
 
 def test_a_run_that_is_cancelled_in_a_shift_leaves_everything_on_the_monolith(
     served, sandbox, tmp_path
 ):
-    config = edited_config(sandbox, tmp_path, quick, only("posts"), bakes_a_minute)
+    config = edited_config(sandbox, tmp_path, quick, only("posts"), at_half_weight(60))
     run = served.run("split", config={"path": str(config)})
     wait_until(lambda: weight(sandbox, "posts") == 50, timeout=120)
     served.ask(
@@ -64,7 +54,9 @@ def test_a_run_that_is_cancelled_in_a_shift_leaves_everything_on_the_monolith(
 
 
 def test_a_suspended_run_goes_on_after_a_restart_of_worker_and_server(served, sandbox, tmp_path):
-    config = edited_config(sandbox, tmp_path, quick, only("posts"), asks_before_the_first_user)
+    config = edited_config(
+        sandbox, tmp_path, quick, only("posts"), needs_approval_of_the_first_step
+    )
     run = served.run("split", config={"path": str(config)}, options={"drain": False})
     assert served.wait_for_state(run, "Suspended") == "Suspended"
     assert (weights(sandbox)["posts"], private_rules(sandbox)) == (BACK_ON_THE_MONOLITH, [])
@@ -76,7 +68,7 @@ def test_a_suspended_run_goes_on_after_a_restart_of_worker_and_server(served, sa
 
 
 def test_a_refused_drain_leaves_the_monolith_as_it_is(served, sandbox, tmp_path):
-    config = edited_config(sandbox, tmp_path, quick, only("posts"), asks_before_the_drain)
+    config = edited_config(sandbox, tmp_path, quick, only("posts"), needs_approval_of_the_drain)
     before = desired_counts(sandbox)
     run = served.run("split", config={"path": str(config)})
     assert served.wait_for_state(run, "Suspended") == "Suspended"
@@ -90,7 +82,7 @@ def test_an_unanswered_question_leaves_the_monolith_as_it_is(served, sandbox, tm
         config["monolith"]["approval_timeout"] = 1
 
     config = edited_config(
-        sandbox, tmp_path, quick, only("posts"), asks_before_the_drain, in_a_second
+        sandbox, tmp_path, quick, only("posts"), needs_approval_of_the_drain, in_a_second
     )
     before = desired_counts(sandbox)
     run = served.run("split", config={"path": str(config)})
@@ -98,59 +90,52 @@ def test_an_unanswered_question_leaves_the_monolith_as_it_is(served, sandbox, tm
     assert desired_counts(sandbox) == before
 
 
-def copied_apps(sandbox, directory):
-    """A config whose services are built from copies of the forum's apps."""
-    shutil.copytree(ROOT / "examples/forum", directory / "forum")
+class Forum:
+    """The forum with its services split off, and built from copies of the example's apps."""
 
-    def edit(config):
-        for service in config["services"]:
-            service["build"]["context"] = str(
-                directory / "forum" / Path(service["build"]["context"]).name
-            )
+    def __init__(self, sandbox, directory):
+        self._sandbox = sandbox
+        self.apps = directory / "forum"
+        shutil.copytree(ROOT / "examples/forum", self.apps)
+        self.path = edited_config(sandbox, directory, quick, self._use_copies)
+        self._names = [service.name for service in load_config(self.path).services]
+        for name in self._names:
+            place(load_config(self.path), name, 100)
+
+    def _use_copies(self, config):
         config["monolith"]["drain"] = "never"
+        for service in config["services"]:
+            app = Path(service["build"]["context"]).name
+            service["build"]["context"] = str(self.apps / app)
 
-    return edited_config(sandbox, directory, quick, edit)
-
-
-def running_definitions(sandbox, config):
-    names = [service["name"] for service in yaml.safe_load(config.read_text())["services"]]
-    found = sandbox.boto("ecs").describe_services(cluster="forum", services=names)["services"]
-    return {service["serviceName"]: service["taskDefinition"] for service in found}
+    def task_definitions(self):
+        """The task definition that each service runs."""
+        ecs = self._sandbox.boto("ecs")
+        services = ecs.describe_services(cluster="forum", services=self._names)["services"]
+        return {service["serviceName"]: service["taskDefinition"] for service in services}
 
 
 @pytest.fixture(scope="module")
-def split_forum(served, start_module_sandbox, module_directory):
-    """A sandbox whose three services have been carved out, and the config."""
-    sandbox = start_module_sandbox()
-    config = copied_apps(sandbox, module_directory)
-    assert served.wait_for_state(served.run("split", config={"path": str(config)})) == "Completed"
-    return sandbox, config
+def forum(start_module_sandbox, module_directory):
+    return Forum(start_module_sandbox(), module_directory)
 
 
-def test_a_schedule_rolls_out_the_one_service_that_changed(served, split_forum):
-    sandbox, config = split_forum
-    before = running_definitions(sandbox, config)
-    with (config.parent / "forum/threads/Dockerfile").open("a") as file:
-        file.write(f"\nENV BUILT={time.time_ns()}\n")
+def test_a_schedule_rolls_out_the_one_service_that_changed(served, forum):
+    before = forum.task_definitions()
+    with (forum.apps / "threads/Dockerfile").open("a") as file:
+        file.write("\nENV CHANGED=1\n")
     deployment = served.deployment("redeploy")["id"]
+    soon = datetime.now(UTC) + timedelta(seconds=5)
     schedule = {
-        "schedule": {"cron": "* * * * *"},
+        "schedule": {"interval": timedelta(days=1).total_seconds(), "anchor_date": str(soon)},
         "active": True,
-        "parameters": {"config": {"path": str(config)}},
+        "parameters": {"config": {"path": str(forum.path)}},
     }
     served.ask(f"/deployments/{deployment}/schedules", [schedule])
-    wanted = {
-        "deployments": {"id": {"any_": [deployment]}},
-        "flow_runs": {"state": {"name": {"any_": ["Completed"]}}},
-    }
-    [run, *_] = wait_until(lambda: served.runs(**wanted), timeout=240)
-    after = running_definitions(sandbox, config)
+    run = served.wait_for_run(
+        deployments={"id": {"any_": [deployment]}},
+        flow_runs={"state": {"name": {"any_": ["Completed"]}}},
+    )
+    after = forum.task_definitions()
     assert run["auto_scheduled"]
     assert {name for name in after if after[name] != before[name]} == {"threads"}
-
-
-def test_the_iam_policy_allows_every_call_of_a_split(split_forum):
-    sandbox, _ = split_forum
-    called = {iam_action(call["service"], call["action"]) for call in sandbox.record()}
-    assert "ecs:CreateService" in called
-    assert called - allowed_actions() == set()
