@@ -5,13 +5,13 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
 
 import flows
 from tests.e2e.runs import wait_until
+from tests.ports import free_port
 
 __all__ = ["PrefectServer", "migrated_home"]
 
@@ -27,8 +27,7 @@ class PrefectServer:
     """
 
     def __init__(self, home):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.environment = {
             "PREFECT_HOME": str(home),
             "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from tests.e2e.runs import ROOT, still_running, wait_until
+from tests.ports import free_port
 from tests.processes import descendants
 
 __all__ = ["Served", "serving"]
@@ -33,14 +33,13 @@ class Served:
     """
 
     def __init__(self, data, database):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_HOME": str(data / "prefect"),
         }
-        self._arguments = ("--port", str(self.port), "--data", str(data), "--database", database)
+        self._arguments = ("--port", str(port), "--data", str(data), "--database", database)
         self._log = data / "serve.log"
         self.start()
 

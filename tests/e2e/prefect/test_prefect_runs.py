@@ -48,8 +48,8 @@ def test_a_run_that_is_cancelled_in_a_shift_leaves_everything_on_the_monolith(
     served.ask(
         f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     )
-    # Prefect kills after 30 s; by then traffic has to be back.
-    assert served.wait_for_state(run, "Cancelled", timeout=30) == "Cancelled"
+    # Prefect kills a run that has not ended 30 s later, and its rules and traffic would stay.
+    assert served.wait_for_state(run, "Cancelled") == "Cancelled"
     assert (weights(sandbox)["posts"], private_rules(sandbox)) == (BACK_ON_THE_MONOLITH, [])
 
 

@@ -3,12 +3,12 @@ Bad input as a user meets it: one clear message, exit 2, AWS untouched; and name
 which a run can adopt.
 """
 
-import socket
 import time
 
 import pytest
 
 from tests.e2e.configs import edited_config, only, quick
+from tests.ports import free_port
 
 SECONDS_TO_A_MESSAGE = 5
 OTHER_SPLIT = {"split:managed-by": "ecs-splitter", "split:config": "shop"}
@@ -34,11 +34,6 @@ def unknown_profile(config):
     config["aws"]["profile"] = "prodution"
 
 
-def closed_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
 def test_a_config_that_is_not_there_is_refused(start_run, tmp_path):
     assert_refused(start_run(tmp_path / "nowhere.yaml"), "nowhere.yaml: there is no such file")
 
@@ -50,7 +45,9 @@ def test_a_config_that_is_not_there_is_refused(start_run, tmp_path):
             unknown_profile, ("aws.profile: prodution", "log in with"), id="an unknown profile"
         ),
         pytest.param(
-            endpoint(closed_port()), ("aws.endpoint_url", "check the address"), id="a dead endpoint"
+            endpoint(f"http://127.0.0.1:{free_port()}"),
+            ("aws.endpoint_url", "check the address"),
+            id="a dead endpoint",
         ),
     ],
 )

@@ -7,6 +7,7 @@ sandbox, runs the command as its user would, and looks at what AWS was asked to 
 """
 
 import contextlib
+import gc
 import json
 
 import pytest
@@ -25,6 +26,8 @@ def prefect_server():
     """A Prefect of the module's own, started once."""
     with prefect_test_harness(server_startup_timeout=90):
         yield
+    # What is left of the connections goes here, where it is no error, not in another module.
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
