@@ -14,6 +14,6 @@ FIRST, LAST = 12_000, 31_999
 def free_port():
     """A port of 127.0.0.1 on which nothing listens."""
     while True:
-        port = random.randint(FIRST, LAST)
+        port = random.randint(FIRST, LAST)  # noqa: S311 - it is no secret
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
