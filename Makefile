@@ -10,9 +10,9 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --re
 split: .venv/.runtime
 	$(BIN)/python -m flows.split $(ARGS)
 
-# ARGS go to pytest, e.g. ARGS="tests/unit -k plan".
+# ARGS go to pytest, e.g. ARGS="tests/unit -k plan". Without ARGS all tests run, several at a time.
 test: .venv/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=auto)
 
 check: .venv/.dev
 	$(BIN)/python -m ruff format --check .

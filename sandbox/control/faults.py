@@ -14,8 +14,8 @@ __all__ = ["Faults", "InvalidFaults", "Plan", "parse_faults"]
 _N = TypeVar("_N", int, float)
 
 _HELP: Final = (
-    "throttle=P|ACTION:N, error=P|ACTION:N, slow=SECONDS, lost=ACTION[:N], hold=N, deny=ACTION, "
-    "unhealthy=TARGET_GROUP, crash=SERVICE"
+    "throttle=P|ACTION:N, error=P|ACTION:N, slow=SECONDS, lost=ACTION[:N], hold=N|ACTION[:N], "
+    "deny=ACTION, unhealthy=TARGET_GROUP, crash=SERVICE"
 )
 
 
@@ -32,6 +32,7 @@ class Plan:
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     slow: float = 0.0
     hold: int = 0
+    hold_action: str = ""
     deny: frozenset[str] = frozenset()
     unhealthy: frozenset[str] = frozenset()
     crash: frozenset[str] = frozenset()
@@ -68,6 +69,9 @@ def _read_entry(plan: Plan, kind: str, value: str) -> None:
             plan.counts[kind, action] = _number(int, count or "1", 1)
         case "slow":
             plan.slow = _number(float, value, 0, 3600)
+        case "hold" if value[0].isalpha():
+            plan.hold_action, _, count = value.partition(":")
+            plan.hold = _number(int, count or "1", 1)
         case "hold":
             plan.hold = _number(int, value, 1)
         case "deny":
@@ -123,9 +127,11 @@ class Faults:
     def hold(self, call: Call) -> None:
         """Block here when this is the mutating call whose answer is to be held back."""
         with self._lock:
-            self._mutations += call.mutating
             plan = self.plan
-            if not call.mutating or self._mutations != plan.hold:
+            if not call.mutating or plan.hold_action not in ("", call.action):
+                return
+            self._mutations += 1
+            if self._mutations != plan.hold:
                 return
             self.holding = True
             self._lock.wait_for(lambda: self.plan is not plan)

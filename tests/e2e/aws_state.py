@@ -11,10 +11,13 @@ __all__ = [
     "end_state",
     "images",
     "listener_rules",
+    "path_rules",
     "private_rules",
     "read_services",
+    "target_group_arns",
     "target_states",
     "task_definitions",
+    "weight",
     "weights",
 ]
 
@@ -47,20 +50,32 @@ def private_rules(sandbox):
     return [role for role in roles if role not in (None, "path")]
 
 
+def path_rules(sandbox):
+    """The rules that share a service's paths between it and the monolith."""
+    return [rule for rule in listener_rules(sandbox) if rule["Tags"].get("split:role") == "path"]
+
+
 def weights(sandbox):
     """{target group name: weight} of each path rule, by service."""
-    rules = listener_rules(sandbox)
-    names = _target_group_names(
-        sandbox
-    )  # after the rules: a run at work makes a group before its rule
-    return {
-        rule["Tags"]["split:service"]: {
-            names[group["TargetGroupArn"]]: group["Weight"]
-            for group in rule["Actions"][0]["ForwardConfig"]["TargetGroups"]
-        }
-        for rule in rules
-        if rule["Tags"].get("split:role") == "path"
-    }
+    rules = path_rules(sandbox)
+    # Read after the rules: a run at work makes a group before its rule.
+    names = _target_group_names(sandbox)
+    found = {}
+    for rule in rules:
+        groups = rule["Actions"][0]["ForwardConfig"]["TargetGroups"]
+        service = rule["Tags"]["split:service"]
+        found[service] = {names[group["TargetGroupArn"]]: group["Weight"] for group in groups}
+    return found
+
+
+def weight(sandbox, service):
+    """The service's own weight; None while it has no path rule."""
+    return weights(sandbox).get(service, {}).get(f"{service}-tg")
+
+
+def target_group_arns(sandbox):
+    """{name: ARN} of all target groups."""
+    return {name: arn for arn, name in _target_group_names(sandbox).items()}
 
 
 def read_services(sandbox):

@@ -1,47 +1,53 @@
-"""`python -m flows.serve`, running, and what its Prefect API says."""
+"""`python -m flows.serve`, running, and its Prefect API."""
 
 import contextlib
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
-from tests.e2e.runs import ROOT, wait_until
-from tests.processes import descendants, is_alive
+from tests.e2e.runs import ROOT, still_running, wait_until
+from tests.ports import free_port
+from tests.processes import descendants
 
 __all__ = ["Served", "serving"]
 
 PATIENCE = 240
+# Each answer costs the server ten milliseconds of work.
+POLL = 0.5
 FINAL = ("Completed", "Failed", "Crashed", "Cancelled")
 
 
 class Served:
-    """A Prefect server with a worker, and everything registered."""
+    """
+    A Prefect server with a worker, and everything registered.
 
-    def __init__(self, data):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url, self._data, self._log = f"http://127.0.0.1:{self.port}", data, data / "serve.log"
+    Args:
+        data: Folder of its files.
+        database: As `--database`.
+    """
+
+    def __init__(self, data, database):
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_HOME": str(data / "prefect"),
         }
+        self._arguments = ("--port", str(port), "--data", str(data), "--database", database)
+        self._log = data / "serve.log"
         self.start()
 
     def start(self):
         """Start it, also again after an end: on the same records."""
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "flows.serve"),
-                    *("--port", str(self.port), "--data", str(self._data)),
-                ],
+                [sys.executable, "-m", "flows.serve", *self._arguments],
                 cwd=ROOT,
                 # A run is not to find another AWS, nor other credentials, than its config names.
                 env={**os.environ, "AWS_CONFIG_FILE": os.devnull},
@@ -61,7 +67,7 @@ class Served:
         return self._log.read_text()
 
     def end(self):
-        """End it as Ctrl-C does; returns the exit code, and what it had started and left behind."""
+        """End it as Ctrl-C does; returns the exit code and the processes that it left behind."""
         started = descendants(self.process.pid)
         self.process.send_signal(signal.SIGINT)
         try:
@@ -69,12 +75,10 @@ class Served:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        return self.process.returncode, [
-            command for identity, command in started.items() if is_alive(identity)
-        ]
+        return self.process.returncode, still_running(started)
 
     def ask(self, path, body=None):
-        """What the API answers; a GET when there is no body."""
+        """The API's answer; to a GET when there is no body."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             f"{self.url}/api{path}", data, {"content-type": "application/json"}
@@ -102,7 +106,7 @@ class Served:
         Wait until the run is in one of the states, or has ended in another one; returns the state's
         name.
         """
-        return wait_until(lambda: self._reached(run, names), timeout)
+        return wait_until(lambda: self._reached(run, names), timeout, POLL)
 
     def _reached(self, run, names):
         name = self.state(run)["name"]
@@ -111,6 +115,10 @@ class Served:
     def runs(self, **wanted):
         """Every flow run, newest first."""
         return self.ask("/flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC", **wanted})
+
+    def wait_for_run(self, **wanted):
+        """The newest flow run of that kind, as soon as there is one."""
+        return wait_until(lambda: self.runs(limit=1, **wanted), PATIENCE, POLL)[0]
 
     def logs(self, **wanted):
         """Messages of every log, oldest first."""
@@ -124,14 +132,20 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving():
+def serving(prefect_home=None):
     """
-    It, with its files in a folder that PostgreSQL's account can enter, which pytest's folders are
-    not.
+    `flows.serve` on the best database that this machine has.
+
+    Its files are in a folder that PostgreSQL's account can enter, which pytest's folders are not.
+
+    Args:
+        prefect_home: When it is given, SQLite instead, with the tables of the database there.
     """
     data = Path(tempfile.mkdtemp(prefix="served-"))
     data.chmod(0o755)
-    served = Served(data)
+    if prefect_home:
+        shutil.copy(prefect_home / "prefect.db", data)
+    served = Served(data, "sqlite" if prefect_home else "auto")
     try:
         yield served
     finally:

@@ -7,6 +7,7 @@ sandbox, runs the command as its user would, and looks at what AWS was asked to 
 """
 
 import contextlib
+import gc
 import json
 
 import pytest
@@ -25,6 +26,8 @@ def prefect_server():
     """A Prefect of the module's own, started once."""
     with prefect_test_harness(server_startup_timeout=90):
         yield
+    # What is left of the connections goes here, where it is no error, not in another module.
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,8 @@ CASES = [
         "aws: AWS does not take the credentials (InvalidClientTokenId",
         "log in with",
     ),
+    # One denied call for each place that explains one: the account, what the config names, the
+    # plan, and the preflight.
     (
         broken.denied("GetCallerIdentity"),
         "aws: the credentials may not call sts:GetCallerIdentity",
@@ -141,26 +146,6 @@ CASES = [
         broken.denied("DescribeSubnets"),
         "aws: the credentials may not call ec2:DescribeSubnets",
         "allow them to in IAM",
-    ),
-    (
-        broken.denied("GetRole"),
-        "aws: the credentials may not call iam:GetRole",
-        "allow them to in IAM",
-    ),
-    (
-        broken.denied("GetAccountSummary"),
-        "aws: the credentials may not call iam:GetAccountSummary",
-        "allow them to in IAM",
-    ),
-    (
-        broken.denied("DescribeAlarms"),
-        "aws: the credentials may not call cloudwatch:DescribeAlarms",
-        "allow them to in IAM",
-    ),
-    (
-        broken.denied("DescribeRepositories"),
-        "aws: the credentials may not call ecr:DescribeRepositories",
-        "in IAM",
     ),
     (
         broken.subnet_is_not_there,

@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -20,6 +19,7 @@ from sandbox.control.record import Record
 from sandbox.control.server import ControlPlane
 from sandbox.engine.process import ProcessEngine
 from sandbox.registry import Registry
+from tests.ports import free_port
 
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
 
@@ -231,9 +231,7 @@ def other_registry(tmp_path):
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
+    host = f"127.0.0.1:{free_port()}"
     config = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},

@@ -1,5 +1,8 @@
 """Specifications of faults: what is understood, and when it happens."""
 
+import threading
+import time
+
 import pytest
 
 from sandbox.control.call import Call
@@ -33,6 +36,7 @@ def test_several_faults_stand_in_one_specification():
         "throttle=2",
         "error=-0.1",
         "hold=0",
+        "hold=A:0",
         "lost=A:0",
         "lost=A:x",
     ],
@@ -61,3 +65,18 @@ def test_a_share_of_calls_meets_its_fault():
 def test_one_answer_is_lost():
     faults = Faults(parse_faults("lost=CreateService"))
     assert [faults.loses(CALL) for _ in range(2)] == [True, False]
+
+
+def test_the_nth_answer_of_an_action_is_held_back_until_the_faults_change():
+    faults = Faults(parse_faults("hold=CreateService:2"))
+    faults.hold(Call("ecs", "UpdateService", {}, "AKIA"))
+    faults.hold(CALL)
+    assert not faults.holding
+    second = threading.Thread(target=faults.hold, args=(CALL,))
+    second.start()
+    deadline = time.monotonic() + 10
+    while not faults.holding:
+        assert time.monotonic() < deadline
+    faults.set(parse_faults(""))
+    second.join(10)
+    assert not second.is_alive()

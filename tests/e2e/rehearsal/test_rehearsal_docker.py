@@ -3,7 +3,8 @@
 import docker
 import pytest
 
-from tests.processes import is_alive
+from tests.e2e import aws_state
+from tests.e2e.runs import RehearsedAws, still_running
 
 pytestmark = pytest.mark.docker
 SERVICES = ["posts", "threads", "users"]
@@ -25,10 +26,10 @@ def containers(engine, run):
 
 @pytest.fixture(scope="module")
 def rehearsal(start_module_run, private_prefect, engine):
-    """A whole rehearsal; `running` are the images of its containers when the shift was on."""
+    """A whole rehearsal; `running` are the images of its containers in the first step."""
     run = start_module_run("--engine", "docker", prefect=private_prefect)
-    for name in SERVICES:
-        run.wait_for(f"{name:<9} weight 10%")
+    aws = RehearsedAws(run)
+    run.wait_while_running(lambda: all(aws_state.weight(aws, name) for name in SERVICES))
     run.started = run.descendants()
     run.running = [item.attrs["Config"]["Image"] for item in containers(engine, run)]
     run.wait()
@@ -36,12 +37,10 @@ def rehearsal(start_module_run, private_prefect, engine):
 
 
 def test_it_completes(rehearsal):
-    assert (rehearsal.process.returncode, rehearsal.outcome["status"]) == (0, "completed"), (
-        rehearsal.log
-    )
+    assert rehearsal.ended == (0, "completed"), rehearsal.log
 
 
-def test_it_says_that_docker_was_the_engine(rehearsal):
+def test_the_outcome_names_docker_as_the_engine(rehearsal):
     assert rehearsal.outcome["engine"] == "docker"
 
 
@@ -62,5 +61,5 @@ def test_no_container_is_left(rehearsal, engine):
     assert containers(engine, rehearsal) == []
 
 
-def test_nothing_is_left_running(rehearsal):
-    assert [command for identity, command in rehearsal.started.items() if is_alive(identity)] == []
+def test_no_process_is_left_running(rehearsal):
+    assert still_running(rehearsal.started) == []

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.e2e.configs import edited_config
 from tests.e2e.rule_calls import private_rules, secrets, weights
-from tests.e2e.runs import edited_config, wait_until
 
 HEADER = "X-Split-Preview"
 MONOLITH_DELAY_MS = 100
@@ -96,13 +96,13 @@ def slow_down_the_monolith(sandbox):
     """A new revision of the monolith that answers late, as an old program with a database would."""
     ecs = sandbox.boto("ecs")
     (service,) = ecs.describe_services(cluster="forum", services=["monolith"])["services"]
-    held = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-    told = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
-    (container,) = held["containerDefinitions"]
+    old = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    kept = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    (container,) = old["containerDefinitions"]
     delay = {"name": "FORUM_DELAY_MS", "value": str(MONOLITH_DELAY_MS)}
     container["environment"] = [*container.get("environment", []), delay]
     revision = ecs.register_task_definition(
-        **{key: held[key] for key in told if key in held}, containerDefinitions=[container]
+        **{key: old[key] for key in kept if key in old}, containerDefinitions=[container]
     )["taskDefinition"]["taskDefinitionArn"]
     ecs.update_service(cluster="forum", service="monolith", taskDefinition=revision)
     ecs.get_waiter("services_stable").wait(
@@ -131,11 +131,11 @@ class Story:
         self.client = start_client(sandbox, *CALLED, rate=40)
         self.victims = start_client(sandbox, CANDIDATES["flaky"][1], rate=40)
         self.run = start_run(config)
-        wait_until(lambda: self.weights("alarmed") or self.run.process.poll() is not None, 240)
+        self.run.wait_while_running(lambda: self.weights("alarmed"))
         cloudwatch.put_metric_data(
             Namespace="Forum", MetricData=[{"MetricName": "Errors", "Value": 5}]
         )
-        self.code = self.run.wait()
+        self.run.wait()
         self.answers = [*self.client.answers(), *self.victims.answers()]
         self.client.end()
         self.victims.end()
@@ -175,7 +175,7 @@ def failed(answer):
 
 
 def test_the_run_fails_because_some_candidates_did(story):
-    assert (story.code, story.run.outcome["status"]) == (1, "failed"), story.run.log
+    assert story.run.ended == (1, "failed"), story.run.log
 
 
 def test_candidates_that_are_right_settle_beside_those_that_are_not(story):

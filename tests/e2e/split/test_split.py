@@ -1,6 +1,6 @@
 """
-One story on one AWS: plan, apply under live traffic, plan and apply again; each test is one
-property of it.
+A plan, its apply under live traffic, another plan and another apply, one after the other on one
+AWS; each test is one property of them.
 """
 
 from collections import Counter
@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from tests.e2e import aws_state
-from tests.e2e.runs import edited_config
+from tests.e2e.configs import edited_config
+from tests.iam import allowed_actions, iam_action
 
 SERVICES = aws_state.SERVICES
 PATHS = {"users": "/api/users/1", "posts": "/api/posts/in-thread/1", "threads": "/api/threads/2"}
@@ -27,17 +28,20 @@ MADE_BY = {
 
 
 def hasty(config):
-    """An edit: the rehearsal's three steps, in a third of its time."""
+    """An edit: the rehearsal's three steps, in a third of the time."""
     for step in config["traffic"]["shift"]["list"]:
         step["bake"] = 0.5
     config["monolith"]["quiet_period"] = 1
 
 
 class Story:
-    """What happened, in order."""
+    """The runs in their order, with what AWS holds after the apply."""
 
     def __init__(self, sandbox, config, start_run, start_client):
-        self.sandbox, self.config, self._start, self.calls = sandbox, config, start_run, {}
+        self.sandbox = sandbox
+        self.config = config
+        self._start = start_run
+        self.calls = {}
         self.client = start_client(sandbox, "/", *PATHS.values())
         self.plan = self._run("plan", "--plan")
         self.untouched = aws_state.listener_rules(sandbox)
@@ -77,9 +81,7 @@ def planned(story, action):
 
 
 def test_a_plan_of_changes_exits_3(story):
-    assert (story.plan.process.returncode, story.plan.outcome["status"]) == (3, "planned"), (
-        story.plan.log
-    )
+    assert story.plan.ended == (3, "planned"), story.plan.log
 
 
 def test_a_plan_makes_no_mutating_call(story):
@@ -131,16 +133,13 @@ def test_the_listener_is_as_it_was_after_a_plan(story):
 
 
 def test_the_apply_completes(story):
-    outcome = story.apply.outcome
-    assert (story.apply.process.returncode, outcome["status"], outcome["error"]) == (
-        0,
-        "completed",
-        None,
-    )
+    assert story.apply.ended == (0, "completed"), story.apply.log
+    assert story.apply.outcome["error"] is None
 
 
 def test_no_user_saw_a_failure(story):
-    assert (story.traffic["failed"], story.traffic["requests"] > 100) == (0, True)
+    assert story.traffic["requests"] > 100
+    assert story.traffic["failed"] == 0
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -153,16 +152,16 @@ def test_the_repository_holds_the_digest_that_the_task_definition_runs(story, se
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_outcome_names_image_and_task_definition(story, service):
     (definition,) = aws_state.task_definitions(story.sandbox, service)
-    told = story.apply.outcome["services"][service]
-    assert told["image"] == definition["containerDefinitions"][0]["image"]
-    assert told["task_definition"] == definition["taskDefinitionArn"]
+    outcome = story.apply.outcome["services"][service]
+    assert outcome["image"] == definition["containerDefinitions"][0]["image"]
+    assert outcome["task_definition"] == definition["taskDefinitionArn"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_one_task_of_the_service_runs_and_is_healthy(story, service):
-    held = story.state["services"][service]
-    assert held["service"]["desiredCount"] == held["service"]["runningCount"] == held["tasks"] == 1
-    assert held["targets"] == ["healthy"]
+    state = story.state["services"][service]
+    assert [state["service"][key] for key in ("desiredCount", "runningCount")] == [1, 1]
+    assert (state["tasks"], state["targets"]) == (1, ["healthy"])
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -183,7 +182,7 @@ def test_only_ecs_tasks_may_have_the_services_role(story, service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_services_path_has_one_rule_that_gives_it_everything(story, service):
+def test_one_rule_gives_the_service_all_requests_for_its_path(story, service):
     assert aws_state.weights(story.sandbox)[service] == {
         "forum-monolith-tg": 0,
         f"{service}-tg": 100,
@@ -199,7 +198,7 @@ def test_what_no_service_takes_is_answered_as_configured(story):
     assert story.sandbox.get("/")[1]["X-Served-By"] == "users"
 
 
-def test_no_rule_of_the_runs_own_is_left(story):
+def test_no_private_rule_is_left(story):
     assert aws_state.private_rules(story.sandbox) == []
 
 
@@ -211,11 +210,15 @@ def test_the_report_is_written(story):
     assert (story.apply.directory / "split-report.html").stat().st_size > 10_000
 
 
+def test_the_iam_policy_allows_every_call(story):
+    calls = [call for calls in story.calls.values() for call in calls]
+    called = {iam_action(call["service"], call["action"]) for call in calls}
+    assert "ecs:CreateService" in called
+    assert called - allowed_actions() == set()
+
+
 def test_a_plan_of_a_finished_split_exits_0(story):
-    assert (story.plan_after.process.returncode, story.plan_after.outcome["status"]) == (
-        0,
-        "unchanged",
-    )
+    assert story.plan_after.ended == (0, "unchanged")
 
 
 def test_a_plan_of_a_finished_split_is_all_no_change(story):
@@ -223,7 +226,7 @@ def test_a_plan_of_a_finished_split_is_all_no_change(story):
 
 
 def test_a_second_run_exits_0(story):
-    assert (story.again.process.returncode, story.again.outcome["status"]) == (0, "unchanged")
+    assert story.again.ended == (0, "unchanged")
 
 
 def test_a_second_run_makes_no_mutating_call(story):
@@ -235,5 +238,5 @@ def test_a_second_run_builds_nothing(story):
     assert "Step 1/" not in story.again.log
 
 
-def test_a_second_run_tells_the_same_services(story):
+def test_a_second_run_has_the_same_outcome_for_the_services(story):
     assert story.again.outcome["services"] == story.apply.outcome["services"]

@@ -1,4 +1,4 @@
-"""The Prefect UI in a real browser: what a person does there to split a monolith."""
+"""A split in the Prefect UI, in a real browser: started, approved, and its report read."""
 
 import re
 import shutil
@@ -7,7 +7,8 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from tests.e2e.aws_state import desired_counts, weights
-from tests.e2e.runs import ROOT, edited_config, only, quick
+from tests.e2e.configs import edited_config, only, quick
+from tests.e2e.runs import ROOT
 from tests.e2e.served import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -21,8 +22,8 @@ SECONDS = 1000
 
 
 @pytest.fixture(scope="module")
-def served():
-    with serving() as running:
+def served(make_prefect_home):
+    with serving(make_prefect_home()) as running:
         yield running
 
 
@@ -32,7 +33,7 @@ async def page():
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         made = await browser.new_page(viewport={"width": 1300, "height": 1100})
         made.set_default_timeout(30 * SECONDS)
-        # The UI asks a host on the internet for settings; a test asks nobody.
+        # The UI reads settings from a host on the internet; a test does not.
         await made.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
         yield made
         await browser.close()
@@ -40,11 +41,11 @@ async def page():
 
 async def photograph(page, name):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    # What fades in is there when it has stopped to move.
+    # Without animations, what fades in is there at once.
     await page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
 
-def asks_before_the_first_user(config):
+def needs_approval_of_the_first_step(config):
     config["traffic"]["approve_first_step"] = True
 
 
@@ -85,7 +86,9 @@ async def test_a_person_splits_approves_and_reads_the_report_in_the_ui(
     page, served, start_sandbox, tmp_path
 ):
     sandbox = start_sandbox()
-    config = edited_config(sandbox, tmp_path, quick, only("users"), asks_before_the_first_user)
+    config = edited_config(
+        sandbox, tmp_path, quick, only("users"), needs_approval_of_the_first_step
+    )
     await fill_form(page, served, config)
     run = served.runs(limit=1)[0]["id"]
     await page.goto(f"{served.url}/v2/runs/flow-run/{run}")

@@ -1,15 +1,15 @@
 """
-What stands against a drain, and what brings the monolith back: runs on one AWS, each test is one
-property of one.
+What prevents a drain, and what brings the monolith back: runs on one AWS, each test is one property
+of one.
 
-`users` has settled once and for all, so that every run after the first is about the drain alone.
+`users` settles in the first run, so that every run after it is about the drain alone.
 """
 
 import pytest
 
 from tests.e2e import aws_state
 from tests.e2e.account import read_account
-from tests.e2e.runs import edited_config, hasten_drain, only, quick
+from tests.e2e.configs import edited_config, hasten_drain, only, quick
 
 STRAY, LEGACY = "/api/threads/2", "/legacy/1"
 
@@ -20,33 +20,32 @@ def keep(config):
 
 
 def approve(config):
-    """An edit: a person is asked, and has a moment to answer."""
+    """An edit: the drain needs an approval, and waits for it for a moment."""
     config["monolith"] |= {"drain": "approve", "approval_timeout": 2}
 
 
 def patient(config):
-    """An edit: long enough a quiet period for somebody to disturb it."""
+    """An edit: a quiet period that is long enough to be disturbed."""
     config["monolith"]["quiet_period"] = 2
 
 
 class Story:
-    """What happened, in order."""
+    """The runs in their order, and what each of them changed for good."""
 
     def __init__(self, sandbox, directory, start_run, start_client):
-        self.sandbox, self._directory, self._start, self._client = (
-            sandbox,
-            directory,
-            start_run,
-            start_client,
-        )
-        self.runs, self.differences = {}, {}
+        self.sandbox = sandbox
+        self.runs = {}
+        self.differences = {}
+        self._directory = directory
+        self._start = start_run
+        self._client = start_client
         hasten_drain(sandbox)
         client = start_client(sandbox, STRAY, rate=2)
         self._run("kept", keep)
         self.kept_counts = aws_state.desired_counts(sandbox)
         self._run("kept again", keep)
         client.end()
-        self._scenario("nobody agreed", approve)
+        self._scenario("not approved", approve)
         self._scenario("disturbed", patient, meanwhile=self._disturb)
         self._scenario("broken afterwards", meanwhile=self._break)
         self._run("drained")
@@ -70,12 +69,10 @@ class Story:
         self.differences[name] = aws_state.differences(read_account(self.sandbox), before)
 
     def _disturb(self, run):
-        """Somebody sends a path to the monolith again, and somebody asks for it."""
-        run.wait_for("waiting until monolith has had no request")
+        """While it waits for quiet, an operator adds a rule to the monolith, and users follow."""
+        run.wait_for_log("waiting until monolith has had no request")
         elb = self.sandbox.boto("elbv2")
-        group = elb.describe_target_groups(Names=["forum-monolith-tg"])["TargetGroups"][0][
-            "TargetGroupArn"
-        ]
+        group = aws_state.target_group_arns(self.sandbox)["forum-monolith-tg"]
         made = elb.create_rule(
             ListenerArn=aws_state.listener_arn(self.sandbox),
             Priority=1,
@@ -88,25 +85,14 @@ class Story:
         elb.delete_rule(RuleArn=made["Rules"][0]["RuleArn"])
 
     def _break(self, run):
-        """
-        Once the monolith is on its way down, somebody breaks the rule of a service; later they mend
-        it.
-        """
-        run.wait_for("desired count 2 -> 0")
+        """When the monolith is scaled down, an operator breaks the rule of a service."""
+        run.wait_while_running(lambda: aws_state.desired_counts(self.sandbox)["monolith"] == 0)
         elb = self.sandbox.boto("elbv2")
-        rule = next(
-            rule
-            for rule in aws_state.listener_rules(self.sandbox)
-            if rule["Tags"].get("split:role") == "path"
-        )
+        (rule,) = aws_state.path_rules(self.sandbox)
         broken = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
         elb.modify_rule(RuleArn=rule["RuleArn"], Actions=[broken])
         run.wait()
         elb.modify_rule(RuleArn=rule["RuleArn"], Actions=rule["Actions"])
-
-    def ended(self, name):
-        """Exit code and status of a run."""
-        return self.runs[name].process.returncode, self.runs[name].outcome["status"]
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +101,13 @@ def story(start_module_sandbox, start_module_run, start_module_client, module_di
 
 
 def test_a_monolith_that_keeps_paths_is_not_drained(story):
-    assert (story.ended("kept"), story.kept_counts["monolith"]) == ((0, "completed"), 2), (
-        story.runs["kept"].log
-    )
+    kept = story.runs["kept"]
+    assert (kept.ended, story.kept_counts["monolith"]) == ((0, "completed"), 2), kept.log
 
 
 @pytest.mark.parametrize("run", ["kept", "kept again"])
 @pytest.mark.parametrize(
-    "words",
+    "text",
     [
         (
             "monolith is not drained: rule 99 (/api*) sends requests to it, and "
@@ -132,54 +117,49 @@ def test_a_monolith_that_keeps_paths_is_not_drained(story):
         f"| GET {STRAY} 200",
     ],
 )
-def test_the_rule_and_the_unowned_path_that_stand_against_it_are_named(story, run, words):
-    assert words in story.runs[run].log
+def test_the_rule_and_the_unowned_path_that_prevent_the_drain_are_named(story, run, text):
+    assert text in story.runs[run].log
 
 
-def test_without_a_person_s_consent_the_run_fails(story):
-    assert story.ended("nobody agreed") == (1, "failed")
-    assert (
-        "monolith is not drained: approval declined; it still serves"
-        in story.runs["nobody agreed"].outcome["error"]
-    )
+def test_without_an_approval_the_run_fails(story):
+    run = story.runs["not approved"]
+    assert run.ended == (1, "failed"), run.log
+    assert "monolith is not drained: approval declined; it still serves" in run.outcome["error"]
 
 
 def test_a_monolith_that_gets_requests_is_not_drained(story):
-    assert story.ended("disturbed") == (1, "failed"), story.runs["disturbed"].log
+    run = story.runs["disturbed"]
+    assert run.ended == (1, "failed"), run.log
 
 
 @pytest.mark.parametrize(
-    "words", ["monolith is not idle", "rule 1 (/legacy*) on port", f"requests for {LEGACY} ("]
+    "text", ["monolith is not idle", "rule 1 (/legacy*) on port", f"requests for {LEGACY} ("]
 )
-def test_what_disturbs_the_quiet_is_named(story, words):
-    assert words in story.runs["disturbed"].outcome["error"]
+def test_what_disturbs_the_quiet_is_named(story, text):
+    assert text in story.runs["disturbed"].outcome["error"]
 
 
 def test_a_check_that_fails_after_the_drain_fails_the_run(story):
-    assert story.ended("broken afterwards") == (1, "failed"), story.runs["broken afterwards"].log
-    assert (
-        "users: checks failed on the public route"
-        in story.runs["broken afterwards"].outcome["error"]
-    )
+    run = story.runs["broken afterwards"]
+    assert run.ended == (1, "failed"), run.log
+    assert "users: checks failed on the public route" in run.outcome["error"]
 
 
-def test_the_monolith_had_been_on_its_way_down(story):
+def test_a_monolith_that_was_scaled_down_comes_back(story):
     assert (
         "restoring monolith to 2 tasks: users: checks failed on the public route"
         in story.runs["broken afterwards"].log
     )
 
 
-@pytest.mark.parametrize("run", ["nobody agreed", "disturbed", "broken afterwards"])
+@pytest.mark.parametrize("run", ["not approved", "disturbed", "broken afterwards"])
 def test_rules_size_and_scaling_are_as_before(story, run):
     assert story.differences[run] == [], story.runs[run].log
 
 
-def test_the_next_run_drains_it(story):
-    assert (story.ended("drained"), story.drained["counts"]) == (
-        (0, "completed"),
-        {"monolith": 0, "users": 1},
-    )
+def test_the_next_run_drains_the_monolith(story):
+    assert story.runs["drained"].ended == (0, "completed"), story.runs["drained"].log
+    assert story.drained["counts"] == {"monolith": 0, "users": 1}
 
 
 def test_its_scaling_is_suspended_while_it_is_drained(story):

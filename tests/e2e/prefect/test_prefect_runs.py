@@ -1,0 +1,141 @@
+"""
+Runs of deployments on a real Prefect server and worker: cancelled, suspended, refused, scheduled.
+"""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from config.load import load_config
+from tests.e2e.aws_state import desired_counts, private_rules, weight, weights
+from tests.e2e.configs import at_half_weight, edited_config, only, quick
+from tests.e2e.runs import ROOT, wait_until
+from tests.e2e.served import serving
+from tests.placed import place
+
+pytestmark = pytest.mark.timeout(600)
+
+BACK_ON_THE_MONOLITH = {"forum-monolith-tg": 100, "posts-tg": 0}
+
+
+@pytest.fixture(scope="module")
+def served():
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sandbox(start_module_sandbox):
+    return start_module_sandbox()
+
+
+def needs_approval_of_the_first_step(config):
+    config["traffic"]["approve_first_step"] = True
+
+
+def needs_approval_of_the_drain(config):
+    config["monolith"]["drain"] = "approve"
+
+
+def test_a_run_that_is_cancelled_in_a_shift_leaves_everything_on_the_monolith(
+    served, sandbox, tmp_path
+):
+    config = edited_config(sandbox, tmp_path, quick, only("posts"), at_half_weight(60))
+    run = served.run("split", config={"path": str(config)})
+    wait_until(lambda: weight(sandbox, "posts") == 50, timeout=120)
+    served.ask(
+        f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    )
+    # Prefect kills a run that has not ended 30 s later, and its rules and traffic would stay.
+    assert served.wait_for_state(run, "Cancelled") == "Cancelled"
+    assert (weights(sandbox)["posts"], private_rules(sandbox)) == (BACK_ON_THE_MONOLITH, [])
+
+
+def test_a_suspended_run_goes_on_after_a_restart_of_worker_and_server(served, sandbox, tmp_path):
+    config = edited_config(
+        sandbox, tmp_path, quick, only("posts"), needs_approval_of_the_first_step
+    )
+    run = served.run("split", config={"path": str(config)}, options={"drain": False})
+    assert served.wait_for_state(run, "Suspended") == "Suspended"
+    assert (weights(sandbox)["posts"], private_rules(sandbox)) == (BACK_ON_THE_MONOLITH, [])
+    assert served.end() == (0, [])
+    served.start()
+    served.answer(run, "approve")
+    assert served.wait_for_state(run) == "Completed"
+    assert weight(sandbox, "posts") == 100
+
+
+def test_a_refused_drain_leaves_the_monolith_as_it_is(served, sandbox, tmp_path):
+    config = edited_config(sandbox, tmp_path, quick, only("posts"), needs_approval_of_the_drain)
+    before = desired_counts(sandbox)
+    run = served.run("split", config={"path": str(config)})
+    assert served.wait_for_state(run, "Suspended") == "Suspended"
+    served.answer(run, "refuse")
+    assert served.wait_for_state(run) == "Failed"
+    assert desired_counts(sandbox) == before
+
+
+def test_an_unanswered_question_leaves_the_monolith_as_it_is(served, sandbox, tmp_path):
+    def in_a_second(config):
+        config["monolith"]["approval_timeout"] = 1
+
+    config = edited_config(
+        sandbox, tmp_path, quick, only("posts"), needs_approval_of_the_drain, in_a_second
+    )
+    before = desired_counts(sandbox)
+    run = served.run("split", config={"path": str(config)})
+    assert served.wait_for_state(run) == "Failed"
+    assert desired_counts(sandbox) == before
+
+
+class Forum:
+    """The forum with its services split off, and built from copies of the example's apps."""
+
+    def __init__(self, sandbox, directory):
+        self._sandbox = sandbox
+        self.apps = directory / "forum"
+        shutil.copytree(ROOT / "examples/forum", self.apps)
+        self.path = edited_config(sandbox, directory, quick, self._use_copies)
+        self._names = [service.name for service in load_config(self.path).services]
+        for name in self._names:
+            place(load_config(self.path), name, 100)
+
+    def _use_copies(self, config):
+        config["monolith"]["drain"] = "never"
+        for service in config["services"]:
+            app = Path(service["build"]["context"]).name
+            service["build"]["context"] = str(self.apps / app)
+
+    def task_definitions(self):
+        """The task definition that each service runs."""
+        ecs = self._sandbox.boto("ecs")
+        services = ecs.describe_services(cluster="forum", services=self._names)["services"]
+        return {service["serviceName"]: service["taskDefinition"] for service in services}
+
+
+@pytest.fixture(scope="module")
+def forum(start_module_sandbox, module_directory):
+    return Forum(start_module_sandbox(), module_directory)
+
+
+def test_a_schedule_rolls_out_the_one_service_that_changed(served, forum):
+    before = forum.task_definitions()
+    with (forum.apps / "threads/Dockerfile").open("a") as file:
+        file.write("\nENV CHANGED=1\n")
+    deployment = served.deployment("redeploy")["id"]
+    soon = datetime.now(UTC) + timedelta(seconds=5)
+    schedule = {
+        "schedule": {"interval": timedelta(days=1).total_seconds(), "anchor_date": str(soon)},
+        "active": True,
+        "parameters": {"config": {"path": str(forum.path)}},
+    }
+    served.ask(f"/deployments/{deployment}/schedules", [schedule])
+    run = served.wait_for_run(
+        deployments={"id": {"any_": [deployment]}},
+        flow_runs={"state": {"name": {"any_": ["Completed"]}}},
+    )
+    after = forum.task_definitions()
+    assert run["auto_scheduled"]
+    assert {name for name in after if after[name] != before[name]} == {"threads"}
