@@ -77,11 +77,11 @@ class Served:
             self.process.wait()
         return self.process.returncode, still_running(started)
 
-    def ask(self, path, body=None):
-        """The API's answer; to a GET when there is no body."""
+    def ask(self, path, body=None, method=None):
+        """The API's answer; by default to a GET, or to a POST when there is a body."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"{self.url}/api{path}", data, {"content-type": "application/json"}
+            f"{self.url}/api{path}", data, {"content-type": "application/json"}, method=method
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read()

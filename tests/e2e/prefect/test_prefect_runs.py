@@ -3,7 +3,6 @@ Runs of deployments on a real Prefect server and worker: cancelled, suspended, r
 """
 
 import shutil
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from tests.placed import place
 
 pytestmark = pytest.mark.timeout(600)
 
+SCHEDULE_SECONDS = 20
 BACK_ON_THE_MONOLITH = {"forum-monolith-tg": 100, "posts-tg": 0}
 
 
@@ -125,17 +125,17 @@ def test_a_schedule_rolls_out_the_one_service_that_changed(served, forum):
     with (forum.apps / "threads/Dockerfile").open("a") as file:
         file.write("\nENV CHANGED=1\n")
     deployment = served.deployment("redeploy")["id"]
-    soon = datetime.now(UTC) + timedelta(seconds=5)
     schedule = {
-        "schedule": {"interval": timedelta(days=1).total_seconds(), "anchor_date": str(soon)},
+        "schedule": {"interval": SCHEDULE_SECONDS},
         "active": True,
         "parameters": {"config": {"path": str(forum.path)}},
     }
-    served.ask(f"/deployments/{deployment}/schedules", [schedule])
+    (made,) = served.ask(f"/deployments/{deployment}/schedules", [schedule])
     run = served.wait_for_run(
         deployments={"id": {"any_": [deployment]}},
         flow_runs={"state": {"name": {"any_": ["Completed"]}}},
     )
+    served.ask(f"/deployments/{deployment}/schedules/{made['id']}", method="DELETE")
     after = forum.task_definitions()
     assert run["auto_scheduled"]
     assert {name for name in after if after[name] != before[name]} == {"threads"}
