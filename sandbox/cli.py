@@ -15,8 +15,8 @@ from typing import Final
 import botocore.loaders
 
 from sandbox.addresses import NoAddresses
-from sandbox.control.faults import InvalidFaults, parse_faults
-from sandbox.control.port import PortTaken
+from sandbox.api.faults import InvalidFaults, parse_faults
+from sandbox.api.port import PortTaken
 from sandbox.engine.base import EngineUnavailable
 
 __all__ = ["main"]

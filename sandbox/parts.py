@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import strictness
 from sandbox.addresses import Addresses
-from sandbox.alb import LoadBalancers
-from sandbox.control import strict
-from sandbox.control.call import Call
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.internal import internal_client
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane, Handler
-from sandbox.ecs import Ecs
+from sandbox.api.call import Call
+from sandbox.api.faults import Faults, parse_faults
+from sandbox.api.internal import internal_client
+from sandbox.api.record import Record
+from sandbox.api.server import ControlPlane, Handler
+from sandbox.ecr.registry import Registry
+from sandbox.ecs.ecs import Ecs
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from sandbox.engine.base import Engine
 from sandbox.engine.find import find_engine
-from sandbox.registry import Registry
 from sandbox.run_dir import run_dir
 
 __all__ = ["Parts", "running_parts"]
@@ -51,7 +51,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         EngineUnavailable: The engine that was asked for does not answer.
         NoAddresses: No range of 127.0.0.0/8 is free.
     """
-    strict.patch_moto()
+    strictness.patch_moto()
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(run_dir())
         addresses = stack.enter_context(contextlib.closing(Addresses()))
@@ -74,7 +74,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         )
         ecs = stack.enter_context(contextlib.closing(Ecs(url, addresses, found, faults)))
 
-        handlers.update(strict.handlers(url))
+        handlers.update(strictness.handlers(url))
         handlers.setdefault("ecr", []).append(registry.handle)
         handlers.setdefault("ecs", []).append(ecs.handle)
         after += [balancers.after, registry.after, ecs.after]

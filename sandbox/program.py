@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.control.faults import Plan
+from sandbox.api.faults import Plan
 from sandbox.forum.config import write_config
 from sandbox.forum.place import ForumFailed, Stopped, place_forum
 from sandbox.parts import Parts, running_parts

@@ -6,14 +6,14 @@ import time
 import traceback
 from typing import Final
 
-from sandbox.ecs.deployment import Deployment, breaker_threshold
-from sandbox.ecs.names import now
-from sandbox.ecs.runner import Runner
-from sandbox.ecs.schedule import plan_step
-from sandbox.ecs.service import Service
-from sandbox.ecs.store import Store
-from sandbox.ecs.targets import Health, Target, Targets
-from sandbox.ecs.task import Task
+from sandbox.ecs.model.deployment import Deployment, breaker_threshold
+from sandbox.ecs.model.names import now
+from sandbox.ecs.model.schedule import plan_step
+from sandbox.ecs.model.service import Service
+from sandbox.ecs.model.store import Store
+from sandbox.ecs.model.task import Task
+from sandbox.ecs.tasks.runner import Runner
+from sandbox.ecs.tasks.targets import Health, Target, Targets
 
 __all__ = ["Controller"]
 

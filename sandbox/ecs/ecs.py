@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sandbox.addresses import Addresses
-from sandbox.control.call import Call
-from sandbox.control.faults import Faults
-from sandbox.control.internal import internal_client
+from sandbox.api.call import Call
+from sandbox.api.faults import Faults
+from sandbox.api.internal import internal_client
+from sandbox.ecs.calls.deployments import DeploymentCalls
+from sandbox.ecs.calls.services import ServiceCalls
+from sandbox.ecs.calls.tags import TagCalls
+from sandbox.ecs.calls.tasks import TaskCalls
+from sandbox.ecs.calls.validate import Validator
 from sandbox.ecs.controller import Controller
-from sandbox.ecs.deployment_calls import DeploymentCalls
-from sandbox.ecs.names import last_part
-from sandbox.ecs.runner import Runner
-from sandbox.ecs.service_calls import ServiceCalls
-from sandbox.ecs.store import Store
-from sandbox.ecs.tag_calls import TagCalls
-from sandbox.ecs.task_calls import TaskCalls
-from sandbox.ecs.validate import Validator
+from sandbox.ecs.model.names import last_part
+from sandbox.ecs.model.store import Store
+from sandbox.ecs.tasks.runner import Runner
 from sandbox.engine.base import Engine
 
 __all__ = ["Ecs"]

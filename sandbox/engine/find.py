@@ -12,8 +12,8 @@ import requests.exceptions
 
 from sandbox.addresses import Addresses
 from sandbox.engine.base import Engine, EngineUnavailable
-from sandbox.engine.docker import DockerEngine
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.docker.engine import DockerEngine
+from sandbox.engine.process.engine import ProcessEngine
 
 __all__ = ["find_engine"]
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.control.internal import REGION
-from sandbox.engine.base_image import BASE_IMAGE
+from sandbox.api.internal import REGION
+from sandbox.engine.content.base_image import BASE_IMAGE
 from sandbox.parts import Parts
 
 __all__ = ["FORUM", "write_config"]

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import docker
 
-from sandbox.control.internal import internal_client
-from sandbox.engine.base_image import BASE_IMAGE
+from sandbox.api.internal import internal_client
+from sandbox.engine.content.base_image import BASE_IMAGE
 
 __all__ = ["ImageFailed", "push_image"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sandbox.addresses import Addresses
-from sandbox.control.internal import REGION, internal_client
+from sandbox.api.internal import REGION, internal_client
 
 __all__ = ["PORT", "Network", "place_network"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from sandbox.control.internal import REGION, internal_client
+from sandbox.api.internal import REGION, internal_client
 from sandbox.forum.config import FORUM
 from sandbox.forum.image import ImageFailed, push_image
 from sandbox.forum.network import PORT, Network, place_network

@@ -12,10 +12,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sandbox.control import strict
-from sandbox.control.faults import Faults, Plan
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
+from sandbox import strictness
+from sandbox.api.faults import Faults, Plan
+from sandbox.api.record import Record
+from sandbox.api.server import ControlPlane
 
 _numbers = itertools.count(1)
 
@@ -141,10 +141,10 @@ def refused(code, words=None):
 
 @contextmanager
 def served_aws(after=None) -> Iterator[Aws]:
-    strict.patch_moto()
+    strictness.patch_moto()
     handlers = {}
     plane = ControlPlane(0, handlers, [after] if after else [], Faults(Plan()), Record(None))
-    handlers.update(strict.handlers(plane.endpoint_url))
+    handlers.update(strictness.handlers(plane.endpoint_url))
     plane.start()
     try:
         reset = urllib.request.Request(f"{plane.endpoint_url}/moto-api/reset", method="POST")

@@ -14,10 +14,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
-from sandbox.registry import Registry
+from sandbox.api.faults import Faults, parse_faults
+from sandbox.api.record import Record
+from sandbox.api.server import ControlPlane
+from sandbox.ecr.registry import Registry
 
 IMMUTABLE = (
     "The image tag '{tag}' already exists in the '{repository}' repository and cannot be "
@@ -138,7 +138,7 @@ def test_a_made_up_token_is_refused(served):
 
 
 def test_an_expired_token_is_refused_in_ecrs_words(served, monkeypatch):
-    monkeypatch.setattr("sandbox.registry.credentials.LIFETIME", -1.0)
+    monkeypatch.setattr("sandbox.ecr.credentials.LIFETIME", -1.0)
     assert error_of(served.call("GET", "/v2/users/tags/list"))[2].startswith(
         "Your authorization token has expired"
     )

@@ -15,11 +15,11 @@ import docker
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
-from sandbox.engine.process import ProcessEngine
-from sandbox.registry import Registry
+from sandbox.api.faults import Faults, parse_faults
+from sandbox.api.record import Record
+from sandbox.api.server import ControlPlane
+from sandbox.ecr.registry import Registry
+from sandbox.engine.process.engine import ProcessEngine
 
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
 

@@ -15,13 +15,13 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox import strictness
 from sandbox.addresses import Addresses
-from sandbox.alb import LoadBalancers
-from sandbox.control import strict
-from sandbox.control.faults import Faults, Plan
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
-from sandbox.ecs import Ecs
+from sandbox.api.faults import Faults, Plan
+from sandbox.api.record import Record
+from sandbox.api.server import ControlPlane
+from sandbox.ecs.ecs import Ecs
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from sandbox.engine.base import ImageUnavailable
 from tests.integration.sandbox.strictness import Aws
 
@@ -287,7 +287,7 @@ class Cluster(Aws):
 @contextmanager
 def served_ecs():
     """Run AWS with ECS until the block ends; nothing that it started outlives it."""
-    strict.patch_moto()
+    strictness.patch_moto()
     with contextlib.ExitStack() as stack:
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         addresses = stack.enter_context(contextlib.closing(Addresses()))
@@ -301,7 +301,7 @@ def served_ecs():
             contextlib.closing(LoadBalancers(url, addresses, run_dir, faults))
         )
         ecs = stack.enter_context(contextlib.closing(Ecs(url, addresses, engine, faults)))
-        handlers.update(strict.handlers(url))
+        handlers.update(strictness.handlers(url))
         handlers.setdefault("ecs", []).append(ecs.handle)
         after += [balancers.after, ecs.after]
         control.start()

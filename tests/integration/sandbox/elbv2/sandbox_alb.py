@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from moto.elbv2.models import elbv2_backends
 
+from sandbox import strictness
 from sandbox.addresses import Addresses
-from sandbox.alb import LoadBalancers
-from sandbox.control import strict
-from sandbox.control.faults import Faults, Plan
-from sandbox.control.internal import ACCOUNT, REGION
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
+from sandbox.api.faults import Faults, Plan
+from sandbox.api.internal import ACCOUNT, REGION
+from sandbox.api.record import Record
+from sandbox.api.server import ControlPlane
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from tests.integration.sandbox.strictness import Aws
 
 PORT = 8080
@@ -314,11 +314,11 @@ def forward(weights):
 
 @contextmanager
 def served_site(run_dir):
-    strict.patch_moto()
+    strictness.patch_moto()
     addresses, faults = Addresses(), Faults(Plan())
     handlers, after = {}, []
     plane = ControlPlane(0, handlers, after, faults, Record(None))
-    handlers.update(strict.handlers(plane.endpoint_url))
+    handlers.update(strictness.handlers(plane.endpoint_url))
     load_balancers = LoadBalancers(plane.endpoint_url, addresses, run_dir, faults)
     after.append(load_balancers.after)
     plane.start()

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.alb.load_balancers import LoadBalancers
-from sandbox.control.faults import Faults, Plan
+from sandbox.api.faults import Faults, Plan
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from tests.integration.sandbox.strictness import forward, served_aws
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.addresses import Addresses
 from sandbox.engine.base import EngineUnavailable
-from sandbox.engine.docker import LABEL
+from sandbox.engine.docker.engine import LABEL
 from sandbox.engine.find import find_engine
 
 REGISTRY = "127.0.0.1:9"

@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.addresses import Addresses
 from sandbox.engine.base import ContainerSpec, ImageUnavailable
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.process.engine import ProcessEngine
 
 OWNER = """
 import functools, sys, time
@@ -25,7 +25,7 @@ from pathlib import Path
 import docker
 from sandbox.addresses import Addresses
 from sandbox.engine.base import ContainerSpec
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.process.engine import ProcessEngine
 
 engine = ProcessEngine(Addresses(), Path(sys.argv[1]))
 client = docker.DockerClient(base_url=engine.docker_host)

@@ -12,12 +12,12 @@ import docker.errors
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
+from sandbox.api.faults import Faults, parse_faults
+from sandbox.api.record import Record
+from sandbox.api.server import ControlPlane
+from sandbox.ecr.registry import Registry
 from sandbox.engine.base import ContainerSpec, ImageUnavailable
 from sandbox.engine.find import find_engine
-from sandbox.registry import Registry
 
 PORT = 3000
 APP = f"""

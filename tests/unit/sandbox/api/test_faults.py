@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.control.call import Call
-from sandbox.control.faults import Faults, InvalidFaults, parse_faults
+from sandbox.api.call import Call
+from sandbox.api.faults import Faults, InvalidFaults, parse_faults
 
 CALL = Call("ecs", "CreateService", {}, "AKIA")
 

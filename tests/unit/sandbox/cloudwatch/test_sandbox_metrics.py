@@ -2,9 +2,9 @@
 
 import pytest
 
-from sandbox.alb.access_log import read_request
-from sandbox.alb.metrics import KEPT, Metrics, counted
-from sandbox.alb.statistic import UnknownStatistic, statistic
+from sandbox.cloudwatch.metrics import KEPT, Metrics, counted
+from sandbox.cloudwatch.statistic import UnknownStatistic, statistic
+from sandbox.elbv2.data_plane.access_log import read_request
 
 ALB, GROUP = "app/alb/1", "targetgroup/tg/2"
 ANSWERED = f"request forward {GROUP} 200 -- 5000000 5250000 6000000"

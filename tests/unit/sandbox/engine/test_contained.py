@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from sandbox.engine.contained import OutsideFolder, contained
+from sandbox.engine.content.contained import OutsideFolder, contained
 
 
 def unpack(tmp_path, *members):

@@ -2,8 +2,14 @@
 
 import pytest
 
-from sandbox.engine.dockerfile import BuildRefused, read_dockerfile
-from sandbox.engine.words import InvalidWords, expand, json_words, key_values, split_words
+from sandbox.engine.process.build.dockerfile import BuildRefused, read_dockerfile
+from sandbox.engine.process.build.words import (
+    InvalidWords,
+    expand,
+    json_words,
+    key_values,
+    split_words,
+)
 
 VARIABLES = {"NAME": "users", "EMPTY": ""}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.engine.base import ContainerSpec
-from sandbox.engine.base_image import stands_for_base
-from sandbox.engine.context import NotInContext, copied
-from sandbox.engine.image import Image
-from sandbox.engine.process_container import container_command, container_environment
-from sandbox.engine.reference import read_reference
+from sandbox.engine.content.base_image import stands_for_base
+from sandbox.engine.content.image import Image
+from sandbox.engine.process.build.context import NotInContext, copied
+from sandbox.engine.process.container import container_command, container_environment
+from sandbox.engine.process.reference import read_reference
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -1,0 +1,216 @@
+"""ECS task definitions; services and tasks are sandbox/ecs's."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, Final
+
+from moto.ecs.models import EC2ContainerServiceBackend
+
+from sandbox.api.call import Call
+from sandbox.api.internal import internal_client
+from sandbox.api.replace import replace
+from sandbox.api.server import AwsError
+
+__all__ = ["patch", "refuse"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_ROLE: Final = re.compile(r"(?:arn:aws[\w-]*:iam::\d{12}:role/)?[\w+=,.@/-]+")
+_ECR_HOST: Final = re.compile(r"\d{12}\.dkr\.ecr\.[\w-]+\.amazonaws\.com(?:\.cn)?/")
+_FARGATE_LOG_DRIVERS: Final = ("awslogs", "splunk", "awsfirelens")
+_MEMORY_BY_CPU: Final = {
+    256: (512, 1024, 2048),
+    512: range(1024, 4096 + 1, 1024),
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16_384 + 1, 1024),
+    4096: range(8192, 30_720 + 1, 1024),
+    8192: range(16_384, 61_440 + 1, 4096),
+    16_384: range(32_768, 122_880 + 1, 8192),
+}
+"""MiB by CPU units. Source: RegisterTaskDefinition, `cpu`."""
+
+
+def refuse(endpoint_url: str, call: Call) -> None:
+    """
+    Refuse a task definition that AWS refuses. Source: RegisterTaskDefinition, and its errors as
+    reported.
+    """
+    if call.action == "RegisterTaskDefinition":
+        reason = next(_reasons(endpoint_url, call.parameters), None)
+        if reason is not None:
+            raise AwsError("ClientException", reason)
+
+
+def _reasons(endpoint_url: str, definition: dict[str, Any]) -> Iterator[str]:
+    yield from _definition_reasons(definition)
+    if "FARGATE" in definition.get("requiresCompatibilities", []):
+        yield from _fargate_reasons(endpoint_url, definition)
+
+
+@cache
+def patch() -> None:
+    """Have a task definition read back as AWS writes it."""
+    replace(EC2ContainerServiceBackend, "register_task_definition", _register)
+
+
+def _register(
+    moto: Callable[..., Any],
+    backend: Any,
+    family: str,
+    containers: list[dict[str, Any]],
+    **settings: Any,
+) -> Any:
+    """
+    AWS converts sizes to CPU units and MiB and writes defaults down; moto keeps most of a request
+    as it came.
+
+    A client that compares what it wants with what it reads has to know them.
+    """
+    for part, large_unit in (("cpu", "vcpu"), ("memory", "gb")):
+        units = _units(settings.get(part) or "", large_unit)
+        settings[part] = settings.get(part) if units is None else str(units)
+    own_ports = settings.get("network_mode") in ("awsvpc", "host")
+    return moto(
+        backend,
+        family,
+        [_with_defaults(container, own_ports) for container in containers],
+        **settings,
+    )
+
+
+def _with_defaults(container: dict[str, Any], own_ports: bool) -> dict[str, Any]:
+    ports = [
+        {"hostPort": mapping.get("containerPort", 0) if own_ports else 0, "protocol": "tcp"}
+        | mapping
+        for mapping in container.get("portMappings", [])
+    ]
+    full = {"systemControls": []} | container | {"portMappings": ports}
+    if "logConfiguration" in container:
+        full["logConfiguration"] = {"secretOptions": []} | container["logConfiguration"]
+    return full
+
+
+def _definition_reasons(definition: dict[str, Any]) -> Iterator[str]:
+    if not _NAME.fullmatch(definition.get("family", "")):
+        yield "Family contains invalid characters."
+    containers = definition.get("containerDefinitions") or []
+    if not containers:
+        yield "Container list cannot be empty."
+    names = [container.get("name", "") for container in containers]
+    yield from (
+        "Container.name contains invalid characters." for name in names if not _NAME.fullmatch(name)
+    )
+    if len(set(names)) < len(names):
+        yield (
+            "Container.name contains duplicate names: each container of a task definition needs "
+            "its own."
+        )
+    if containers and not any(container.get("essential", True) for container in containers):
+        yield "Task definition does not have any essential containers."
+    for role in ("executionRoleArn", "taskRoleArn"):
+        if role in definition and not _ROLE.fullmatch(definition[role]):
+            yield "Role is not valid"
+    for container in containers:
+        yield from _container_reasons(definition, container)
+
+
+def _container_reasons(definition: dict[str, Any], container: dict[str, Any]) -> Iterator[str]:
+    name = container.get("name")
+    if not container.get("image"):
+        yield "Container.image should not be null or blank."
+    if "memory" in container and container["memory"] < container.get("memoryReservation", 0):
+        yield (
+            f"Invalid setting for container '{name}'. 'memory' should be greater than "
+            "'memoryReservation'."
+        )
+    for mapping in container.get("portMappings", []):
+        port = mapping.get("containerPort", 0)
+        if definition.get("networkMode") == "awsvpc" and mapping.get("hostPort", port) != port:
+            yield (
+                "When networkMode=awsvpc, the host ports and container ports in port mappings must "
+                "match."
+            )
+    if container.get("secrets") and not definition.get("executionRoleArn"):
+        yield (
+            "When you are specifying container secrets, you must also specify a value for "
+            "'executionRoleArn'."
+        )
+    log = container.get("logConfiguration", {})
+    needed = ("awslogs-region", "awslogs-group") if log.get("logDriver") == "awslogs" else ()
+    missing = [option for option in needed if not log.get("options", {}).get(option)]
+    if missing:
+        yield f"Log driver awslogs requires options: {', '.join(missing)}"
+
+
+def _fargate_reasons(endpoint_url: str, definition: dict[str, Any]) -> Iterator[str]:
+    if definition.get("networkMode") != "awsvpc":
+        yield "Fargate only supports network mode ‘awsvpc’."  # noqa: RUF001 - AWS's own quotation marks
+    yield from _size_reasons(definition)
+    containers = definition["containerDefinitions"]
+    logs = [
+        container["logConfiguration"] for container in containers if "logConfiguration" in container
+    ]
+    drivers = [log.get("logDriver") for log in logs]
+    for driver in drivers:
+        if driver not in _FARGATE_LOG_DRIVERS:
+            yield (
+                f"{driver} is not a valid log driver. Must be one of "
+                f"[{','.join(_FARGATE_LOG_DRIVERS)}]"
+            )
+    for container in containers:
+        if container.get("stopTimeout", 0) > 120:
+            yield (
+                "Tasks using the Fargate launch type must have a container stop timeout of less "
+                "than 120 seconds."
+            )
+    storage = definition.get("ephemeralStorage", {}).get("sizeInGiB", 21)
+    if not 21 <= storage <= 200:
+        yield f"EphemeralStorage size should be at {'least 21' if storage < 21 else 'most 200'}"
+    if definition.get("executionRoleArn"):
+        return
+    if "awslogs" in drivers:
+        yield (
+            "Fargate requires task definition to have execution role ARN to support log driver "
+            "awslogs."
+        )
+    if any(_is_from_ecr(endpoint_url, container["image"]) for container in containers):
+        yield "Fargate requires task definition to have execution role ARN to support ECR images."
+
+
+def _size_reasons(definition: dict[str, Any]) -> Iterator[str]:
+    for part in ("cpu", "memory"):
+        if not definition.get(part):
+            yield f"Fargate requires that '{part}' be defined at the task level."
+    cpu = _units(definition.get("cpu", ""), "vcpu")
+    memory = _units(definition.get("memory", ""), "gb")
+    if cpu is None or memory not in _MEMORY_BY_CPU.get(cpu, ()):
+        yield (
+            f"No Fargate configuration exists for given values: {definition.get('cpu')} CPU, "
+            f"{definition.get('memory')} memory. See the Amazon ECS documentation for the valid "
+            "values."
+        )
+    for part, whole in (("cpu", cpu), ("memory", memory)):
+        taken = sum(container.get(part, 0) for container in definition["containerDefinitions"])
+        if whole is not None and taken > whole:
+            yield (
+                f"Invalid '{part}' setting for task. The containers together reserve {taken}, the "
+                f"task has {whole}."
+            )
+
+
+def _units(text: str, large_unit: str) -> int | None:
+    """`512`, `.5 vCPU` or `0.5GB` as CPU units or MiB; None for anything else."""
+    found = re.fullmatch(rf"(\d*\.?\d+)\s*({large_unit})?", text.strip(), re.IGNORECASE)
+    return int(float(found[1]) * (1024 if found[2] else 1)) if found else None
+
+
+def _is_from_ecr(endpoint_url: str, image: str) -> bool:
+    """
+    Whether the image lies in ECR: AWS's own hosts, or the registry that this sandbox gives its
+    repositories.
+    """
+    if _ECR_HOST.match(image):
+        return True
+    repository = re.sub(r"@.*$|:[^/:]*$", "", image)
+    pages = internal_client(endpoint_url, "ecr").get_paginator("describe_repositories").paginate()
+    return any(one["repositoryUri"] == repository for page in pages for one in page["repositories"])

@@ -1,0 +1,123 @@
+"""Image layers that depend on nothing but their content: equal files give an equal digest."""
+
+import gzip
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+from sandbox.engine.content.store import Store
+
+__all__ = ["Entry", "Layer", "content_key", "write_layer"]
+
+_COMPRESSION: Final = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file, folder or symbolic link of a layer."""
+
+    name: str
+    """Path in the image, without the leading slash."""
+    mode: int
+    """Permission bits."""
+    source: Path | None = None
+    """Where a file's content is."""
+    target: str = ""
+    """Where a symbolic link points."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Neither a file nor a link."""
+        return self.source is None and not self.target
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that the store holds."""
+
+    digest: str
+    """Of the compressed tar."""
+    diff_id: str
+    """Of the tar itself."""
+    size: int
+    """Bytes, compressed."""
+
+
+def content_key(entries: Iterable[Entry]) -> str:
+    """A key that equal entries share, for `write_layer`."""
+    described = [
+        (entry.name, entry.mode, entry.target, _file_digest(entry.source) if entry.source else "")
+        for entry in sorted(entries, key=lambda entry: entry.name)
+    ]
+    return "layer " + json.dumps(described)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_layer(store: Store, key: str, entries: Sequence[Entry]) -> tuple[Layer, bool]:
+    """
+    Write the layer, unless the store has one under this key.
+
+    Returns:
+        The layer, and whether it was there.
+    """
+    known = store.recall(key)
+    if known and store.has(known["digest"]):
+        return Layer(**known), True
+    with store.temporary() as file:
+        with file.open("wb") as raw:
+            packed = _Hashing(raw)
+            # The header of a gzip file names a time and a file; neither is content.
+            with gzip.GzipFile(
+                "", "wb", _COMPRESSION, cast("IO[bytes]", packed), mtime=0
+            ) as compressed:
+                plain = _Hashing(compressed)
+                with tarfile.open(
+                    fileobj=cast("IO[bytes]", plain), mode="w|", format=tarfile.PAX_FORMAT
+                ) as tar:
+                    for entry in sorted(entries, key=lambda entry: entry.name):
+                        _add(tar, entry)
+        layer = Layer(packed.digest, plain.digest, packed.size)
+        store.adopt(file, layer.digest)
+    store.note(key, asdict(layer))
+    return layer, False
+
+
+class _Hashing:
+    """Writes through, and knows the digest and the size of what was written."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._hash, self.size = file, hashlib.sha256(), 0
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self._hash.hexdigest()
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+    member = tarfile.TarInfo(entry.name)
+    member.mode = entry.mode
+    if entry.source is None:
+        member.type = tarfile.SYMTYPE if entry.target else tarfile.DIRTYPE
+        member.linkname = entry.target
+        tar.addfile(member)
+        return
+    with entry.source.open("rb") as file:
+        member.size = entry.source.stat().st_size
+        tar.addfile(member, file)
