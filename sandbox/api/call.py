@@ -3,16 +3,21 @@
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-__all__ = ["INTERNAL_KEY", "Call", "read_call"]
+from werkzeug.wrappers import Request
+
+__all__ = ["INTERNAL_KEY", "Call", "Handler", "read_call"]
 
 INTERNAL_KEY: Final = "sandbox-internal"
 """Access key id of the sandbox's own calls: they are not recorded and meet no faults."""
 
 _CREDENTIAL: Final = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_SMITHY_RPC: Final = re.compile(r"/service/[^/]+/operation/(\w+)")
+"""Path of the protocol that CloudWatch clients use."""
 _READING: Final = (
     "BatchCheck",
     "BatchGet",
@@ -35,9 +40,10 @@ _NAMES: Final = {
 
 @dataclass(frozen=True)
 class Call:
-    """Who calls which action with what."""
+    """A call: service, action, parameters and caller."""
 
     service: str
+    """boto3's name of it, e.g. `elbv2`."""
     action: str
     parameters: dict[str, Any]
     access_key: str
@@ -49,29 +55,32 @@ class Call:
 
     @property
     def internal(self) -> bool:
-        """Whether the sandbox itself calls."""
+        """Whether the sandbox itself makes it."""
         return self.access_key == INTERNAL_KEY
 
 
-def read_call(environ: dict[str, Any]) -> Call:
-    """Read the call, and put the body back for whoever reads it next."""
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    body = environ["wsgi.input"].read(length) if length else b""
-    environ["wsgi.input"] = io.BytesIO(body)
-    found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+Handler = Callable[[Call], dict[str, Any] | None]
+"""Answers a call, refuses it with `AwsError`, or returns None to leave it to others."""
+
+
+def read_call(request: Request) -> Call:
+    """Read the call; the body stays readable for moto."""
+    body = request.get_data()
+    request.environ["wsgi.input"] = io.BytesIO(body)
+    found = _CREDENTIAL.search(request.headers.get("Authorization", ""))
     access_key, _, service = found.groups() if found else ("", "", "")
-    action, parameters = _read_action(environ, body)
+    action, parameters = _read_action(request, body)
     return Call(_NAMES.get(service, service), action, parameters, access_key)
 
 
-def _read_action(environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, Any]]:
-    target = environ.get("HTTP_X_AMZ_TARGET", "")
+def _read_action(request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
+    target = request.headers.get("X-Amz-Target", "")
     if target:
         return target.rpartition(".")[2], json.loads(body or b"{}")
-    operation = re.search(r"/service/[^/]+/operation/(\w+)", environ.get("PATH_INFO", ""))
-    if operation:  # Smithy RPC, which CloudWatch clients speak
+    operation = _SMITHY_RPC.search(request.path)
+    if operation:
         return operation[1], {}
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+    if request.mimetype == "application/x-www-form-urlencoded":
         form = dict(parse_qsl(body.decode(), keep_blank_values=True))
         return form.pop("Action", ""), form
-    return f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}", {}
+    return f"{request.method} {request.path}", {}

@@ -1,4 +1,4 @@
-"""Faults on request: what goes wrong on the way to AWS, and in the services behind it."""
+"""Faults on request: calls that fail, and services that become unhealthy or crash."""
 
 import math
 import random
@@ -13,28 +13,36 @@ __all__ = ["Faults", "InvalidFaults", "Plan", "parse_faults"]
 
 _N = TypeVar("_N", int, float)
 
-_HELP: Final = (
+_GRAMMAR: Final = (
     "throttle=P|ACTION:N, error=P|ACTION:N, slow=SECONDS, lost=ACTION[:N], hold=N, deny=ACTION, "
     "unhealthy=TARGET_GROUP, crash=SERVICE"
 )
 
 
 class InvalidFaults(ValueError):
-    """Raised when a specification cannot be read; the message shows the grammar."""
+    """Raised when a specification is not valid; the message shows the grammar."""
 
 
 @dataclass
 class Plan:
-    """What shall go wrong."""
+    """A parsed specification."""
 
     spec: str = ""
+    """The specification itself."""
     shares: dict[str, float] = field(default_factory=dict)
+    """By `throttle` or `error`, the share of all calls that fail with it, 0 to 1."""
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By `throttle`, `error` or `lost`, and action: how many calls of the action still get it."""
     slow: float = 0.0
+    """Seconds by which every call is delayed."""
     hold: int = 0
+    """Number of the mutating call whose answer is delayed until the faults change; 0 for none."""
     deny: frozenset[str] = frozenset()
+    """Actions that are not allowed."""
     unhealthy: frozenset[str] = frozenset()
+    """Target groups whose health checks fail."""
     crash: frozenset[str] = frozenset()
+    """ECS services whose tasks exit with 1."""
 
 
 def parse_faults(spec: str) -> Plan:
@@ -42,21 +50,25 @@ def parse_faults(spec: str) -> Plan:
     Read a specification such as `throttle=0.1,lost=RegisterTaskDefinition:1,slow=0.2`.
 
     Raises:
-        InvalidFaults: An entry is not of that grammar.
+        InvalidFaults: An entry does not follow the grammar.
     """
     plan = Plan(spec=spec)
-    for entry in filter(None, (part.strip() for part in spec.split(","))):
-        kind, equals, value = entry.partition("=")
-        try:
-            _read_entry(plan, kind if equals and value else "", value)
-        except ValueError:
-            raise InvalidFaults(
-                f"--faults: {entry!r} is not understood; known are {_HELP}"
-            ) from None
+    for part in spec.split(","):
+        entry = part.strip()
+        if entry:
+            _read_entry(plan, entry)
     return plan
 
 
-def _read_entry(plan: Plan, kind: str, value: str) -> None:
+def _read_entry(plan: Plan, entry: str) -> None:
+    kind, _, value = entry.partition("=")
+    try:
+        _add_fault(plan, kind if value else "", value)
+    except ValueError:
+        raise InvalidFaults(f"--faults: {entry!r} is not valid; use {_GRAMMAR}") from None
+
+
+def _add_fault(plan: Plan, kind: str, value: str) -> None:
     match kind:
         case "throttle" | "error" if value[0].isalpha():
             action, _, count = value.partition(":")
@@ -88,7 +100,7 @@ def _number(kind: Callable[[str], _N], value: str, least: float, most: float = m
 
 
 class Faults:
-    """The plan in force, and what of it has happened."""
+    """The plan in force, and how much of it has happened; safe to use from any thread."""
 
     def __init__(self, plan: Plan) -> None:
         self._lock = threading.Condition()
@@ -98,30 +110,31 @@ class Faults:
         self._mutations = 0
 
     def set(self, plan: Plan) -> None:
-        """Put another plan in force; an answer that is held back goes out."""
+        """Put another plan in force; an answer that is being held is sent."""
         with self._lock:
-            self.plan, self.holding, self._mutations = plan, False, 0
+            self.plan = plan
+            self.holding = False
+            self._mutations = 0
             self._lock.notify_all()
 
     def before(self, call: Call) -> str | None:
-        """Which of `throttle`, `error`, `deny` the call meets before it is carried out."""
+        """How a call fails before it is carried out: `throttle`, `error` or `deny`."""
         with self._lock:
             if call.action in self.plan.deny:
                 return "deny"
             for kind in ("throttle", "error"):
-                if self._take(kind, call.action) or self._random.random() < self.plan.shares.get(
-                    kind, 0
-                ):
+                share = self.plan.shares.get(kind, 0)
+                if self._take(kind, call.action) or self._random.random() < share:
                     return kind
         return None
 
     def loses(self, call: Call) -> bool:
-        """Whether the answer to a call that was carried out gets lost."""
+        """Whether the answer to a call that was carried out is lost."""
         with self._lock:
             return self._take("lost", call.action)
 
     def hold(self, call: Call) -> None:
-        """Block here when this is the mutating call whose answer is to be held back."""
+        """Block while the answer to this call is to be held."""
         with self._lock:
             self._mutations += call.mutating
             plan = self.plan

@@ -1,4 +1,4 @@
-"""The sandbox's own AWS clients, and the one account and region it has."""
+"""The sandbox's own AWS clients, and its account and region."""
 
 import threading
 from functools import lru_cache
@@ -15,13 +15,12 @@ ACCOUNT: Final = "123456789012"
 """moto's account id."""
 REGION: Final = "us-east-1"
 
-
-_MAKING: Final = threading.Lock()
+_MAKING_CLIENT: Final = threading.Lock()
 
 
 def internal_client(endpoint_url: str, service: str) -> Any:
-    """A boto3 client whose calls are neither recorded nor met by faults."""
-    with _MAKING:  # boto3's default session is not safe to use from several threads at once
+    """A boto3 client whose calls are not recorded and meet no faults; safe in any thread."""
+    with _MAKING_CLIENT:  # boto3's default session is not safe to use from several threads at once
         return _client(endpoint_url, service)
 
 

@@ -1,4 +1,4 @@
-"""The record of users' AWS API calls: one JSON line a call."""
+"""The record of users' AWS API calls: a JSON line per call."""
 
 import json
 import threading
@@ -12,7 +12,12 @@ __all__ = ["Record"]
 
 
 class Record:
-    """Appends to a file, if there is one."""
+    """
+    Appends to a file.
+
+    Args:
+        path: The file; None to record nothing.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._file = path.open("a", encoding="utf-8", buffering=1) if path else None
@@ -20,7 +25,7 @@ class Record:
         self._count = 0
 
     def add(self, call: Call, status: int, error_code: str | None) -> None:
-        """Write the call down, with what was answered."""
+        """Append a call with the HTTP status and the AWS error code of its answer."""
         if self._file is None:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""A request in the shape and with the limits of AWS's own service model, which botocore carries."""
+"""Parameters and limits of a call, from AWS's own service models, which botocore ships."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import botocore.session
 from botocore.model import ServiceModel, Shape
 
 from sandbox.api.call import Call
-from sandbox.api.server import AwsError
+from sandbox.api.errors import AwsError
 
 __all__ = ["check_limits", "read_parameters"]
 
@@ -34,16 +34,13 @@ def _input_shape(call: Call) -> Shape | None:
 
 
 def read_parameters(call: Call) -> dict[str, Any]:
-    """
-    The parameters of a query-protocol call as boto3 took them: nested, with
-    numbers and booleans.
-    """
+    """A query-protocol call's parameters as boto3 takes them: nested, with numbers and booleans."""
     shape = _input_shape(call)
     return {} if shape is None else _read(shape, call.parameters, "") or {}
 
 
 def _read(shape: Any, form: dict[str, str], prefix: str) -> Any:
-    """What the form holds under `prefix`, or None."""
+    """The value at `prefix` in the form, or None."""
     match shape.type_name:
         case "structure":
             join = f"{prefix}." if prefix else ""
@@ -63,20 +60,17 @@ def _read(shape: Any, form: dict[str, str], prefix: str) -> Any:
 
 
 def _read_items(member: Any, form: dict[str, str], prefix: str) -> list[Any]:
-    numbers = {
-        int(found[1])
-        for key in form
-        if (found := re.match(rf"{re.escape(prefix)}\.(\d+)(?:\.|$)", key))
-    }
+    numbered = re.compile(rf"{re.escape(prefix)}\.(\d+)(?:\.|$)")
+    numbers = {int(found[1]) for found in map(numbered.match, form) if found}
     return [_read(member, form, f"{prefix}.{number}") for number in sorted(numbers)]
 
 
 def check_limits(call: Call, parameters: dict[str, Any], code: str) -> None:
     """
-    Refuse what exceeds a limit of the service model: ranges, lengths, enumerations.
+    Refuse values outside the limits of the service model: ranges, lengths, enumerations.
 
     Raises:
-        AwsError: With `code`, in the words that all AWS services share.
+        AwsError: With `code`, in the wording that all AWS services share.
     """
     shape = _input_shape(call)
     found = [] if shape is None else list(_violations(shape, parameters, ""))
@@ -90,15 +84,17 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
         case "structure" if isinstance(value, dict):
             for name, member in shape.members.items():
                 if value.get(name) is not None:
-                    label = name[0].lower() + name[1:]
-                    yield from _violations(
-                        member, value[name], f"{path}.{label}" if path else label
-                    )
+                    yield from _violations(member, value[name], _join(path, name))
         case "list" if isinstance(value, list):
             for number, item in enumerate(value, 1):
                 yield from _violations(shape.member, item, f"{path}.{number}.member")
     if constraint := _broken_constraint(shape, value):
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"
+
+
+def _join(path: str, name: str) -> str:
+    label = name[0].lower() + name[1:]
+    return f"{path}.{label}" if path else label
 
 
 def _broken_constraint(shape: Any, value: Any) -> str | None:

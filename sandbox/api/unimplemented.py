@@ -1,35 +1,31 @@
-"""
-Actions that moto does not have: an error that AWS clients can read, in the
-protocol of the call.
-"""
+"""Actions that moto does not have: answered with an error that AWS clients can read."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
-from moto.core.errors import COMMON_ERROR_CODES
+from moto.core import errors
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
-from sandbox.api.replace import replace
+from sandbox.api.moto_patches import MotoPatches
 
-__all__ = ["patch"]
+__all__ = ["patch_moto"]
 
 _STATUS: Final = 501
 
 
 class _NotImplemented(ServiceException):
-    """A class of ours: of its own, moto looks up the service model by the module."""
+    """Its own class, because moto derives the service model from the module of the exception."""
 
     code = "NotImplemented"
 
 
-@cache
-def patch() -> None:
-    """Answer them; moto raises an exception, of which the client sees a page of HTML."""
-    replace(BaseResponse, "call_action", _call_action)
-    # moto warns of a code that the service's model does not have; this one is none of AWS's.
-    COMMON_ERROR_CODES.append(_NotImplemented.code)
+def patch_moto(patches: MotoPatches) -> None:
+    """Answer such calls with an AWS error, where moto raises and the client gets an HTML page."""
+    patches.replace(BaseResponse, "call_action", _call_action)
+    # Without this, moto warns that the code is not in the service's model.
+    known = [*errors.COMMON_ERROR_CODES, _NotImplemented.code]
+    patches.set(errors, "COMMON_ERROR_CODES", known)
 
 
 def _call_action(moto: Callable[..., Any], response: Any) -> Any:

@@ -1,17 +1,16 @@
-"""Application Auto Scaling."""
+"""Application Auto Scaling: requests that AWS refuses, and where moto's answers differ."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
 from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 
 from sandbox.api.call import Call
+from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
-from sandbox.api.replace import replace
-from sandbox.api.server import AwsError
+from sandbox.api.moto_patches import MotoPatches
 
-__all__ = ["patch", "refuse"]
+__all__ = ["patch_moto", "refuse"]
 
 _NEEDS_TARGET: Final = {
     "DeleteScalingPolicy": "found",
@@ -23,7 +22,7 @@ _NEEDS_TARGET: Final = {
 
 def refuse(endpoint_url: str, call: Call) -> None:
     """
-    Refuse a target that does not exist, and what needs one where none is registered.
+    Refuse targets that do not exist, and policies where no target is registered.
 
     Source: RegisterScalableTarget, PutScalingPolicy, DeregisterScalableTarget.
     """
@@ -32,13 +31,16 @@ def refuse(endpoint_url: str, call: Call) -> None:
         if call.parameters.get("ServiceNamespace") == "ecs":
             _check_service(endpoint_url, call.parameters["ResourceId"])
     elif call.action in _NEEDS_TARGET and not _target(endpoint_url, call.parameters):
-        raise AwsError(
-            "ObjectNotFoundException",
-            f"No scalable target {_NEEDS_TARGET[call.action]} for service namespace: "
-            f"{call.parameters.get('ServiceNamespace')}, resource ID: "
-            f"{call.parameters.get('ResourceId')}, "
-            f"scalable dimension: {call.parameters.get('ScalableDimension')}",
-        )
+        raise _no_target(_NEEDS_TARGET[call.action], call.parameters)
+
+
+def _no_target(verb: str, parameters: dict[str, Any]) -> AwsError:
+    return AwsError(
+        "ObjectNotFoundException",
+        f"No scalable target {verb} for service namespace: {parameters.get('ServiceNamespace')}, "
+        f"resource ID: {parameters.get('ResourceId')}, "
+        f"scalable dimension: {parameters.get('ScalableDimension')}",
+    )
 
 
 def _target(endpoint_url: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
@@ -68,39 +70,34 @@ def _check_capacity(endpoint_url: str, parameters: dict[str, Any]) -> None:
 def _check_service(endpoint_url: str, resource_id: str) -> None:
     kind, _, rest = resource_id.partition("/")
     cluster, _, service = rest.partition("/")
-    ecs = internal_client(endpoint_url, "ecs")
-    try:
-        found = (
-            ecs.describe_services(cluster=cluster, services=[service])["services"]
-            if service
-            else []
-        )
-    except ecs.exceptions.ClusterNotFoundException:
-        found = []
-    if kind != "service" or not any(one["status"] != "INACTIVE" for one in found):
+    if kind != "service" or not service or not _exists(endpoint_url, cluster, service):
         raise AwsError("ValidationException", f"ECS service doesn't exist: {resource_id}")
 
 
-@cache
-def patch() -> None:
-    """Let moto believe `refuse`, and forget a target's policies with the target."""
-    # moto would look into its own ECS services, and the sandbox keeps services elsewhere.
-    replace(ApplicationAutoscalingBackend, "_ecs_service_exists_for_target", lambda *_: True)
-    replace(ApplicationAutoscalingBackend, "deregister_scalable_target", _deregister)
+def _exists(endpoint_url: str, cluster: str, service: str) -> bool:
+    ecs = internal_client(endpoint_url, "ecs")
+    try:
+        found = ecs.describe_services(cluster=cluster, services=[service])["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        return False
+    return any(one["status"] != "INACTIVE" for one in found)
+
+
+def patch_moto(patches: MotoPatches) -> None:
+    """Leave the check of services to `refuse`, and delete a target's policies with the target."""
+    backend = ApplicationAutoscalingBackend
+    # moto would check its own ECS services, but the sandbox keeps services elsewhere.
+    patches.replace(backend, "_ecs_service_exists_for_target", lambda *_: True)
+    patches.replace(backend, "deregister_scalable_target", _deregister)
 
 
 def _deregister(
     moto: Callable[..., None], backend: Any, namespace: str, r_id: str, dimension: str
 ) -> None:
-    """
-    AWS deletes the policies of a target that is deregistered; moto keeps them,
-    and their alarms.
-    """
-    moto(backend, namespace, r_id, dimension)
+    """Delete the policies of a deregistered target; moto keeps them and their alarms."""
+    target = namespace, r_id, dimension
+    moto(backend, *target)
     for policy in list(backend.policies.values()):
-        if (policy.service_namespace, policy.resource_id, policy.scalable_dimension) == (
-            namespace,
-            r_id,
-            dimension,
-        ):
-            backend.delete_scaling_policy(policy.policy_name, namespace, r_id, dimension)
+        owner = policy.service_namespace, policy.resource_id, policy.scalable_dimension
+        if owner == target:
+            backend.delete_scaling_policy(policy.policy_name, *target)

@@ -12,9 +12,7 @@ from typing import Final
 __all__ = ["COMPARISONS", "SPARE_PERIODS", "judge"]
 
 SPARE_PERIODS: Final = 2
-"""
-How many periods more than its evaluation periods an alarm looks back, in case some hold no data.
-"""
+"""Periods before its evaluation periods that an alarm also reads, in case some have no data."""
 COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -48,14 +46,10 @@ def judge(
         breaching += filled
     if breaching >= datapoints:
         return "ALARM"
-    # AWS's "premature alarm state": too few points, but the oldest is old enough and none speaks
-    # against it.
+    # AWS's "premature alarm state": too few points, but all of them breach and the oldest is old
+    # enough.
     oldest, _ = real[-1]
-    if (
-        filled
-        and treat_missing != "notBreaching"
-        and oldest + 1 >= datapoints
-        and all(one for _, one in real)
-    ):
+    all_breach = all(breaches for _, breaches in real)
+    if filled and all_breach and treat_missing != "notBreaching" and oldest + 1 >= datapoints:
         return None if treat_missing == "ignore" else "ALARM"
     return "OK"

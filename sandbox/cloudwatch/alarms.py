@@ -1,17 +1,16 @@
-"""CloudWatch alarms: their state follows their metric, looked at whenever alarms are described."""
+"""CloudWatch alarms: their state follows their metric, evaluated whenever alarms are described."""
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any, Final
 
 from moto.cloudwatch.models import CloudWatchBackend
 
-from sandbox.api.replace import replace
+from sandbox.api.moto_patches import MotoPatches
 from sandbox.cloudwatch.alarm_state import COMPARISONS, SPARE_PERIODS, judge
 
-__all__ = ["patch"]
+__all__ = ["patch_moto"]
 
 _DESCRIBING: Final = (
     "describe_alarms",
@@ -33,26 +32,20 @@ _STATE: Final = (
 Moto = Callable[..., Any]
 
 
-@cache
-def patch() -> None:
-    """
-    Make alarms move; the backend is the one place that all of CloudWatch's wire
-    protocols reach.
-    """
+def patch_moto(patches: MotoPatches) -> None:
+    """Evaluate alarms, in the backend because all of CloudWatch's wire protocols end there."""
     for name in _DESCRIBING:
-        replace(CloudWatchBackend, name, _describe_evaluated)
-    replace(CloudWatchBackend, "put_metric_alarm", _put_metric_alarm)
-    replace(CloudWatchBackend, "set_alarm_state", _set_alarm_state)
+        patches.replace(CloudWatchBackend, name, _describe_evaluated)
+    patches.replace(CloudWatchBackend, "put_metric_alarm", _put_metric_alarm)
+    patches.replace(CloudWatchBackend, "set_alarm_state", _set_alarm_state)
 
 
 def _put_metric_alarm(moto: Moto, backend: Any, name: str, **settings: Any) -> Any:
-    """
-    A new alarm has no data yet, where moto says OK; one that is put again keeps its state, where
-    moto resets it.
-    """
+    """A new alarm has no data (moto: OK); one that is put again keeps its state (moto: reset)."""
     before = backend.alarms.get(name)
     alarm = moto(backend, name, **settings)
-    alarm.state_value, alarm.set_until = "INSUFFICIENT_DATA", 0.0
+    alarm.state_value = "INSUFFICIENT_DATA"
+    alarm.set_until = 0.0
     if before is not None:
         for part in _STATE:
             setattr(alarm, part, getattr(before, part))
@@ -61,7 +54,7 @@ def _put_metric_alarm(moto: Moto, backend: Any, name: str, **settings: Any) -> A
 
 def _set_alarm_state(moto: Moto, backend: Any, alarm_name: str, *args: Any) -> None:
     """
-    A state that was set lasts until AWS evaluates next: in a minute, or in 10 seconds for a
+    A state that was set lasts until the next evaluation: in a minute, or in 10 seconds for a
     high-resolution alarm.
 
     Source: SetAlarmState, "the alarm returns to its actual state quickly, often within seconds".
@@ -73,11 +66,8 @@ def _set_alarm_state(moto: Moto, backend: Any, alarm_name: str, *args: Any) -> N
 
 def _describe_evaluated(moto: Moto, backend: Any, *args: Any) -> Any:
     for alarm in list(backend.alarms.values()):
-        if (
-            alarm.metric_name
-            and alarm.comparison_operator in COMPARISONS
-            and time.monotonic() >= alarm.set_until
-        ):
+        has_metric = alarm.metric_name and alarm.comparison_operator in COMPARISONS
+        if has_metric and time.monotonic() >= alarm.set_until:
             _evaluate(backend, alarm)
     return moto(backend, *args)
 
@@ -111,7 +101,7 @@ def _read_values(backend: Any, alarm: Any) -> list[float | None]:
     times = [moment.replace(tzinfo=None) for moment in found["timestamps"]]
     by_time = dict(zip(times, found["values"], strict=True))
     values = [by_time.get(start + timedelta(seconds=age * period)) for age in range(count, -1, -1)]
-    # The newest period is not over: it is no missing one, and a sum that is too low may still grow.
+    # The newest period is not over: it does not count as missing, and a low sum may still grow.
     growing = alarm.comparison_operator.startswith("Less") and statistic in _CUMULATIVE
     return values[1:] if values[0] is None or growing else values[:count]
 

@@ -7,13 +7,11 @@ Source: ELB user guide, "CloudWatch metrics for your Application Load Balancer".
 import threading
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sandbox.elbv2.data_plane.access_log import Request
-
-__all__ = ["KEPT", "Metrics", "counted"]
+__all__ = ["KEPT", "Metrics", "Source"]
 
 KEPT: Final = 3 * 3600
 """Seconds."""
@@ -28,9 +26,10 @@ _OF_LOAD_BALANCER_ALONE: Final = (
 
 Source = tuple[str, str]
 """
-Load balancer (`app/name/id`) and target group (`targetgroup/name/id`, or empty where none was
-chosen).
+Load balancer (`app/name/id`) and target group (`targetgroup/name/id`; empty when none was chosen).
 """
+Values = Iterator[tuple[int, list[float]]]
+"""Epoch seconds and the values of that second."""
 
 
 @dataclass
@@ -40,65 +39,89 @@ class _Tally:
     counts: Counter[str] = field(default_factory=Counter)
     times: "array[float]" = field(default_factory=lambda: array("f"))
 
+    def values(self, metric: str) -> list[float]:
+        if metric == _RESPONSE_TIME:
+            return list(self.times)
+        return [1.0] * self.counts[metric]
+
+    def metrics(self) -> Iterator[str]:
+        yield from self.counts
+        if self.times:
+            yield _RESPONSE_TIME
+
 
 @dataclass
 class _Hosts:
-    """How many targets were healthy and unhealthy since when; None: no longer in use."""
+    """How many targets were healthy and unhealthy, and since when; None: no longer in use."""
 
     since: list[int] = field(default_factory=list)
     counts: list[tuple[int, int] | None] = field(default_factory=list)
 
+    def set(self, counts: tuple[int, int] | None, second: int) -> None:
+        if self.counts and self.counts[-1] == counts:
+            return
+        if self.since and self.since[-1] == second:
+            self.counts[-1] = counts
+        else:
+            self.since.append(second)
+            self.counts.append(counts)
+        while len(self.since) > 1 and self.since[1] < second - KEPT:
+            del self.since[0], self.counts[0]
+
+    def values(self, metric: str, start: int, end: int) -> Values:
+        index = _HOST_COUNTS.index(metric)
+        ends = [*self.since[1:], end]
+        for since, until, counts in zip(self.since, ends, self.counts, strict=True):
+            if counts is not None:
+                for second in range(max(since, start), min(until, end)):
+                    yield second, [float(counts[index])]
+
 
 class Metrics:
-    """Written on the data plane's thread, read by any."""
+    """Written by the load balancers' thread; safe to read from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seconds: OrderedDict[int, dict[Source, _Tally]] = OrderedDict()
         self._hosts: dict[Source, _Hosts] = {}
 
-    def add(self, load_balancer: str, request: Request) -> None:
-        """Count a request."""
-        second = int(request.time)
+    def add(
+        self, source: Source, time: float, counted: Iterable[str], target_time: float | None
+    ) -> None:
+        """
+        Count a request.
+
+        Args:
+            source: Its load balancer and target group.
+            time: When it ended, in epoch seconds.
+            counted: The metrics to which it adds one.
+            target_time: Seconds until the target's response; None when there was none.
+        """
         with self._lock:
-            if second not in self._seconds:
-                self._seconds[second] = {}
-                while next(iter(self._seconds)) < second - KEPT:
-                    self._seconds.popitem(last=False)
-            tally = self._seconds[second].setdefault((load_balancer, request.group or ""), _Tally())
-            tally.counts.update(counted(request))
-            if request.target_time is not None:
-                tally.times.append(request.target_time)
+            tally = self._second(int(time)).setdefault(source, _Tally())
+            tally.counts.update(counted)
+            if target_time is not None:
+                tally.times.append(target_time)
 
     def set_hosts(self, hosts: Mapping[Source, tuple[int, int]], now: float) -> None:
         """
-        Note the healthy and unhealthy targets of every group in use.
+        Set the number of healthy and unhealthy targets of every group in use.
 
         Args:
             hosts: By load balancer and group; a group that is missing is no longer in use.
             now: Seconds since the epoch.
         """
-        second = int(now)
         with self._lock:
             for source in hosts.keys() | self._hosts.keys():
                 known = self._hosts.setdefault(source, _Hosts())
-                counts = hosts.get(source)
-                if known.counts and known.counts[-1] == counts:
-                    continue
-                if known.since and known.since[-1] == second:
-                    known.counts[-1] = counts
-                else:
-                    known.since.append(second)
-                    known.counts.append(counts)
-                while len(known.since) > 1 and known.since[1] < second - KEPT:
-                    del known.since[0], known.counts[0]
+                known.set(hosts.get(source), int(now))
 
     def read(
         self, metric: str, dimensions: Mapping[str, str], start: int, end: int
     ) -> list[tuple[int, list[float]]]:
         """
-        Every value from `start` (inclusive) to `end` (exclusive), by the second; a second without
-        one is left out.
+        Every value from `start` (inclusive) to `end` (exclusive), by the second; seconds without
+        one are left out.
 
         Args:
             metric: Its name.
@@ -112,71 +135,52 @@ class Metrics:
         load_balancer, group = dimensions["LoadBalancer"], dimensions.get("TargetGroup")
         with self._lock:
             if metric in _HOST_COUNTS:
-                return list(self._read_hosts(metric, (load_balancer, group or ""), start, end))
+                hosts = self._hosts.get((load_balancer, group or ""), _Hosts())
+                return list(hosts.values(metric, start, end))
             if group and metric.startswith(_OF_LOAD_BALANCER_ALONE):
                 return []
             return list(self._read_requests(metric, load_balancer, group, start, end))
 
     def series(self) -> set[tuple[str, Source]]:
         """
-        Every metric that there is, with its load balancer and group (empty: of the load balancer as
-        a whole).
+        Every metric that has data, with its load balancer and group (empty: of the whole load
+        balancer).
         """
+        found = set()
         with self._lock:
-            found = {(metric, source) for metric in _HOST_COUNTS for source in self._hosts}
-            for sources in self._seconds.values():
-                for (load_balancer, group), tally in sources.items():
-                    for metric in (*tally.counts, *([_RESPONSE_TIME] if tally.times else [])):
-                        found.add((metric, (load_balancer, "")))
-                        if group and not metric.startswith(_OF_LOAD_BALANCER_ALONE):
-                            found.add((metric, (load_balancer, group)))
+            for source in self._hosts:
+                found |= {(metric, source) for metric in _HOST_COUNTS}
+            for second in self._seconds.values():
+                for source, tally in second.items():
+                    found |= _series_of(source, tally)
         return found
+
+    def _second(self, second: int) -> dict[Source, _Tally]:
+        if second not in self._seconds:
+            self._seconds[second] = {}
+            while next(iter(self._seconds)) < second - KEPT:
+                self._seconds.popitem(last=False)
+        return self._seconds[second]
 
     def _read_requests(
         self, metric: str, load_balancer: str, group: str | None, start: int, end: int
-    ) -> Iterator[tuple[int, list[float]]]:
-        for second in sorted(second for second in self._seconds if start <= second < end):
+    ) -> Values:
+        for second in sorted(self._seconds):
+            if not start <= second < end:
+                continue
             values: list[float] = []
             for (source, chosen), tally in self._seconds[second].items():
                 if source == load_balancer and group in (None, chosen):
-                    values += (
-                        tally.times if metric == _RESPONSE_TIME else [1.0] * tally.counts[metric]
-                    )
+                    values += tally.values(metric)
             if values:
                 yield second, values
 
-    def _read_hosts(
-        self, metric: str, source: Source, start: int, end: int
-    ) -> Iterator[tuple[int, list[float]]]:
-        known = self._hosts.get(source, _Hosts())
-        ends = [*known.since[1:], end]
-        for since, until, counts in zip(known.since, ends, known.counts, strict=True):
-            if counts is not None:
-                value = float(counts[_HOST_COUNTS.index(metric)])
-                for second in range(max(since, start), min(until, end)):
-                    yield second, [value]
 
-
-def counted(request: Request) -> Iterator[str]:
-    """The metrics that a request adds one to."""
-    family = f"{request.status // 100}XX"
-    if request.did == "forward":
-        # Only what a target was chosen for is a request to CloudWatch.
-        yield "RequestCount"
-        if request.answered:
-            yield f"HTTPCode_Target_{family}_Count"
-            return
-        if request.ended.endswith("C") and request.ended[0] in "Ss":
-            yield "TargetConnectionErrorCount"
-    elif request.did == "fixed":
-        yield "HTTP_Fixed_Response_Count"
-    elif request.did == "redirect":
-        yield "HTTP_Redirect_Count"
-    if request.status < 100:
-        # The client went away before there was an answer: ALB's own code 460.
-        yield "HTTPCode_ELB_4XX_Count"
-        return
-    if request.status >= 300:
-        yield f"HTTPCode_ELB_{family}_Count"
-    if request.status in (500, 502, 503, 504):
-        yield f"HTTPCode_ELB_{request.status}_Count"
+def _series_of(source: Source, tally: _Tally) -> set[tuple[str, Source]]:
+    load_balancer, group = source
+    found = set()
+    for metric in tally.metrics():
+        found.add((metric, (load_balancer, "")))
+        if group and not metric.startswith(_OF_LOAD_BALANCER_ALONE):
+            found.add((metric, source))
+    return found

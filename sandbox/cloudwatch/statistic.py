@@ -18,20 +18,19 @@ _PLAIN: Final[dict[str, Callable[[Sequence[float]], float]]] = {
 
 
 class UnknownStatistic(ValueError):
-    """Raised for a statistic that is not known here; the message lists those that are."""
+    """Raised for a statistic that is not supported; the message lists those that are."""
 
 
 def check_statistic(name: str) -> None:
     """
-    Let pass what `statistic` can compute.
+    Refuse what `statistic` cannot compute.
 
     Raises:
-        UnknownStatistic: CloudWatch may know it (trimmed means, for one), but this sandbox does
-            not.
+        UnknownStatistic: CloudWatch may have it (trimmed means, for example); the sandbox does not.
     """
     if name not in _PLAIN and not _PERCENTILE.fullmatch(name):
         raise UnknownStatistic(
-            f"statistic {name!r} is not known; use {', '.join(_PLAIN)} or pNN.NN"
+            f"statistic {name!r} is not supported; use {', '.join(_PLAIN)} or pNN.NN"
         )
 
 

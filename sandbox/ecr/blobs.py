@@ -15,24 +15,24 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def is_digest(text: str) -> bool:
-    """Whether it is a digest that this registry understands: ECR has SHA-256 alone."""
+    """Whether it is a SHA-256 digest, the only kind that ECR has."""
     return bool(_DIGEST.fullmatch(text))
 
 
 class DigestMismatch(Exception):
-    """Raised when what was uploaded is not what its digest says."""
+    """Raised when an upload's content has another digest."""
 
 
 class UploadUnknown(Exception):
-    """Raised when an upload was never begun, or has ended."""
+    """Raised when there is no such upload, or it has ended."""
 
 
 class Blobs:
     """
-    Content by digest, kept once however many repositories have it.
+    Content by digest, stored once for all repositories.
 
     Args:
-        root: An empty folder of its own.
+        root: Its own empty folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,16 +44,16 @@ class Blobs:
         self._uploads.mkdir(parents=True, exist_ok=True)
 
     def path(self, repository: str, digest: str) -> Path | None:
-        """The blob's file, None when the repository does not have it."""
+        """The blob's file; None when the repository does not have it."""
         with self._lock:
-            there = digest in self._repositories.get(repository, ())
-        return self._file(digest) if there else None
+            known = digest in self._repositories.get(repository, ())
+        return self._file(digest) if known else None
 
     def mount(self, repository: str, source: str, digest: str) -> bool:
-        """Give a blob of one repository to another; False when the first does not have it."""
+        """Add a blob of one repository to another; False when the first does not have it."""
         if self.path(source, digest) is None:
             return False
-        self._give(repository, digest)
+        self._add(repository, digest)
         return True
 
     def begin(self) -> str:
@@ -69,7 +69,7 @@ class Blobs:
         Add to an upload.
 
         Returns:
-            How many bytes it has now.
+            Its size now, in bytes.
 
         Raises:
             UploadUnknown: There is no such upload.
@@ -83,7 +83,7 @@ class Blobs:
 
     def size(self, upload: str) -> int:
         """
-        How many bytes an upload has.
+        The size of an upload, in bytes.
 
         Raises:
             UploadUnknown: There is no such upload.
@@ -96,7 +96,7 @@ class Blobs:
         Make the upload a blob of the repository.
 
         Raises:
-            DigestMismatch: The content has another digest; the upload is gone.
+            DigestMismatch: The content has another digest; the upload is dropped.
             UploadUnknown: There is no such upload.
         """
         found = "sha256:" + self._hash(upload).hexdigest()
@@ -106,7 +106,7 @@ class Blobs:
         (self._uploads / upload).replace(self._file(digest))
         with self._lock:
             del self._hashes[upload]
-        self._give(repository, digest)
+        self._add(repository, digest)
 
     def cancel(self, upload: str) -> None:
         """
@@ -121,7 +121,7 @@ class Blobs:
         (self._uploads / upload).unlink(missing_ok=True)
 
     def forget(self, repository: str) -> None:
-        """The repository was deleted: a new one of its name starts empty."""
+        """Drop the blobs of a deleted repository: a new one of its name starts empty."""
         with self._lock:
             self._repositories.pop(repository, None)
 
@@ -136,7 +136,7 @@ class Blobs:
             raise UploadUnknown(upload)
         return found
 
-    def _give(self, repository: str, digest: str) -> None:
+    def _add(self, repository: str, digest: str) -> None:
         with self._lock:
             self._repositories.setdefault(repository, set()).add(digest)
 

@@ -1,4 +1,4 @@
-"""ECR's authorization tokens, and the one with which the sandbox's own engine pulls."""
+"""ECR's authorization tokens, and the credentials with which the sandbox's own engine pulls."""
 
 import base64
 import hmac
@@ -7,45 +7,29 @@ import threading
 import time
 from typing import Final, Literal
 
-__all__ = ["LIFETIME", "USERNAME", "Tokens", "pull_credentials"]
+__all__ = ["LIFETIME", "USERNAME", "Tokens"]
 
 LIFETIME: Final = 12 * 3600.0
-"""Seconds for which an authorization token is good. Source: ECR GetAuthorizationToken."""
+"""Seconds for which an authorization token is valid. Source: ECR GetAuthorizationToken."""
 USERNAME: Final = "AWS"
 
-_PULL: dict[str, str] = {}
 _KEPT: Final = 1000
 
 
-def pull_credentials(host: str) -> tuple[str, str] | None:
-    """
-    User name and password with which the engine pulls; on AWS the task execution role gives it a
-    token.
-
-    Args:
-        host: `host:port` of a registry in this process.
-
-    Returns:
-        None for registries of others.
-    """
-    password = _PULL.get(host)
-    return (USERNAME, password) if password else None
-
-
 class Tokens:
-    """The tokens that one registry has given out."""
+    """
+    The tokens that one registry has issued.
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    `pull_password` is the engine's own: on AWS the task execution role gets it a token.
+    """
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._expires: dict[str, float] = {}
-        self._pull = _PULL[host] = secrets.token_urlsafe(32)
+        self.pull_password = secrets.token_urlsafe(32)
 
     def issue(self) -> tuple[str, float]:
-        """
-        A fresh authorization token, base64 of `AWS:password`, and when it expires, in epoch
-        seconds.
-        """
+        """Issue an authorization token, base64 of `AWS:password`; and its expiry, epoch seconds."""
         password, expires = secrets.token_urlsafe(32), time.time() + LIFETIME
         with self._lock:
             self._expires[password] = expires
@@ -54,7 +38,7 @@ class Tokens:
         return base64.b64encode(f"{USERNAME}:{password}".encode()).decode(), expires
 
     def check(self, authorization: str) -> Literal["valid", "expired", "unknown"]:
-        """What an `Authorization` header is worth."""
+        """Check an `Authorization` header."""
         scheme, _, value = authorization.partition(" ")
         try:
             username, _, password = base64.b64decode(value, validate=True).decode().partition(":")
@@ -62,14 +46,10 @@ class Tokens:
             return "unknown"
         if scheme.lower() != "basic" or username != USERNAME:
             return "unknown"
-        if hmac.compare_digest(password.encode(), self._pull.encode()):
+        if hmac.compare_digest(password.encode(), self.pull_password.encode()):
             return "valid"
         with self._lock:
             expires = self._expires.get(password)
         if expires is None:
             return "unknown"
         return "valid" if time.time() < expires else "expired"
-
-    def close(self) -> None:
-        """Forget all of them."""
-        _PULL.pop(self._host, None)

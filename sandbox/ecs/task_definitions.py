@@ -1,18 +1,17 @@
-"""ECS task definitions; services and tasks are sandbox/ecs's."""
+"""ECS task definitions, which moto keeps: what AWS refuses, and how AWS writes them back."""
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any, Final
 
 from moto.ecs.models import EC2ContainerServiceBackend
 
 from sandbox.api.call import Call
+from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
-from sandbox.api.replace import replace
-from sandbox.api.server import AwsError
+from sandbox.api.moto_patches import MotoPatches
 
-__all__ = ["patch", "refuse"]
+__all__ = ["patch_moto", "refuse"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ROLE: Final = re.compile(r"(?:arn:aws[\w-]*:iam::\d{12}:role/)?[\w+=,.@/-]+")
@@ -32,8 +31,9 @@ _MEMORY_BY_CPU: Final = {
 
 def refuse(endpoint_url: str, call: Call) -> None:
     """
-    Refuse a task definition that AWS refuses. Source: RegisterTaskDefinition, and its errors as
-    reported.
+    Refuse a task definition that AWS refuses.
+
+    Source: ECS RegisterTaskDefinition, and reports of its errors.
     """
     if call.action == "RegisterTaskDefinition":
         reason = next(_reasons(endpoint_url, call.parameters), None)
@@ -47,10 +47,9 @@ def _reasons(endpoint_url: str, definition: dict[str, Any]) -> Iterator[str]:
         yield from _fargate_reasons(endpoint_url, definition)
 
 
-@cache
-def patch() -> None:
-    """Have a task definition read back as AWS writes it."""
-    replace(EC2ContainerServiceBackend, "register_task_definition", _register)
+def patch_moto(patches: MotoPatches) -> None:
+    """Write task definitions back as AWS does."""
+    patches.replace(EC2ContainerServiceBackend, "register_task_definition", _register)
 
 
 def _register(
@@ -61,33 +60,34 @@ def _register(
     **settings: Any,
 ) -> Any:
     """
-    AWS converts sizes to CPU units and MiB and writes defaults down; moto keeps most of a request
-    as it came.
+    Convert sizes to CPU units and MiB and fill in defaults, as AWS does; moto keeps them as given.
 
-    A client that compares what it wants with what it reads has to know them.
+    A client that compares its task definition with the registered one depends on this.
     """
     for part, large_unit in (("cpu", "vcpu"), ("memory", "gb")):
         units = _units(settings.get(part) or "", large_unit)
-        settings[part] = settings.get(part) if units is None else str(units)
+        if units is not None:
+            settings[part] = str(units)
     own_ports = settings.get("network_mode") in ("awsvpc", "host")
-    return moto(
-        backend,
-        family,
-        [_with_defaults(container, own_ports) for container in containers],
-        **settings,
-    )
+    full = [_with_defaults(container, own_ports) for container in containers]
+    return moto(backend, family, full, **settings)
 
 
 def _with_defaults(container: dict[str, Any], own_ports: bool) -> dict[str, Any]:
-    ports = [
-        {"hostPort": mapping.get("containerPort", 0) if own_ports else 0, "protocol": "tcp"}
-        | mapping
-        for mapping in container.get("portMappings", [])
-    ]
-    full = {"systemControls": []} | container | {"portMappings": ports}
+    mappings = container.get("portMappings", [])
+    full = {
+        "systemControls": [],
+        **container,
+        "portMappings": [_mapping_with_defaults(mapping, own_ports) for mapping in mappings],
+    }
     if "logConfiguration" in container:
-        full["logConfiguration"] = {"secretOptions": []} | container["logConfiguration"]
+        full["logConfiguration"] = {"secretOptions": [], **container["logConfiguration"]}
     return full
+
+
+def _mapping_with_defaults(mapping: dict[str, Any], own_ports: bool) -> dict[str, Any]:
+    host_port = mapping.get("containerPort", 0) if own_ports else 0
+    return {"hostPort": host_port, "protocol": "tcp", **mapping}
 
 
 def _definition_reasons(definition: dict[str, Any]) -> Iterator[str]:
@@ -96,15 +96,7 @@ def _definition_reasons(definition: dict[str, Any]) -> Iterator[str]:
     containers = definition.get("containerDefinitions") or []
     if not containers:
         yield "Container list cannot be empty."
-    names = [container.get("name", "") for container in containers]
-    yield from (
-        "Container.name contains invalid characters." for name in names if not _NAME.fullmatch(name)
-    )
-    if len(set(names)) < len(names):
-        yield (
-            "Container.name contains duplicate names: each container of a task definition needs "
-            "its own."
-        )
+    yield from _name_reasons([container.get("name", "") for container in containers])
     if containers and not any(container.get("essential", True) for container in containers):
         yield "Task definition does not have any essential containers."
     for role in ("executionRoleArn", "taskRoleArn"):
@@ -112,6 +104,16 @@ def _definition_reasons(definition: dict[str, Any]) -> Iterator[str]:
             yield "Role is not valid"
     for container in containers:
         yield from _container_reasons(definition, container)
+
+
+def _name_reasons(names: list[str]) -> Iterator[str]:
+    if not all(map(_NAME.fullmatch, names)):
+        yield "Container.name contains invalid characters."
+    if len(set(names)) < len(names):
+        yield (
+            "Container.name contains duplicate names: each container of a task definition needs "
+            "its own."
+        )
 
 
 def _container_reasons(definition: dict[str, Any], container: dict[str, Any]) -> Iterator[str]:
@@ -123,21 +125,30 @@ def _container_reasons(definition: dict[str, Any], container: dict[str, Any]) ->
             f"Invalid setting for container '{name}'. 'memory' should be greater than "
             "'memoryReservation'."
         )
-    for mapping in container.get("portMappings", []):
-        port = mapping.get("containerPort", 0)
-        if definition.get("networkMode") == "awsvpc" and mapping.get("hostPort", port) != port:
-            yield (
-                "When networkMode=awsvpc, the host ports and container ports in port mappings must "
-                "match."
-            )
+    if definition.get("networkMode") == "awsvpc":
+        yield from _port_reasons(container.get("portMappings", []))
     if container.get("secrets") and not definition.get("executionRoleArn"):
         yield (
             "When you are specifying container secrets, you must also specify a value for "
             "'executionRoleArn'."
         )
     log = container.get("logConfiguration", {})
-    needed = ("awslogs-region", "awslogs-group") if log.get("logDriver") == "awslogs" else ()
-    missing = [option for option in needed if not log.get("options", {}).get(option)]
+    if log.get("logDriver") == "awslogs":
+        yield from _awslogs_reasons(log.get("options", {}))
+
+
+def _port_reasons(mappings: list[dict[str, Any]]) -> Iterator[str]:
+    for mapping in mappings:
+        port = mapping.get("containerPort", 0)
+        if mapping.get("hostPort", port) != port:
+            yield (
+                "When networkMode=awsvpc, the host ports and container ports in port mappings must "
+                "match."
+            )
+
+
+def _awslogs_reasons(options: dict[str, str]) -> Iterator[str]:
+    missing = [option for option in ("awslogs-region", "awslogs-group") if not options.get(option)]
     if missing:
         yield f"Log driver awslogs requires options: {', '.join(missing)}"
 
@@ -146,35 +157,42 @@ def _fargate_reasons(endpoint_url: str, definition: dict[str, Any]) -> Iterator[
     if definition.get("networkMode") != "awsvpc":
         yield "Fargate only supports network mode ‘awsvpc’."  # noqa: RUF001 - AWS's own quotation marks
     yield from _size_reasons(definition)
-    containers = definition["containerDefinitions"]
-    logs = [
-        container["logConfiguration"] for container in containers if "logConfiguration" in container
-    ]
-    drivers = [log.get("logDriver") for log in logs]
-    for driver in drivers:
-        if driver not in _FARGATE_LOG_DRIVERS:
-            yield (
-                f"{driver} is not a valid log driver. Must be one of "
-                f"[{','.join(_FARGATE_LOG_DRIVERS)}]"
-            )
-    for container in containers:
-        if container.get("stopTimeout", 0) > 120:
-            yield (
-                "Tasks using the Fargate launch type must have a container stop timeout of less "
-                "than 120 seconds."
-            )
+    for container in definition["containerDefinitions"]:
+        yield from _fargate_container_reasons(container)
     storage = definition.get("ephemeralStorage", {}).get("sizeInGiB", 21)
     if not 21 <= storage <= 200:
         yield f"EphemeralStorage size should be at {'least 21' if storage < 21 else 'most 200'}"
-    if definition.get("executionRoleArn"):
-        return
-    if "awslogs" in drivers:
+    if not definition.get("executionRoleArn"):
+        yield from _role_reasons(endpoint_url, definition["containerDefinitions"])
+
+
+def _fargate_container_reasons(container: dict[str, Any]) -> Iterator[str]:
+    driver = _log_driver(container)
+    if "logConfiguration" in container and driver not in _FARGATE_LOG_DRIVERS:
+        yield (
+            f"{driver} is not a valid log driver. Must be one of [{','.join(_FARGATE_LOG_DRIVERS)}]"
+        )
+    if container.get("stopTimeout", 0) > 120:
+        yield (
+            "Tasks using the Fargate launch type must have a container stop timeout of less "
+            "than 120 seconds."
+        )
+
+
+def _role_reasons(endpoint_url: str, containers: list[dict[str, Any]]) -> Iterator[str]:
+    """What needs an execution role."""
+    if "awslogs" in map(_log_driver, containers):
         yield (
             "Fargate requires task definition to have execution role ARN to support log driver "
             "awslogs."
         )
     if any(_is_from_ecr(endpoint_url, container["image"]) for container in containers):
         yield "Fargate requires task definition to have execution role ARN to support ECR images."
+
+
+def _log_driver(container: dict[str, Any]) -> str | None:
+    driver: str | None = container.get("logConfiguration", {}).get("logDriver")
+    return driver
 
 
 def _size_reasons(definition: dict[str, Any]) -> Iterator[str]:
@@ -205,12 +223,9 @@ def _units(text: str, large_unit: str) -> int | None:
 
 
 def _is_from_ecr(endpoint_url: str, image: str) -> bool:
-    """
-    Whether the image lies in ECR: AWS's own hosts, or the registry that this sandbox gives its
-    repositories.
-    """
+    """Whether the image is in ECR: on one of AWS's hosts, or in this sandbox's registry."""
     if _ECR_HOST.match(image):
         return True
     repository = re.sub(r"@.*$|:[^/:]*$", "", image)
     pages = internal_client(endpoint_url, "ecr").get_paginator("describe_repositories").paginate()
-    return any(one["repositoryUri"] == repository for page in pages for one in page["repositories"])
+    return repository in pages.search("repositories[].repositoryUri")

@@ -1,8 +1,8 @@
-"""ELBv2: where AWS answers another way than moto, so that moto itself has to change."""
+"""ELBv2 answers that differ between AWS and moto."""
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
@@ -18,9 +18,9 @@ from moto.elbv2.exceptions import (
 from moto.elbv2.models import ELBv2Backend, FakeAction, FakeTargetGroup, elbv2_backends
 from moto.elbv2.responses import ELBV2Response
 
-from sandbox.api.replace import replace
+from sandbox.api.moto_patches import MotoPatches
 
-__all__ = ["patch"]
+__all__ = ["patch_moto"]
 
 Moto = Callable[..., Any]
 
@@ -40,9 +40,9 @@ _LIMITS: Final = {
 }
 
 
-@cache
-def patch() -> None:
-    """Put the functions below in moto's place."""
+def patch_moto(patches: MotoPatches) -> None:
+    """Answer as AWS does."""
+    replace = patches.replace
     replace(ELBv2Backend, "create_load_balancer", _create_load_balancer)
     replace(ELBv2Backend, "create_target_group", _create_target_group)
     replace(ELBv2Backend, "create_listener", _create_listener)
@@ -56,12 +56,14 @@ def patch() -> None:
     replace(ELBV2Response, "describe_target_groups", partial(_describe_page, "TargetGroups"))
     replace(ELBV2Response, "describe_listeners", partial(_describe_page, "Listeners"))
     replace(ELBV2Response, "describe_account_limits", _describe_account_limits)
-    # A property, so that what moto writes down is ignored.
-    setattr(FakeTargetGroup, "load_balancer_arns", property(_load_balancer_arns, lambda *_: None))  # noqa: B010
+    # With a setter, because moto also assigns to it.
+    patches.set(
+        FakeTargetGroup, "load_balancer_arns", property(_load_balancer_arns, lambda *_: None)
+    )
 
 
 def _create_load_balancer(moto: Moto, backend: Any, **settings: Any) -> Any:
-    """One of the same name and settings is answered with itself; moto makes a second one."""
+    """Return an existing one of the same name and settings; moto makes a second one."""
     settings["scheme"] = settings.get("scheme") or "internet-facing"
     known = next(
         (one for one in backend.load_balancers.values() if one.name == settings["name"]), None
@@ -81,7 +83,7 @@ def _load_balancer_settings(balancer: Any) -> tuple[Any, ...]:
 
 
 def _create_target_group(moto: Moto, backend: Any, name: str, **settings: Any) -> Any:
-    """One of the same name and settings is answered with itself; moto refuses it."""
+    """Return an existing one of the same name and settings; moto refuses it."""
     known = next((one for one in backend.target_groups.values() if one.name == name), None)
     if known is None:
         return moto(backend, name, **settings)
@@ -101,22 +103,14 @@ def _target_group_settings(group: Any) -> dict[str, str]:
 
 
 def _create_listener(moto: Moto, backend: Any, **settings: Any) -> Any:
-    """
-    One on the same port with the same settings is answered with itself; moto
-    makes a second one.
-    """
+    """Return an existing one of the same port and settings; moto makes a second one."""
     arn = settings["load_balancer_arn"]
-    listeners = (
-        backend.load_balancers[arn].listeners.values() if arn in backend.load_balancers else ()
-    )
-    known = next((one for one in listeners if str(one.port) == str(settings["port"])), None)
+    known = _listener_on(backend.load_balancers.get(arn), settings["port"])
     if known is None:
         return moto(backend, **settings)
+    actions = [action.data for action in known.default_actions]
     wanted = [FakeAction(deepcopy(action)).data for action in settings["actions"]]
-    same = (
-        known.protocol == settings["protocol"]
-        and [action.data for action in known.default_actions] == wanted
-    )
+    same = (known.protocol, actions) == (settings["protocol"], wanted)
     if same and _has_tags(backend, known.arn, settings.get("tags")):
         return known
     raise DuplicateListenerError(
@@ -124,8 +118,13 @@ def _create_listener(moto: Moto, backend: Any, **settings: Any) -> Any:
     )
 
 
+def _listener_on(load_balancer: Any, port: Any) -> Any:
+    listeners = load_balancer.listeners.values() if load_balancer else ()
+    return next((one for one in listeners if str(one.port) == str(port)), None)
+
+
 def _scratch(backend: Any) -> Any:
-    """A backend that nobody sees, to have moto work out defaults."""
+    """Another backend, in which moto fills in the defaults of a request."""
     return ELBv2Backend(backend.region_name, backend.account_id)
 
 
@@ -138,35 +137,30 @@ def _load_balancer_arns(group: Any) -> list[str]:
     """
     The load balancers that use the group now.
 
-    moto writes one down for each rule that is created, and forgets none: not when a rule is
-    modified or deleted.
+    moto adds one for each rule that is created, and removes none when a rule is modified or
+    deleted.
     """
     backend = elbv2_backends[group.account_id][group.region_name]
-    return [
-        balancer.arn
-        for balancer in list(backend.load_balancers.values())
-        if any(group.arn in _target_groups(rule) for rule in _rules(balancer))
-    ]
+    balancers = list(backend.load_balancers.values())
+    return [balancer.arn for balancer in balancers if group.arn in _groups_of_balancer(balancer)]
 
 
-def _rules(balancer: Any) -> list[Any]:
-    return [
-        rule for listener in list(balancer.listeners.values()) for rule in listener.rules.values()
-    ]
-
-
-def _target_groups(rule: Any) -> set[str]:
-    found = {action.data.get("TargetGroupArn") for action in rule.actions}
-    for action in rule.actions:
-        found |= {
-            one["TargetGroupArn"]
-            for one in action.data.get("ForwardConfig", {}).get("TargetGroups", [])
-        }
+def _groups_of_balancer(balancer: Any) -> set[str]:
+    found: set[str] = set()
+    for listener in list(balancer.listeners.values()):
+        for rule in listener.rules.values():
+            for action in rule.actions:
+                found |= _groups_of_action(action.data)
     return found
 
 
+def _groups_of_action(action: dict[str, Any]) -> set[str]:
+    groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
+    return {one["TargetGroupArn"] for one in (action, *groups) if "TargetGroupArn" in one}
+
+
 def _deregister(_moto: Moto, group: Any, targets: list[dict[str, Any]]) -> None:
-    """A target that is not registered is no error."""
+    """Accept a target that is not registered."""
     for target in targets:
         if known := group.targets.pop(target["Id"], None):
             group.deregistered_targets[target["Id"]] = known
@@ -175,7 +169,7 @@ def _deregister(_moto: Moto, group: Any, targets: list[dict[str, Any]]) -> None:
 def _describe_load_balancers(
     moto: Moto, backend: Any, arns: list[str] | None, names: list[str] | None
 ) -> Any:
-    """One unknown name or ARN among others is an error; moto answers with the one before it."""
+    """Refuse an unknown name or ARN among known ones; moto leaves it out."""
     known = {balancer.name for balancer in backend.load_balancers.values()}
     if not set(names or []) <= known or not set(arns or []) <= set(backend.load_balancers):
         raise LoadBalancerNotFoundError("One or more load balancers not found")
@@ -186,22 +180,21 @@ def _add_tags(
     _moto: Moto, backend: Any, resource_arns: list[str], tags: list[dict[str, str]]
 ) -> None:
     """
-    A resource has up to 50 tags; moto knows an old limit, 10. Source: ELB user guide, "Tag
-    restrictions".
+    Allow 50 tags per resource; moto has an old limit, 10.
+
+    Source: ELB user guide, "Tag restrictions".
     """
     for arn in resource_arns:
         backend._get_resource_by_arn(arn)  # noqa: SLF001
-        keys = {
-            *backend.tagging_service.get_tag_dict_for_resource(arn),
-            *(tag["Key"] for tag in tags),
-        }
+        keys = set(backend.tagging_service.get_tag_dict_for_resource(arn))
+        keys |= {tag["Key"] for tag in tags}
         if len(keys) > _TAGS:
             raise TooManyTagsError(f"The quota for the number of tags of '{arn}' is {_TAGS}")
         backend.tagging_service.tag_resource(arn, tags)
 
 
 def _describe_tags(moto: Moto, backend: Any, resource_arns: list[str]) -> Any:
-    """A resource that does not exist is an error; moto says that it has no tags."""
+    """Refuse a resource that does not exist; moto returns no tags for it."""
     for arn in resource_arns:
         backend._get_resource_by_arn(arn)  # noqa: SLF001
     return moto(backend, resource_arns)
@@ -217,7 +210,7 @@ def _untag_resource(_moto: Moto, backend: Any, arn: str, tag_keys: list[str]) ->
 
 
 def _is_classic(moto: Moto, backend: Any, arn: str) -> bool:
-    """Moto's tagging API would ask its Classic Load Balancers about every ELB ARN."""
+    """Without this, moto's tagging API takes every ELB ARN for a Classic Load Balancer's."""
     return moto(backend, arn) and arn.count("/") == 1
 
 
@@ -234,9 +227,9 @@ def _describe_page(key: str, moto: Moto, response: Any) -> Any:
 
 def _describe_account_limits(_moto: Moto, _response: Any) -> Any:
     """
-    Today's quotas; moto's are years old. Source: "Quotas for your Application
-    Load Balancers".
+    Today's quotas; moto's are years old.
+
+    Source: "Quotas for your Application Load Balancers".
     """
-    return ActionResult(
-        {"Limits": [{"Name": name, "Max": str(limit)} for name, limit in _LIMITS.items()]}
-    )
+    limits = [{"Name": name, "Max": str(limit)} for name, limit in _LIMITS.items()]
+    return ActionResult({"Limits": limits})

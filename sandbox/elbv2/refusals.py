@@ -1,21 +1,19 @@
 """
-ELBv2: requests that AWS refuses.
+ELBv2 requests that AWS refuses: load balancers and listeners.
 
-Load balancers and listeners are here, rules in rules.py, target groups in target_groups.py;
-what AWS answers another way than moto is in answers.py.
+Rules are in rules.py, target groups in target_groups.py; answers.py changes moto's own answers.
 """
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from sandbox.api.call import Call
+from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
 from sandbox.api.request import check_limits, read_parameters
-from sandbox.api.server import AwsError
 from sandbox.elbv2 import rules, target_groups
 
 __all__ = ["refuse"]
@@ -28,33 +26,16 @@ _DESCRIBED_AT_ONCE: Final = 20
 
 def refuse(endpoint_url: str, call: Call) -> None:
     """
-    Refuse what ELBv2 refuses; and, as not implemented, what the sandbox's load balancer cannot do.
+    Refuse what ELBv2 refuses and, as NotImplemented, what the sandbox's load balancer cannot do.
 
     Source: the ELBv2 API reference; "Quotas for your Application Load Balancers".
     """
     parameters = read_parameters(call)
     check_limits(call, parameters, "ValidationError")
     _check_tags(parameters.get("Tags", []))
-    if check := _checks().get(call.action):
+    check = _CHECKS.get(call.action)
+    if check:
         check(endpoint_url, parameters)
-
-
-@lru_cache
-def _checks() -> dict[str, Callable[[str, dict[str, Any]], None]]:
-    return {
-        "CreateListener": _check_new_listener,
-        "CreateLoadBalancer": _check_load_balancer,
-        "CreateRule": rules.check_new_rule,
-        "CreateTargetGroup": target_groups.check_target_group,
-        "DeleteLoadBalancer": _check_deletion_protection,
-        "DeleteRule": rules.check_rule_deletion,
-        "DescribeTags": _check_described_tags,
-        "ModifyListener": _check_listener_change,
-        "ModifyRule": rules.check_rule_change,
-        "ModifyTargetGroupAttributes": target_groups.check_attributes,
-        "ModifyTargetGroup": target_groups.check_target_group_change,
-        "RegisterTargets": target_groups.check_targets,
-    }
 
 
 def _check_tags(tags: list[dict[str, str]]) -> None:
@@ -68,7 +49,22 @@ def _check_tags(tags: list[dict[str, str]]) -> None:
 
 
 def _check_load_balancer(endpoint_url: str, parameters: dict[str, Any]) -> None:
-    name = parameters["Name"]
+    _check_load_balancer_name(parameters["Name"])
+    if parameters.get("Type", "application") != "application":
+        raise AwsError(
+            "NotImplemented",
+            "This sandbox has Application Load Balancers only: use type application",
+            501,
+        )
+    mappings = parameters.get("SubnetMappings", [])
+    subnets = parameters.get("Subnets") or [mapping["SubnetId"] for mapping in mappings]
+    _check_subnets(endpoint_url, subnets)
+    groups = parameters.get("SecurityGroups", [])
+    if groups:
+        _check_security_groups(endpoint_url, groups)
+
+
+def _check_load_balancer_name(name: str) -> None:
     if len(name) > 32:
         raise AwsError(
             "ValidationError",
@@ -78,22 +74,9 @@ def _check_load_balancer(endpoint_url: str, parameters: dict[str, Any]) -> None:
         raise AwsError(
             "ValidationError",
             f"The load balancer name '{name}' can only contain characters that are alphanumeric "
-            "characters and "
-            "hyphens(-), cannot begin or end with a hyphen, and cannot begin with 'internal-'",
+            "characters and hyphens(-), cannot begin or end with a hyphen, and cannot begin with "
+            "'internal-'",
         )
-    if parameters.get("Type", "application") != "application":
-        raise AwsError(
-            "NotImplemented",
-            "This sandbox has Application Load Balancers only: use type application",
-            501,
-        )
-    subnets = parameters.get("Subnets") or [
-        one["SubnetId"] for one in parameters.get("SubnetMappings", [])
-    ]
-    _check_subnets(endpoint_url, subnets)
-    groups = parameters.get("SecurityGroups", [])
-    if groups:
-        _check_security_groups(endpoint_url, groups)
 
 
 def _check_subnets(endpoint_url: str, subnets: list[str]) -> None:
@@ -178,3 +161,19 @@ def _check_described_tags(_endpoint_url: str, parameters: dict[str, Any]) -> Non
         raise AwsError(
             "ValidationError", f"Cannot have more than {_DESCRIBED_AT_ONCE} resources described"
         )
+
+
+_CHECKS: Final[dict[str, Callable[[str, dict[str, Any]], None]]] = {
+    "CreateListener": _check_new_listener,
+    "CreateLoadBalancer": _check_load_balancer,
+    "CreateRule": rules.check_new_rule,
+    "CreateTargetGroup": target_groups.check_target_group,
+    "DeleteLoadBalancer": _check_deletion_protection,
+    "DeleteRule": rules.check_rule_deletion,
+    "DescribeTags": _check_described_tags,
+    "ModifyListener": _check_listener_change,
+    "ModifyRule": rules.check_rule_change,
+    "ModifyTargetGroup": target_groups.check_target_group_change,
+    "ModifyTargetGroupAttributes": target_groups.check_attributes,
+    "RegisterTargets": target_groups.check_targets,
+}

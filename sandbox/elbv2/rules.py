@@ -1,11 +1,12 @@
-"""ELBv2 listener rules: conditions, actions and quotas that AWS enforces."""
+"""ELBv2 listener rules: the limits that AWS enforces on conditions, actions and target groups."""
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
+from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
-from sandbox.api.server import AwsError
 
 __all__ = [
     "check_default_actions",
@@ -51,10 +52,9 @@ def check_rule_change(endpoint_url: str, parameters: dict[str, Any]) -> None:
     actions = parameters.get("Actions", [])
     _check_actions(actions)
     if _target_groups(actions) <= _target_groups(rule["Actions"]):
-        return  # a change of weights changes no quota, and is the most frequent one
-    arn = load_balancer_of(
-        parameters["RuleArn"].rpartition("/")[0].replace(":listener-rule/", ":listener/")
-    )
+        return  # the most frequent change is one of weights, which concerns no quota
+    listener = parameters["RuleArn"].rpartition("/")[0].replace(":listener-rule/", ":listener/")
+    arn = load_balancer_of(listener)
     others = [one for one in _read_rules(endpoint_url, arn) if one["RuleArn"] != rule["RuleArn"]]
     _check_target_groups(endpoint_url, arn, actions, others)
 
@@ -71,8 +71,9 @@ def check_default_actions(
 
 def check_rule_deletion(endpoint_url: str, parameters: dict[str, Any]) -> None:
     """
-    Refuse a rule that does not exist (moto deletes it again) or is a listener's default. Source:
-    DeleteRule.
+    Refuse a rule that does not exist (moto accepts it) or that is a listener's default.
+
+    Source: DeleteRule.
     """
     _read_rule(endpoint_url, parameters["RuleArn"], "deleted")
 
@@ -96,13 +97,11 @@ def load_balancer_of(listener_arn: str) -> str:
 def read_listeners(endpoint_url: str, load_balancer_arn: str) -> list[dict[str, Any]]:
     """The listeners of a load balancer; none when there is no such load balancer."""
     elb = internal_client(endpoint_url, "elbv2")
+    pages = elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=load_balancer_arn)
     try:
-        pages = list(
-            elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=load_balancer_arn)
-        )
+        return list(pages.search("Listeners[]"))
     except elb.exceptions.LoadBalancerNotFoundException:
         return []
-    return [listener for page in pages for listener in page["Listeners"]]
 
 
 def _read_rules(endpoint_url: str, load_balancer_arn: str) -> Iterator[dict[str, Any]]:
@@ -120,10 +119,17 @@ def _check_conditions(parameters: dict[str, Any]) -> None:
             501,
         )
     conditions = parameters.get("Conditions", [])
+    fields = [condition.get("Field") for condition in conditions]
     for field in _ONCE:
-        if sum(condition.get("Field") == field for condition in conditions) > 1:
+        if fields.count(field) > 1:
             raise AwsError("ValidationError", f"A rule can only have one '{field}' condition")
-    values = [value for condition in conditions for value in _values(condition)]
+    _check_values(list(chain.from_iterable(map(_values, conditions))))
+    for condition in conditions:
+        if condition.get("Field") == "path-pattern":
+            _check_path_patterns(condition)
+
+
+def _check_values(values: list[str]) -> None:
     if len(values) > _CONDITION_VALUES:
         raise AwsError(
             "ValidationError",
@@ -133,27 +139,22 @@ def _check_conditions(parameters: dict[str, Any]) -> None:
         raise AwsError(
             "ValidationError", f"A rule can only have '{_CONDITION_WILDCARDS}' condition wildcards"
         )
-    for condition in conditions:
-        if condition.get("Field") == "path-pattern":
-            _check_path_patterns(condition)
 
 
 def _values(condition: dict[str, Any]) -> list[str]:
-    if "RegexValues" in condition or any(
-        "RegexValues" in condition.get(config, {}) for config in _CONFIGS
-    ):
+    settings = [condition, *(condition.get(config, {}) for config in _CONFIGS)]
+    if any("RegexValues" in one for one in settings):
         raise AwsError(
             "NotImplemented",
             "This sandbox's load balancer has no regular expressions: use Values",
             501,
         )
-    values = list(condition.get("Values", []))
-    for config in _CONFIGS:
-        values += condition.get(config, {}).get("Values", [])
-    return [
-        value if isinstance(value, str) else f"{value.get('Key', '')}={value.get('Value', '')}"
-        for value in values
-    ]
+    values = chain.from_iterable(one.get("Values", []) for one in settings)
+    return [value if isinstance(value, str) else _query_pair(value) for value in values]
+
+
+def _query_pair(pair: dict[str, str]) -> str:
+    return f"{pair.get('Key', '')}={pair.get('Value', '')}"
 
 
 def _check_path_patterns(condition: dict[str, Any]) -> None:
@@ -184,13 +185,14 @@ def _check_target_groups(
     other_rules: list[dict[str, Any]],
 ) -> None:
     wanted = _target_groups(actions)
-    used = set().union(*(_target_groups(rule["Actions"]) for rule in other_rules))
+    used: set[str] = set()
+    for rule in other_rules:
+        used |= _target_groups(rule["Actions"])
     if len(used | wanted) > _UNIQUE_TARGET_GROUPS:
         raise AwsError(
             "TooManyUniqueTargetGroupsPerLoadBalancer",
             "You have reached the maximum number of unique target groups that you can associate "
-            "with a load balancer "
-            f"of type 'application': [{_UNIQUE_TARGET_GROUPS}]",
+            f"with a load balancer of type 'application': [{_UNIQUE_TARGET_GROUPS}]",
         )
     _check_association(endpoint_url, load_balancer_arn, sorted(wanted - used))
 
@@ -212,25 +214,23 @@ def _check_forward(action: dict[str, Any]) -> None:
 
 
 def _target_groups(actions: list[dict[str, Any]]) -> set[str]:
-    found = {action["TargetGroupArn"] for action in actions if "TargetGroupArn" in action}
+    found = set()
     for action in actions:
-        found |= {
-            group["TargetGroupArn"]
-            for group in action.get("ForwardConfig", {}).get("TargetGroups", [])
-        }
+        groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
+        found |= {one["TargetGroupArn"] for one in (action, *groups) if "TargetGroupArn" in one}
     return found
 
 
 def _check_association(
     endpoint_url: str, load_balancer_arn: str, target_group_arns: list[str]
 ) -> None:
-    """A target group serves one load balancer."""
+    """A target group can be used by one load balancer."""
     elb = internal_client(endpoint_url, "elbv2")
     for arn in target_group_arns:
         try:
             group = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
         except elb.exceptions.TargetGroupNotFoundException:
-            continue  # moto answers as AWS
+            continue  # moto refuses it as AWS does
         if set(group.get("LoadBalancerArns", [])) - {load_balancer_arn}:
             raise AwsError(
                 "TargetGroupAssociationLimit",

@@ -4,8 +4,8 @@ import ipaddress
 import re
 from typing import Any, Final
 
+from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
-from sandbox.api.server import AwsError
 
 __all__ = ["check_attributes", "check_target_group", "check_target_group_change", "check_targets"]
 
@@ -53,12 +53,10 @@ def check_target_group_change(endpoint_url: str, parameters: dict[str, Any]) -> 
     check_target_group(endpoint_url, parameters)
     elb = internal_client(endpoint_url, "elbv2")
     try:
-        found = elb.describe_target_groups(TargetGroupArns=[parameters["TargetGroupArn"]])[
-            "TargetGroups"
-        ][0]
+        found = elb.describe_target_groups(TargetGroupArns=[parameters["TargetGroupArn"]])
     except elb.exceptions.TargetGroupNotFoundException:
         return
-    after = found | parameters
+    after = found["TargetGroups"][0] | parameters
     timeout, interval = after["HealthCheckTimeoutSeconds"], after["HealthCheckIntervalSeconds"]
     if timeout >= interval:
         raise AwsError(
@@ -68,23 +66,25 @@ def check_target_group_change(endpoint_url: str, parameters: dict[str, Any]) -> 
 
 
 def check_targets(endpoint_url: str, parameters: dict[str, Any]) -> None:
-    """
-    Source: RegisterTargets. Whether the address lies in the VPC is not asked: a Docker engine's do
-    not.
-    """
+    """Source: RegisterTargets. Addresses outside the VPC are accepted: a Docker engine's are."""
     elb = internal_client(endpoint_url, "elbv2")
     arn = parameters["TargetGroupArn"]
     try:
         group = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
     except elb.exceptions.TargetGroupNotFoundException:
         return
-    for target in parameters["Targets"] if group["TargetType"] == "ip" else []:
-        try:
-            ipaddress.IPv4Address(target["Id"])
-        except ValueError:
-            raise AwsError(
-                "ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address"
-            ) from None
+    if group["TargetType"] == "ip":
+        for target in parameters["Targets"]:
+            _check_address(target["Id"])
+
+
+def _check_address(address: str) -> None:
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise AwsError(
+            "ValidationError", f"The IP address '{address}' is not a valid IPv4 address"
+        ) from None
 
 
 def check_attributes(_endpoint_url: str, parameters: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""CloudWatch Logs."""
+"""CloudWatch Logs requests that AWS refuses."""
 
 from typing import Final
 
 from sandbox.api.call import Call
+from sandbox.api.errors import AwsError
 from sandbox.api.request import check_limits
-from sandbox.api.server import AwsError
 
 __all__ = ["refuse"]
 
@@ -22,6 +22,5 @@ def refuse(call: Call) -> None:
         raise AwsError(
             "InvalidParameterException",
             f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy "
-            "constraint: "
-            f"Member must satisfy enum value set: [{', '.join(map(str, _RETENTIONS))}]",
+            f"constraint: Member must satisfy enum value set: [{', '.join(map(str, _RETENTIONS))}]",
         )

@@ -1,10 +1,10 @@
-"""Service Quotas: AWS's default values for what a split uses."""
+"""Service Quotas: AWS's default values of the quotas that concern a split."""
 
 from typing import Any, Final, NamedTuple
 
 from sandbox.api.call import Call
+from sandbox.api.errors import AwsError
 from sandbox.api.internal import ACCOUNT, REGION
-from sandbox.api.server import AwsError
 
 __all__ = ["answer"]
 
@@ -47,36 +47,31 @@ _QUOTAS: Final = {
 
 
 def answer(call: Call) -> dict[str, Any] | None:
-    """
-    Answer the reading actions; no quota has been raised, so the value in force
-    is the default.
-    """
-    if call.action != "ListServices" and call.parameters.get("ServiceCode") not in _QUOTAS:
+    """Answer the reading actions. No quota has been raised: each applied value is the default."""
+    if call.action == "ListServices":
+        return {"Services": _list_services()}
+    service = call.parameters.get("ServiceCode")
+    if service not in _QUOTAS:
         return None
+    quotas = [_describe(service, quota) for quota in _QUOTAS[service]]
     match call.action:
         case "GetServiceQuota" | "GetAWSDefaultServiceQuota":
-            quotas = _of(call.parameters["ServiceCode"])
-            code = call.parameters["QuotaCode"]
-            found = next((quota for quota in quotas if quota["QuotaCode"] == code), None)
-            if found is None:
-                raise AwsError(
-                    "NoSuchResourceException", f"The quota {code} does not exist in this service."
-                )
-            return {"Quota": found}
+            return {"Quota": _find(quotas, call.parameters["QuotaCode"])}
         case "ListServiceQuotas" | "ListAWSDefaultServiceQuotas":
-            return {"Quotas": _of(call.parameters["ServiceCode"])}
-        case "ListServices":
-            return {
-                "Services": [
-                    {"ServiceCode": code, "ServiceName": name} for code, name in _SERVICES.items()
-                ]
-            }
+            return {"Quotas": quotas}
         case _:
             return None
 
 
-def _of(service: str) -> list[dict[str, Any]]:
-    return [_describe(service, quota) for quota in _QUOTAS[service]]
+def _list_services() -> list[dict[str, str]]:
+    return [{"ServiceCode": code, "ServiceName": name} for code, name in _SERVICES.items()]
+
+
+def _find(quotas: list[dict[str, Any]], code: str) -> dict[str, Any]:
+    for quota in quotas:
+        if quota["QuotaCode"] == code:
+            return quota
+    raise AwsError("NoSuchResourceException", f"The quota {code} does not exist in this service.")
 
 
 def _describe(service: str, quota: _Quota) -> dict[str, Any]:

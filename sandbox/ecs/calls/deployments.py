@@ -1,20 +1,19 @@
-"""The API actions about service deployments."""
+"""The API actions on service deployments."""
 
 from typing import Any
 
-from sandbox.api.server import AwsError
+from sandbox.api.errors import AwsError
 from sandbox.ecs.calls.validate import Validator, invalid
 from sandbox.ecs.model.deployment import Deployment, breaker_threshold
 from sandbox.ecs.model.names import arn, cluster_name
 from sandbox.ecs.model.service import Service
 from sandbox.ecs.model.store import Store
-from sandbox.ecs.model.task import COUNTED_AS_RUNNING
 
 __all__ = ["DeploymentCalls"]
 
 
 class DeploymentCalls:
-    """Each method takes a request and returns its answer, both as the API has them."""
+    """Each method takes a request and returns its answer, both as in the API."""
 
     def __init__(self, store: Store, validator: Validator) -> None:
         self._store, self._validate = store, validator
@@ -29,45 +28,42 @@ class DeploymentCalls:
             if service is None:
                 raise AwsError("ServiceNotFoundException", "Service not found.")
             briefs = [_brief(service, one) for one in _listed(service)]
-        return {
-            "serviceDeployments": [
-                one for one in briefs if not statuses or one["status"] in statuses
-            ]
-        }
+        if statuses:
+            briefs = [one for one in briefs if one["status"] in statuses]
+        return {"serviceDeployments": briefs}
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Source: ECS DescribeServiceDeployments."""
         wanted = request.get("serviceDeploymentArns", [])
         if not wanted or len(wanted) > 20:
             raise invalid("serviceDeploymentArns must have between 1 and 20 items.")
+        found, failures = [], []
         with self._store.lock:
-            known = {
-                one.arn: (service, one)
-                for service in self._store.services.values()
-                for one in _listed(service)
-            }
-            found = [self._full(*known[one]) for one in wanted if one in known]
-        failures = [{"arn": one, "reason": "MISSING"} for one in wanted if one not in known]
+            known = self._known()
+            for one in wanted:
+                if one in known:
+                    found.append(self._full(*known[one]))
+                else:
+                    failures.append({"arn": one, "reason": "MISSING"})
         return {"serviceDeployments": found, "failures": failures}
 
+    def _known(self) -> dict[str, tuple[Service, Deployment]]:
+        known = {}
+        for service in self._store.services.values():
+            for deployment in _listed(service):
+                known[deployment.arn] = service, deployment
+        return known
+
     def _full(self, service: Service, deployment: Deployment) -> dict[str, Any]:
-        breaker = service.deployment_configuration.get("deploymentCircuitBreaker") or {}
-        older = list(service.history)[list(service.history).index(deployment) + 1 :]
-        monitored = (
-            "MONITORING" if deployment.rollout_state == "IN_PROGRESS" else "MONITORING_COMPLETE"
-        )
-        tripped = "TRIGGERED" if deployment.rollout_state == "FAILED" else monitored
+        history = list(service.history)
+        older = history[history.index(deployment) + 1 :]
         answer = {
             **_brief(service, deployment),
             "updatedAt": deployment.updated,
             "sourceServiceRevisions": [self._revision(service, one) for one in older[:1]],
             "targetServiceRevision": self._revision(service, deployment),
             "deploymentConfiguration": service.deployment_configuration,
-            "deploymentCircuitBreaker": {
-                "status": tripped if breaker.get("enable") else "DISABLED",
-                "failureCount": deployment.failed_tasks,
-                "threshold": breaker_threshold(breaker, service.desired),
-            },
+            "deploymentCircuitBreaker": _breaker(service, deployment),
         }
         answer.pop("targetServiceRevisionArn")
         undo = deployment.rolled_back_by
@@ -81,17 +77,28 @@ class DeploymentCalls:
         return answer
 
     def _revision(self, service: Service, deployment: Deployment) -> dict[str, Any]:
-        tasks = [task for task in self._store.tasks_of(service) if task.deployment == deployment.id]
-        return {
-            "arn": deployment.revision_arn,
-            "requestedTaskCount": service.desired if deployment is service.primary else 0,
-            "runningTaskCount": sum(task.status in COUNTED_AS_RUNNING for task in tasks),
-            "pendingTaskCount": sum(task.pending for task in tasks),
-        }
+        desired = service.desired if deployment is service.primary else 0
+        return deployment.revision_to_json(desired, self._store.tasks_of(service))
+
+
+def _breaker(service: Service, deployment: Deployment) -> dict[str, Any]:
+    if not service.breaker.get("enable"):
+        status = "DISABLED"
+    elif deployment.rollout_state == "FAILED":
+        status = "TRIGGERED"
+    elif deployment.rollout_state == "IN_PROGRESS":
+        status = "MONITORING"
+    else:
+        status = "MONITORING_COMPLETE"
+    return {
+        "status": status,
+        "failureCount": deployment.failed_tasks,
+        "threshold": breaker_threshold(service.breaker, service.desired),
+    }
 
 
 def _listed(service: Service) -> list[Deployment]:
-    """A rollback is part of the service deployment that it undoes, not one of its own."""
+    """A rollback belongs to the service deployment that it undoes, and is not listed."""
     return [one for one in service.history if one.rolls_back is None]
 
 

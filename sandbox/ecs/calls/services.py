@@ -1,8 +1,8 @@
-"""The API actions about ECS services."""
+"""The API actions on ECS services."""
 
 from typing import Any, Final
 
-from sandbox.api.server import AwsError
+from sandbox.api.errors import AwsError
 from sandbox.ecs.calls.validate import Validator, invalid
 from sandbox.ecs.model.deployment import Deployment
 from sandbox.ecs.model.names import arn, cluster_name, last_part, page
@@ -13,10 +13,12 @@ __all__ = ["ServiceCalls"]
 
 _REDEPLOYS: Final = ("taskDefinition", "networkConfiguration", "loadBalancers", "platformVersion")
 """Parameters of UpdateService that start a deployment when they change."""
+_NOT_KEPT: Final = ("cluster", "service", "forceNewDeployment")
+"""Parameters of UpdateService that are not settings of the service."""
 
 
 class ServiceCalls:
-    """Each method takes a request and returns its answer, both as the API has them."""
+    """Each method takes a request and returns its answer, both as in the API."""
 
     def __init__(self, store: Store, validator: Validator) -> None:
         self._store, self._validate = store, validator
@@ -49,19 +51,12 @@ class ServiceCalls:
         cluster = cluster_name(request)
         service = self._active(cluster, request["service"])
         self._validate.parameters(request)
-        changed = {
-            name: value for name, value in request.items() if name not in ("cluster", "service")
-        }
-        if "deploymentConfiguration" in changed:
-            held = service.request.get("deploymentConfiguration") or {}
-            changed["deploymentConfiguration"] = {**held, **changed["deploymentConfiguration"]}
-        merged = {**service.request, **changed}
+        merged = _merge(service.request, request)
         deployment = self._read_deployment(cluster, service.name, merged)
         with self._store.lock:
             service.desired = request.get("desiredCount", service.desired)
-            merged.pop("forceNewDeployment", None)
             service.request = merged
-            if request.get("forceNewDeployment") or _differs(deployment, service.primary, changed):
+            if request.get("forceNewDeployment") or _differs(deployment, service.primary, request):
                 service.deploy(deployment)
             service.steady = False
         return self._answer(service)
@@ -85,18 +80,16 @@ class ServiceCalls:
             raise invalid("Services can have at most 10 items.")
         self._validate.cluster(cluster)
         tags = "TAGS" in request.get("include", [])
-        answer: dict[str, Any] = {"services": [], "failures": []}
+        found, failures = [], []
         with self._store.lock:
             for name in names:
                 service = self._store.service(cluster, name)
                 if service:
-                    answer["services"].append(
-                        service.to_json(self._store.tasks_of(service), tags=tags)
-                    )
+                    found.append(service.to_json(self._store.tasks_of(service), tags=tags))
                 else:
                     missing = arn("service", cluster, last_part(name))
-                    answer["failures"].append({"arn": missing, "reason": "MISSING"})
-        return answer
+                    failures.append({"arn": missing, "reason": "MISSING"})
+        return {"services": found, "failures": failures}
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """Source: ECS ListServices."""
@@ -106,10 +99,8 @@ class ServiceCalls:
         with self._store.lock:
             arns = sorted(
                 one.arn
-                for one in self._store.services.values()
-                if one.cluster == cluster
-                and one.status != "INACTIVE"
-                and launch_type in (None, one.request.get("launchType", "FARGATE"))
+                for one in self._store.services_in(cluster)
+                if one.status != "INACTIVE" and launch_type in (None, one.launch_type)
             )
         return page("serviceArns", arns, request, 10)
 
@@ -122,25 +113,19 @@ class ServiceCalls:
         """
         cluster = cluster_name(request)
         with self._store.lock:
-            if any(
-                one.cluster == cluster and one.status != "INACTIVE"
-                for one in self._store.services.values()
-            ):
+            if any(one.status != "INACTIVE" for one in self._store.services_in(cluster)):
                 raise AwsError(
                     "ClusterContainsServicesException",
                     "The Cluster cannot be deleted while Services are active.",
                 )
-            if any(
-                task.cluster == cluster and task.status != "STOPPED"
-                for task in self._store.tasks.values()
-            ):
+            if any(task.status != "STOPPED" for task in self._store.tasks_in(cluster)):
                 raise AwsError(
                     "ClusterContainsTasksException",
                     "The Cluster cannot be deleted while Tasks are active.",
                 )
 
     def _existing(self, cluster: str, name: str, request: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer to a repeated CreateService: the same client token, the same request."""
+        """The answer to a CreateService that is repeated with the same client token."""
         with self._store.lock:
             service = self._store.service(cluster, name)
             if service is None or service.status == "INACTIVE":
@@ -163,10 +148,9 @@ class ServiceCalls:
             return service
 
     def _read_deployment(self, cluster: str, name: str, request: dict[str, Any]) -> Deployment:
-        """The deployment that a request asks for, checked."""
-        definition = self._validate.task_definition(
-            request.get("taskDefinition"), request.get("launchType", "FARGATE")
-        )
+        """The deployment of a request, validated."""
+        launch_type = request.get("launchType", "FARGATE")
+        definition = self._validate.task_definition(request.get("taskDefinition"), launch_type)
         network = self._validate.network(definition, request.get("networkConfiguration"))
         load_balancers = request.get("loadBalancers") or []
         self._validate.load_balancers(definition, load_balancers)
@@ -183,11 +167,23 @@ class ServiceCalls:
             return {"service": service.to_json(self._store.tasks_of(service), tags=True)}
 
 
-def _differs(deployment: Deployment, primary: Deployment, changed: dict[str, Any]) -> bool:
-    """Whether an update asks for other tasks than the ones that run."""
-    if not any(name in changed for name in _REDEPLOYS):
+def _merge(known: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """The CreateService request that would make the updated service."""
+    kept = {name: value for name, value in update.items() if name not in _NOT_KEPT}
+    merged = {**known, **kept}
+    if "deploymentConfiguration" in update:
+        before = known.get("deploymentConfiguration") or {}
+        merged["deploymentConfiguration"] = {**before, **update["deploymentConfiguration"]}
+    return merged
+
+
+def _differs(deployment: Deployment, primary: Deployment, update: dict[str, Any]) -> bool:
+    """Whether an update needs other tasks than the running ones."""
+    if not any(name in update for name in _REDEPLOYS):
         return False
-    return "platformVersion" in changed or (
-        (deployment.definition["taskDefinitionArn"], deployment.network, deployment.load_balancers)
-        != (primary.definition["taskDefinitionArn"], primary.network, primary.load_balancers)
-    )
+    return "platformVersion" in update or _identity(deployment) != _identity(primary)
+
+
+def _identity(deployment: Deployment) -> tuple[Any, ...]:
+    arn = deployment.definition["taskDefinitionArn"]
+    return arn, deployment.network, deployment.load_balancers

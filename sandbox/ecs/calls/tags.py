@@ -1,4 +1,4 @@
-"""The API actions about tags of services and tasks; moto has those of everything else."""
+"""The API actions on tags of services and tasks; moto has the tags of everything else."""
 
 from typing import Any
 
@@ -10,10 +10,7 @@ __all__ = ["TagCalls"]
 
 
 class TagCalls:
-    """
-    Each method takes a request and returns its answer, or None when the ARN is not of a service or
-    task.
-    """
+    """Each method returns the answer to a request; None for the ARN of another resource."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,8 +1,9 @@
-"""The API actions about ECS tasks."""
+"""The API actions on ECS tasks."""
 
+import builtins
 from typing import Any
 
-from sandbox.api.server import AwsError
+from sandbox.api.errors import AwsError
 from sandbox.ecs.calls.validate import Validator, invalid
 from sandbox.ecs.model.names import arn, cluster_name, last_part, page
 from sandbox.ecs.model.store import Store
@@ -15,30 +16,21 @@ _MOST_AT_ONCE = 10
 
 
 class TaskCalls:
-    """Each method takes a request and returns its answer, both as the API has them."""
+    """Each method takes a request and returns its answer, both as in the API."""
 
     def __init__(self, store: Store, validator: Validator, runner: Runner) -> None:
         self._store, self._validate, self._runner = store, validator, runner
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Source: ECS ListTasks; without `desiredStatus`, those that are meant to run."""
+        """Source: ECS ListTasks; without `desiredStatus`, running tasks."""
         cluster = cluster_name(request)
         self._validate.cluster(cluster)
-        name, desired = request.get("serviceName"), request.get("desiredStatus", "RUNNING")
+        name = request.get("serviceName")
         with self._store.lock:
             if name and self._store.service(cluster, name) is None:
                 raise AwsError("ServiceNotFoundException", "Service not found.")
-            arns = [
-                task.arn
-                for task in self._store.tasks.values()
-                if task.cluster == cluster
-                and task.desired_status == desired
-                and (not name or task.service == last_part(name))
-                and request.get("family") in (None, task.definition["family"])
-                and request.get("launchType") in (None, task.launch_type)
-                and request.get("startedBy") in (None, task.started_by)
-                and not request.get("containerInstance")
-            ]
+            tasks = self._store.tasks_in(cluster)
+            arns = [task.arn for task in tasks if _matches(task, request)]
         return page("taskArns", arns, request, 100)
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -50,16 +42,16 @@ class TaskCalls:
             raise invalid("Tasks can have at most 100 items.")
         self._validate.cluster(cluster)
         tags = "TAGS" in request.get("include", [])
-        answer: dict[str, Any] = {"tasks": [], "failures": []}
+        found, failures = [], []
         with self._store.lock:
             for one in ids:
                 task = self._store.task(cluster, one)
                 if task:
-                    answer["tasks"].append(task.to_json(tags=tags))
+                    found.append(task.to_json(tags=tags))
                 else:
                     missing = arn("task", cluster, last_part(one))
-                    answer["failures"].append({"arn": missing, "reason": "MISSING"})
-        return answer
+                    failures.append({"arn": missing, "reason": "MISSING"})
+        return {"tasks": found, "failures": failures}
 
     def stop(self, request: dict[str, Any]) -> dict[str, Any]:
         """Source: ECS StopTask."""
@@ -78,6 +70,14 @@ class TaskCalls:
         self._validate.cluster(cluster)
         if not 1 <= count <= _MOST_AT_ONCE:
             raise invalid(f"Tasks count should be between 1 and {_MOST_AT_ONCE}.")
+        tasks = self._make_tasks(cluster, request, count)
+        with self._store.lock:
+            answer = {"tasks": [task.to_json(tags=True) for task in tasks], "failures": []}
+            for task in tasks:
+                self._runner.launch(task)
+        return answer
+
+    def _make_tasks(self, cluster: str, request: dict[str, Any], count: int) -> builtins.list[Task]:
         launch_type = request.get("launchType", "FARGATE")
         definition = self._validate.task_definition(request.get("taskDefinition"), launch_type)
         network = self._validate.network(definition, request.get("networkConfiguration"))
@@ -86,7 +86,7 @@ class TaskCalls:
         tags = list(request.get("tags", []))
         if request.get("propagateTags") == "TASK_DEFINITION":
             tags += definition.get("tags", [])
-        tasks = [
+        return [
             Task(
                 cluster=cluster,
                 definition=definition,
@@ -100,11 +100,19 @@ class TaskCalls:
             )
             for turn in range(count)
         ]
-        with self._store.lock:
-            answer = {"tasks": [task.to_json(tags=True) for task in tasks], "failures": []}
-            for task in tasks:
-                self._runner.launch(task)
-        return answer
+
+
+def _matches(task: Task, request: dict[str, Any]) -> bool:
+    """Whether a task passes the filters of ListTasks."""
+    name = request.get("serviceName")
+    return (
+        task.desired_status == request.get("desiredStatus", "RUNNING")
+        and (not name or task.service == last_part(name))
+        and request.get("family") in (None, task.definition["family"])
+        and request.get("launchType") in (None, task.launch_type)
+        and request.get("startedBy") in (None, task.started_by)
+        and not request.get("containerInstance")
+    )
 
 
 def _check_overrides(definition: dict[str, Any], overrides: dict[str, Any]) -> None:

@@ -1,19 +1,19 @@
-"""What CreateService, UpdateService and RunTask refuse, in AWS's codes and words."""
+"""What CreateService, UpdateService and RunTask refuse, with AWS's codes and messages."""
 
 import re
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
-from sandbox.api.server import AwsError
 from sandbox.ecs.model.store import Store
 from sandbox.ecs.model.task import Network
 
 __all__ = ["Validator", "invalid"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
-_NOT_HERE: Final = (
+_UNSUPPORTED: Final = (
     "serviceConnectConfiguration",
     "serviceRegistries",
     "volumeConfigurations",
@@ -25,12 +25,12 @@ _MOST_SUBNETS, _MOST_GROUPS = 16, 5
 
 
 def invalid(message: str) -> AwsError:
-    """The error AWS answers a bad parameter with."""
+    """AWS's error for a parameter that is not valid."""
     return AwsError("InvalidParameterException", message)
 
 
 class Validator:
-    """Checks requests against what AWS has; it reads through the served API and changes nothing."""
+    """Checks requests; it reads through the served API and changes nothing."""
 
     def __init__(self, endpoint_url: str, store: Store) -> None:
         self._endpoint_url, self._store = endpoint_url, store
@@ -99,27 +99,18 @@ class Validator:
                 "Network Configuration must be provided when networkMode 'awsvpc' is specified."
             )
         subnets, groups = awsvpc.get("subnets") or [], awsvpc.get("securityGroups") or []
-        if not subnets:
-            raise invalid("subnets can not be empty.")
-        if len(subnets) > _MOST_SUBNETS:
-            raise invalid(f"subnets can have at most {_MOST_SUBNETS} items.")
-        if len(groups) > _MOST_GROUPS:
-            raise invalid(f"securityGroups can have at most {_MOST_GROUPS} items.")
+        _check_lengths(subnets, groups)
         zones = self._read_zones(subnets)
         self._read_groups(groups)
-        shown = {
-            "assignPublicIp": "DISABLED",
-            **awsvpc,
-            "subnets": subnets,
-            "securityGroups": groups,
-        }
+        shown = {"assignPublicIp": "DISABLED", **awsvpc}
+        shown.update(subnets=subnets, securityGroups=groups)
         return Network({"awsvpcConfiguration": shown}, zones)
 
     def load_balancers(
         self, definition: dict[str, Any], load_balancers: list[dict[str, Any]]
     ) -> None:
         """
-        Refuse what cannot be registered, and groups that no load balancer uses.
+        Refuse containers that cannot be registered, and groups that no load balancer uses.
 
         Raises:
             AwsError: InvalidParameterException.
@@ -130,7 +121,7 @@ class Validator:
 
     def parameters(self, request: dict[str, Any]) -> None:
         """
-        Refuse values out of range, and say what the sandbox does not have.
+        Refuse values out of range, and features that the sandbox does not have.
 
         Raises:
             AwsError: InvalidParameterException, or UnsupportedFeatureException.
@@ -144,24 +135,7 @@ class Validator:
                 "Health check grace period is only valid for services configured to use load "
                 "balancers"
             )
-        for name in _NOT_HERE:
-            if request.get(name):
-                raise _not_here(name)
-        for name, only, value in (
-            ("schedulingStrategy", "REPLICA", request.get("schedulingStrategy")),
-            (
-                "deploymentController.type",
-                "ECS",
-                (request.get("deploymentController") or {}).get("type"),
-            ),
-            (
-                "deploymentConfiguration.strategy",
-                "ROLLING",
-                (request.get("deploymentConfiguration") or {}).get("strategy"),
-            ),
-        ):
-            if value not in (None, only):
-                raise _not_here(f"{name} {value}")
+        _check_supported(request)
         _check_percents(request.get("deploymentConfiguration") or {})
 
     def _check_target_group(self, definition: dict[str, Any], group: str | None) -> None:
@@ -175,13 +149,10 @@ class Validator:
             found = elbv2.describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]
         except ClientError as error:
             raise invalid(f"The specified target group does not exist: {group}") from error
-        if (
-            definition.get("networkMode") == "awsvpc"
-            and found.get("TargetType", "instance") != "ip"
-        ):
+        target_type = found.get("TargetType", "instance")
+        if definition.get("networkMode") == "awsvpc" and target_type != "ip":
             raise invalid(
-                f"The provided target group {group} has target type "
-                f"{found.get('TargetType', 'instance')}, which is "
+                f"The provided target group {group} has target type {target_type}, which is "
                 "incompatible with the awsvpc network mode specified in the task definition."
             )
         if not found.get("LoadBalancerArns"):
@@ -191,13 +162,12 @@ class Validator:
             )
 
     def _read_zones(self, subnets: list[str]) -> dict[str, str]:
+        ec2 = internal_client(self._endpoint_url, "ec2")
         try:
-            found = internal_client(self._endpoint_url, "ec2").describe_subnets(SubnetIds=subnets)[
-                "Subnets"
-            ]
+            answer = ec2.describe_subnets(SubnetIds=subnets)
         except ClientError as error:
             raise _unknown("subnet", subnets, error) from error
-        zones = {one["SubnetId"]: one["AvailabilityZone"] for one in found}
+        zones = {one["SubnetId"]: one["AvailabilityZone"] for one in answer["Subnets"]}
         return {subnet: zones[subnet] for subnet in subnets}
 
     def _read_groups(self, groups: list[str]) -> None:
@@ -209,6 +179,15 @@ class Validator:
             raise _unknown("security group", groups, error) from error
 
 
+def _check_lengths(subnets: list[str], groups: list[str]) -> None:
+    if not subnets:
+        raise invalid("subnets can not be empty.")
+    if len(subnets) > _MOST_SUBNETS:
+        raise invalid(f"subnets can have at most {_MOST_SUBNETS} items.")
+    if len(groups) > _MOST_GROUPS:
+        raise invalid(f"securityGroups can have at most {_MOST_GROUPS} items.")
+
+
 def _check_container(definition: dict[str, Any], load_balancer: dict[str, Any]) -> None:
     name, port = load_balancer.get("containerName"), load_balancer.get("containerPort")
     containers = {one["name"]: one for one in definition["containerDefinitions"]}
@@ -216,17 +195,30 @@ def _check_container(definition: dict[str, Any], load_balancer: dict[str, Any]) 
         raise invalid("containerName and containerPort must be specified for a load balancer.")
     if name not in containers:
         raise invalid(f"The container {name} does not exist in the task definition.")
-    if port not in [
-        mapping.get("containerPort") for mapping in containers[name].get("portMappings", [])
-    ]:
+    mappings = containers[name].get("portMappings", [])
+    if port not in [mapping.get("containerPort") for mapping in mappings]:
         raise invalid(f"The container {name} did not have a container port {port} defined.")
 
 
+def _check_supported(request: dict[str, Any]) -> None:
+    for name in _UNSUPPORTED:
+        if request.get(name):
+            raise _unsupported(name)
+    controller = request.get("deploymentController") or {}
+    configuration = request.get("deploymentConfiguration") or {}
+    _check_value("schedulingStrategy", request.get("schedulingStrategy"), "REPLICA")
+    _check_value("deploymentController.type", controller.get("type"), "ECS")
+    _check_value("deploymentConfiguration.strategy", configuration.get("strategy"), "ROLLING")
+
+
+def _check_value(name: str, value: str | None, supported: str) -> None:
+    if value not in (None, supported):
+        raise _unsupported(f"{name} {value}")
+
+
 def _check_percents(configuration: dict[str, Any]) -> None:
-    least, most = (
-        configuration.get("minimumHealthyPercent", 100),
-        configuration.get("maximumPercent", 200),
-    )
+    least = configuration.get("minimumHealthyPercent", 100)
+    most = configuration.get("maximumPercent", 200)
     if least < 0 or most < 0 or most < least:
         raise invalid(
             "maximumPercent must be greater than or equal to minimumHealthyPercent, and neither "
@@ -239,15 +231,15 @@ def _check_percents(configuration: dict[str, Any]) -> None:
         )
 
 
-def _not_here(what: str) -> AwsError:
+def _unsupported(what: str) -> AwsError:
     return AwsError(
         "UnsupportedFeatureException", f"{what} is not part of this sandbox; leave it out"
     )
 
 
 def _unknown(kind: str, ids: list[str], error: ClientError) -> AwsError:
-    told = error.response["Error"]
+    reason = error.response["Error"]
     return invalid(
-        f"Error retrieving {kind} information for [{', '.join(ids)}]: {told['Message']} "
-        f"(ErrorCode: {told['Code']})"
+        f"Error retrieving {kind} information for [{', '.join(ids)}]: {reason['Message']} "
+        f"(ErrorCode: {reason['Code']})"
     )

@@ -1,4 +1,4 @@
-"""A deployment of an ECS service, and the circuit breaker's rules."""
+"""A deployment of an ECS service, and the threshold of the circuit breaker."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,14 +18,15 @@ _BREAKER_PERCENT: Final = 50
 @dataclass
 class Deployment:
     """
-    What a service runs, from one CreateService or UpdateService to the next. Guarded by the store's
-    lock.
+    What a service runs, from one CreateService or UpdateService to the next.
+
+    Guarded by the store's lock.
     """
 
     cluster: str
     service: str
     definition: dict[str, Any]
-    """The task definition, as DescribeTaskDefinition answers it."""
+    """The task definition, as DescribeTaskDefinition returns it."""
     network: Network | None
     load_balancers: list[dict[str, Any]]
     number: str = field(default_factory=deployment_number)
@@ -41,7 +42,7 @@ class Deployment:
     finished: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Give the reason that AWS shows while a deployment runs."""
+        """Set the reason that AWS shows while a deployment runs."""
         self.rollout_reason = self.rollout_reason or f"ECS deployment {self.id} in progress."
 
     @property
@@ -56,17 +57,18 @@ class Deployment:
 
     @property
     def revision_arn(self) -> str:
-        """ARN of the service revision that it brings."""
+        """ARN of its service revision."""
         return arn("service-revision", self.cluster, self.service, self.number)
 
     def settle(self, state: str, reason: str) -> None:
         """End the rollout."""
-        self.rollout_state, self.rollout_reason = state, reason
+        self.rollout_state = state
+        self.rollout_reason = reason
         self.updated = self.finished = now()
 
     def to_json(self, desired: int, tasks: list[Task], launch_type: str) -> dict[str, Any]:
         """
-        The deployment as DescribeServices answers it.
+        The deployment as DescribeServices returns it.
 
         Args:
             desired: The service's desired count.
@@ -74,7 +76,7 @@ class Deployment:
             launch_type: The service's.
         """
         kept = desired if self.status == "PRIMARY" else sum(task.live for task in tasks)
-        answer = {
+        shown: dict[str, Any] = {
             "id": self.id,
             "status": self.status,
             "taskDefinition": self.definition["taskDefinitionArn"],
@@ -90,11 +92,25 @@ class Deployment:
             "rolloutState": self.rollout_state,
             "rolloutStateReason": self.rollout_reason,
         }
-        return (
-            {**answer, "networkConfiguration": self.network.configuration}
-            if self.network
-            else answer
-        )
+        if self.network:
+            shown["networkConfiguration"] = self.network.configuration
+        return shown
+
+    def revision_to_json(self, desired: int, tasks: list[Task]) -> dict[str, Any]:
+        """
+        Its service revision, as DescribeServices and DescribeServiceDeployments return it.
+
+        Args:
+            desired: How many tasks of it are wanted.
+            tasks: The service's tasks.
+        """
+        own = [task for task in tasks if task.deployment == self.id]
+        return {
+            "arn": self.revision_arn,
+            "requestedTaskCount": desired,
+            "runningTaskCount": sum(task.status in COUNTED_AS_RUNNING for task in own),
+            "pendingTaskCount": sum(task.pending for task in own),
+        }
 
 
 def breaker_threshold(configuration: dict[str, Any], desired: int) -> int:
@@ -109,8 +125,6 @@ def breaker_threshold(configuration: dict[str, Any], desired: int) -> int:
     if kind == "COUNT":
         return int(value)
     threshold = math.ceil(desired * int(value) / 100)
-    return (
-        threshold
-        if kind == "UNBOUNDED_PERCENT"
-        else min(max(threshold, _LEAST_FAILURES), _MOST_FAILURES)
-    )
+    if kind == "UNBOUNDED_PERCENT":
+        return threshold
+    return min(max(threshold, _LEAST_FAILURES), _MOST_FAILURES)

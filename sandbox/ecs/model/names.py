@@ -1,4 +1,4 @@
-"""Names, ids and ARNs as ECS makes them."""
+"""Names, ids, ARNs and pages, as ECS has them."""
 
 import random
 import uuid
@@ -21,7 +21,7 @@ def last_part(name_or_arn: str) -> str:
 
 
 def cluster_name(parameters: dict[str, Any]) -> str:
-    """The cluster a request is about; AWS takes `default` when none is named."""
+    """The cluster of a request; `default` when none is named, as in AWS."""
     return last_part(parameters.get("cluster") or "default")
 
 

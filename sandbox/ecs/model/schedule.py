@@ -1,4 +1,4 @@
-"""Which tasks a service starts and stops next: pure."""
+"""The tasks that a service starts and stops next: pure."""
 
 import math
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ def plan_step(
         configuration: `minimumHealthyPercent` and `maximumPercent`.
         primary: Tasks of the PRIMARY deployment that are meant to run, oldest first.
         former: Those of the deployments before.
-        may_start: Whether a task may be started now: not after a failed deployment, not while
-            failures are waited out.
+        may_start: Whether a task may be started now: not after a failed deployment, and not in the
+            pause after failures.
 
     Source: ECS developer guide, "Rolling update" and "How Amazon ECS replaces unhealthy tasks": a
-    replacement comes first as long as the maximum allows.
+        replacement is started first, as long as the maximum allows.
     """
     if desired == 0:
         return Step(0, (*primary, *former))
@@ -60,7 +60,7 @@ def plan_step(
 
 
 def _retire_former(desired: int, healthy: int, former: Sequence[Task]) -> list[Task]:
-    """Old tasks that the healthy new ones make dispensable, and those that were never of use."""
+    """Old tasks that healthy new ones replace, and those that were never healthy."""
     if healthy >= desired:
         return list(former)
     useless = [task for task in former if task.standing == "pending"]
@@ -72,14 +72,13 @@ def _retire_former(desired: int, healthy: int, former: Sequence[Task]) -> list[T
 def _scale_in(desired: int, sound: Sequence[Task]) -> list[Task]:
     """New tasks above the desired count: the pending ones first, then the newest."""
     surplus = max(0, len(sound) - desired)
-    by_worth = sorted(
-        sound, key=lambda task: (task.standing == "healthy", -task.times["createdAt"].timestamp())
-    )
+    newest_first = sorted(sound, key=lambda task: task.times["createdAt"], reverse=True)
+    by_worth = sorted(newest_first, key=lambda task: task.standing == "healthy")
     return by_worth[:surplus]
 
 
 def _drop_unhealthy(desired: int, sound: Sequence[Task], primary: Sequence[Task]) -> list[Task]:
-    """Unhealthy tasks whose replacement has turned out: healthy, or unhealthy as well."""
+    """Unhealthy tasks whose replacement is no longer pending."""
     if any(task.standing == "pending" for task in sound):
         return []
     unhealthy = [task for task in primary if task.standing == "unhealthy"]
@@ -88,10 +87,7 @@ def _drop_unhealthy(desired: int, sound: Sequence[Task], primary: Sequence[Task]
 
 
 def _make_room(count: int, least: int, left: Sequence[Task], sound: set[int]) -> list[Task]:
-    """
-    At the maximum: unhealthy tasks make room, then old healthy ones as far as
-    the minimum allows.
-    """
+    """At the maximum: unhealthy tasks, then old healthy ones as far as the minimum allows."""
     unhealthy = [task for task in left if task.standing == "unhealthy"][:count]
     spare = max(0, sum(task.standing == "healthy" for task in left) - least)
     old = [task for task in left if task.standing == "healthy" and id(task) not in sound]

@@ -1,4 +1,4 @@
-"""An ECS service: its model, and how AWS shows it."""
+"""An ECS service, and how AWS shows it."""
 
 import uuid
 from collections import deque
@@ -27,9 +27,21 @@ _DEPLOYMENT_DEFAULTS: Final = {
 }
 
 
+_FIXED: Final[dict[str, Any]] = {
+    "serviceRegistries": [],
+    "createdBy": f"arn:aws:iam::{ACCOUNT}:root",
+    "deploymentController": {"type": "ECS"},
+    "placementConstraints": [],
+    "placementStrategy": [],
+    "schedulingStrategy": "REPLICA",
+    "platformFamily": "Linux",
+}
+"""What DescribeServices returns for every service."""
+
+
 @dataclass
 class Service:
-    """One service. Guarded by the store's lock."""
+    """A service. Guarded by the store's lock."""
 
     cluster: str
     name: str
@@ -48,9 +60,9 @@ class Service:
     created: datetime = field(default_factory=now)
     steady: bool = False
     failures: int = 0
-    """Tasks that failed in a row; a healthy one ends the row."""
+    """Tasks that failed since the last healthy one."""
     start_after: float = 0.0
-    """Monotonic time before which no task is started, because so many have failed."""
+    """Monotonic time before which no task is started, after failures."""
     launched: int = 0
 
     @property
@@ -60,7 +72,7 @@ class Service:
 
     @property
     def primary(self) -> Deployment:
-        """The deployment in force."""
+        """The current deployment."""
         return self.deployments[0]
 
     @property
@@ -69,12 +81,22 @@ class Service:
         return {**_DEPLOYMENT_DEFAULTS, **(self.request.get("deploymentConfiguration") or {})}
 
     @property
+    def breaker(self) -> dict[str, Any]:
+        """The deployment circuit breaker's configuration."""
+        return self.deployment_configuration.get("deploymentCircuitBreaker") or {}
+
+    @property
+    def launch_type(self) -> str:
+        """FARGATE unless the request has another one."""
+        return str(self.request.get("launchType", "FARGATE"))
+
+    @property
     def grace(self) -> float:
         """Seconds during which failed health checks of a new task are ignored."""
         return float(self.request.get("healthCheckGracePeriodSeconds") or 0)
 
-    def say(self, message: str) -> None:
-        """Add an event; `message` goes on after the service's name, in AWS's own words."""
+    def add_event(self, message: str) -> None:
+        """Add an event: AWS's message, without the service's name at its beginning."""
         event = {
             "id": str(uuid.uuid4()),
             "createdAt": now(),
@@ -83,27 +105,25 @@ class Service:
         self.events.appendleft(event)
 
     def deploy(self, deployment: Deployment) -> None:
-        """Put a deployment in force; what was in force becomes ACTIVE until its tasks are gone."""
+        """Make a deployment PRIMARY; the former one is ACTIVE until its tasks have stopped."""
         for former in self.deployments:
             former.status = "ACTIVE"
         self.deployments.insert(0, deployment)
         self.history.appendleft(deployment)
-        self.failures, self.start_after, self.steady = 0, 0.0, False
+        self.failures = 0
+        self.start_after = 0.0
+        self.steady = False
 
     def to_json(self, tasks: list[Task], *, tags: bool) -> dict[str, Any]:
         """
-        The service as DescribeServices answers it.
+        The service as DescribeServices returns it.
 
         Args:
             tasks: Its tasks.
-            tags: Whether they were asked for.
+            tags: Whether to include its tags.
         """
-        request, launch_type = self.request, self.request.get("launchType", "FARGATE")
-        shown = self.deployments if self.status != "INACTIVE" else []
-        of: dict[str | None, list[Task]] = {}
-        for task in tasks:
-            of.setdefault(task.deployment, []).append(task)
-        answer = {
+        deployments = self.deployments if self.status != "INACTIVE" else []
+        return {
             "serviceArn": self.arn,
             "serviceName": self.name,
             "clusterArn": arn("cluster", self.cluster),
@@ -113,48 +133,48 @@ class Service:
             "pendingCount": sum(task.pending for task in tasks),
             "taskDefinition": self.primary.definition["taskDefinitionArn"],
             "loadBalancers": self.primary.load_balancers,
-            "serviceRegistries": [],
-            "deployments": [
-                one.to_json(self.desired, of.get(one.id, []), launch_type) for one in shown
-            ],
+            "deployments": [self._deployment(one, tasks) for one in deployments],
             "events": list(self.events),
             "createdAt": self.created,
-            "createdBy": f"arn:aws:iam::{ACCOUNT}:root",
             "deploymentConfiguration": self.deployment_configuration,
-            "deploymentController": {"type": "ECS"},
-            "placementConstraints": [],
-            "placementStrategy": [],
-            "schedulingStrategy": "REPLICA",
+            "tags": self.tags if tags else [],
+            "currentServiceDeployment": self.primary.arn,
+            "currentServiceRevisions": [self._revision(one, tasks) for one in self.deployments],
+            **_FIXED,
+            **self._from_request(),
+            **self._from_deployment(),
+        }
+
+    def _from_request(self) -> dict[str, Any]:
+        """What DescribeServices returns as it was requested."""
+        request = self.request
+        shown = {
             "platformVersion": request.get("platformVersion", "LATEST"),
-            "platformFamily": "Linux",
             "enableECSManagedTags": request.get("enableECSManagedTags", False),
             "enableExecuteCommand": request.get("enableExecuteCommand", False),
             "propagateTags": request.get("propagateTags", "NONE"),
             "availabilityZoneRebalancing": request.get("availabilityZoneRebalancing", "DISABLED"),
-            "tags": self.tags if tags else [],
-            "currentServiceDeployment": self.primary.arn,
-            "currentServiceRevisions": self._revisions(of),
         }
         if "capacityProviderStrategy" in request:
-            answer["capacityProviderStrategy"] = request["capacityProviderStrategy"]
+            shown["capacityProviderStrategy"] = request["capacityProviderStrategy"]
         else:
-            answer["launchType"] = launch_type
-        if self.primary.network:
-            answer["networkConfiguration"] = self.primary.network.configuration
-        if self.primary.load_balancers:
-            answer["healthCheckGracePeriodSeconds"] = int(self.grace)
-            answer["roleArn"] = _SERVICE_ROLE
-        return answer
+            shown["launchType"] = self.launch_type
+        return shown
 
-    def _revisions(self, of: dict[str | None, list[Task]]) -> list[dict[str, Any]]:
-        return [
-            {
-                "arn": one.revision_arn,
-                "requestedTaskCount": self.desired if one is self.primary else 0,
-                "runningTaskCount": sum(
-                    task.status in COUNTED_AS_RUNNING for task in of.get(one.id, [])
-                ),
-                "pendingTaskCount": sum(task.pending for task in of.get(one.id, [])),
-            }
-            for one in self.deployments
-        ]
+    def _from_deployment(self) -> dict[str, Any]:
+        """What DescribeServices returns only for some deployments."""
+        shown: dict[str, Any] = {}
+        if self.primary.network:
+            shown["networkConfiguration"] = self.primary.network.configuration
+        if self.primary.load_balancers:
+            shown["healthCheckGracePeriodSeconds"] = int(self.grace)
+            shown["roleArn"] = _SERVICE_ROLE
+        return shown
+
+    def _deployment(self, deployment: Deployment, tasks: list[Task]) -> dict[str, Any]:
+        own = [task for task in tasks if task.deployment == deployment.id]
+        return deployment.to_json(self.desired, own, self.launch_type)
+
+    def _revision(self, deployment: Deployment, tasks: list[Task]) -> dict[str, Any]:
+        desired = self.desired if deployment is self.primary else 0
+        return deployment.revision_to_json(desired, tasks)

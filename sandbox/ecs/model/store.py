@@ -1,8 +1,8 @@
-"""Every service and task, and the one lock that guards them."""
+"""All services and tasks, and the lock that guards them."""
 
 import threading
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from sandbox.ecs.model.names import last_part, now
 from sandbox.ecs.model.service import Service
@@ -16,7 +16,7 @@ _MOST_STOPPED: Final = 1000
 
 
 class Store:
-    """Hold `lock` to read or write; never make a mutating AWS call while holding it."""
+    """Take `lock` to read or write; make no mutating AWS call while you have it."""
 
     def __init__(self) -> None:
         self.lock = threading.Condition()
@@ -25,13 +25,13 @@ class Store:
         self._woken = False
 
     def wake(self) -> None:
-        """Let the controller look again."""
+        """Wake the controller."""
         with self.lock:
             self._woken = True
             self.lock.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until somebody wakes the controller, at most so many seconds."""
+        """Wait for `wake`, at most so many seconds."""
         with self.lock:
             self.lock.wait_for(lambda: self._woken, seconds)
             self._woken = False
@@ -58,15 +58,20 @@ class Store:
         return self.services.get((task.cluster, task.service)) if task.service else None
 
     def knows(self, cluster: str) -> bool:
-        """Whether there is anything in the cluster, which therefore exists."""
-        return any(
-            one.cluster == cluster and one.status != "INACTIVE" for one in self.services.values()
-        )
+        """Whether the cluster has a service, and therefore exists."""
+        return any(one.status != "INACTIVE" for one in self.services_in(cluster))
+
+    def services_in(self, cluster: str) -> list[Service]:
+        """The cluster's services, whatever their status."""
+        return [one for one in self.services.values() if one.cluster == cluster]
+
+    def tasks_in(self, cluster: str) -> list[Task]:
+        """The cluster's tasks, oldest first."""
+        return [task for task in self.tasks.values() if task.cluster == cluster]
 
     def counts(self, cluster: str) -> dict[str, int]:
-        """A cluster's counts, as DescribeClusters names them."""
-        tasks = [task for task in self.tasks.values() if task.cluster == cluster]
-        services = [one for one in self.services.values() if one.cluster == cluster]
+        """A cluster's counts, as in DescribeClusters."""
+        tasks, services = self.tasks_in(cluster), self.services_in(cluster)
         return {
             "activeServicesCount": sum(one.status == "ACTIVE" for one in services),
             "runningTasksCount": sum(task.status == "RUNNING" for task in tasks),
@@ -82,12 +87,9 @@ class Store:
         return task if task and task.arn == resource_arn else None
 
     def forget_old_tasks(self) -> None:
-        """
-        Drop tasks that stopped more than an hour ago, and the oldest when there
-        are very many.
-        """
+        """Drop tasks that stopped more than an hour ago, and the oldest of very many."""
         stopped = [task for task in self.tasks.values() if task.status == "STOPPED"]
-        horizon: Any = now() - _KEPT
+        horizon = now() - _KEPT
         for index, task in enumerate(stopped):
             if task.times["stoppedAt"] < horizon or index < len(stopped) - _MOST_STOPPED:
                 del self.tasks[task.id]

@@ -1,22 +1,33 @@
-"""An ECS task: what it runs, where it stands, and how AWS shows it."""
+"""An ECS task, and how AWS shows it."""
 
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sandbox.api.internal import ACCOUNT, REGION
+from sandbox.api.internal import REGION
 from sandbox.ecs.model.names import arn, now, task_id
 
 __all__ = ["COUNTED_AS_RUNNING", "Network", "RunningContainer", "Task"]
 
 COUNTED_AS_RUNNING: Final = ("RUNNING", "DEACTIVATING")
-"""
-A task that drains still counts: AWS calls a deployment complete only when the old tasks have
-stopped.
-"""
+"""A draining task still counts: on AWS a deployment completes when the old tasks have stopped."""
 
 Standing = Literal["pending", "healthy", "unhealthy"]
+
+_NO_OVERRIDES: Final[dict[str, Any]] = {
+    "containerOverrides": [],
+    "inferenceAcceleratorOverrides": [],
+}
+_FIXED: Final[dict[str, Any]] = {
+    "attributes": [],
+    "connectivity": "CONNECTED",
+    "healthStatus": "UNKNOWN",
+    "enableExecuteCommand": False,
+    "platformFamily": "Linux",
+    "platformVersion": "1.4.0",
+}
+"""What DescribeTasks returns for every task."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +38,7 @@ class Network:
     zones: dict[str, str]
 
     def subnet(self, turn: int) -> tuple[str, str]:
-        """
-        Subnet and availability zone of the task whose turn it is: tasks
-        are spread over the zones.
-        """
+        """Subnet and availability zone of a service's nth task: tasks are spread over the zones."""
         subnets = list(self.zones.items())
         return subnets[turn % len(subnets)] if subnets else ("", f"{REGION}a")
 
@@ -58,12 +66,7 @@ class RunningContainer:
 
 @dataclass
 class Task:
-    """
-    One task. Guarded by the store's lock; `stopping` may be waited for without it.
-
-    `standing` is the scheduler's view: pending until it is healthy (with a load balancer: until the
-    target is).
-    """
+    """A task. Guarded by the store's lock, except for waiting for `stopping`."""
 
     cluster: str
     definition: dict[str, Any]
@@ -83,19 +86,19 @@ class Task:
     status: str = "PROVISIONING"
     desired_status: str = "RUNNING"
     standing: Standing = "pending"
-    was_healthy: bool = False
+    """The scheduler's view; pending until the task, or its load balancer's target, is healthy."""
     address: str | None = None
     stopped_reason: str | None = None
     stop_code: str | None = None
     failed: bool = False
-    """It ended, or has to end, by its own fault, not because somebody wanted it to."""
+    """Whether it ended, or has to end, because of a failure."""
     accounted: bool = False
-    """The scheduler has counted the failure."""
+    """Whether the scheduler has counted the failure."""
     times: dict[str, datetime] = field(default_factory=lambda: {"createdAt": now()})
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        """Make the containers that the definition names."""
+        """Make the containers of the definition."""
         self.containers = [RunningContainer(one) for one in self.definition["containerDefinitions"]]
 
     @property
@@ -114,19 +117,18 @@ class Task:
         return self.live and self.status in ("PROVISIONING", "PENDING", "ACTIVATING")
 
     def request_stop(self, reason: str, code: str, *, failed: bool = False) -> None:
-        """Mark that it has to stop; the first reason given is the one that AWS shows."""
+        """Mark that it has to stop; AWS shows the reason of the first request."""
         if not self.live:
             return
-        self.desired_status, self.stopped_reason, self.stop_code = "STOPPED", reason, code
+        self.desired_status = "STOPPED"
+        self.stopped_reason = reason
+        self.stop_code = code
         self.failed = self.failed or failed
         self.times["stoppingAt"] = now()
         self.stopping.set()
 
     def targets(self) -> list[tuple[str, str, int]]:
-        """
-        Target group, address and port of each target that it is; none
-        before it has an address.
-        """
+        """Target group, address and port of its targets; none before it has an address."""
         if self.address is None:
             return []
         return [
@@ -135,9 +137,9 @@ class Task:
         ]
 
     def to_json(self, *, tags: bool) -> dict[str, Any]:
-        """The task as DescribeTasks answers it."""
+        """The task as DescribeTasks returns it."""
         subnet, zone = self.network.subnet(self.turn) if self.network else ("", f"{REGION}a")
-        answer: dict[str, Any] = {
+        shown: dict[str, Any] = {
             "taskArn": self.arn,
             "clusterArn": arn("cluster", self.cluster),
             "taskDefinitionArn": self.definition["taskDefinitionArn"],
@@ -145,35 +147,26 @@ class Task:
             "launchType": self.launch_type,
             "availabilityZone": zone,
             "attachments": [self._attachment(subnet)] if self.network else [],
-            "attributes": [],
-            "connectivity": "CONNECTED",
             "containers": [self._container(one) for one in self.containers],
             "cpu": self.definition.get("cpu"),
             "memory": self.definition.get("memory"),
             "desiredStatus": self.desired_status,
             "lastStatus": self.status,
-            "healthStatus": "UNKNOWN",
-            "enableExecuteCommand": False,
-            "overrides": {
-                "containerOverrides": [],
-                "inferenceAcceleratorOverrides": [],
-                **self.overrides,
-            },
-            "platformFamily": "Linux",
-            "platformVersion": "1.4.0",
+            "overrides": {**_NO_OVERRIDES, **self.overrides},
             "startedBy": self.started_by,
             "stopCode": self.stop_code,
             "stoppedReason": self.stopped_reason,
             "tags": self.tags if tags else [],
             "version": len(self.times),
+            **_FIXED,
             **self.times,
         }
-        return {name: value for name, value in answer.items() if value is not None}
+        return _without_none(shown)
 
     def _attachment(self, subnet: str) -> dict[str, Any]:
-        attached = (
-            "DELETED" if self.status == "STOPPED" else "ATTACHED" if self.address else "PRECREATED"
-        )
+        status = "ATTACHED" if self.address else "PRECREATED"
+        if self.status == "STOPPED":
+            status = "DELETED"
         details = [
             {"name": "subnetId", "value": subnet},
             {"name": "networkInterfaceId", "value": f"eni-{self.id[:17]}"},
@@ -183,14 +176,14 @@ class Task:
         return {
             "id": self.id,
             "type": "ElasticNetworkInterface",
-            "status": attached,
+            "status": status,
             "details": details,
         }
 
     def _container(self, container: RunningContainer) -> dict[str, Any]:
-        path = f"{self.cluster}/{self.id}/{container.name}"
-        answer = {
-            "containerArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:container/{path}",
+        interface = {"attachmentId": self.id, "privateIpv4Address": self.address}
+        shown = {
+            "containerArn": arn("container", self.cluster, self.id, container.name),
             "taskArn": self.arn,
             "name": container.name,
             "image": container.definition["image"],
@@ -201,9 +194,11 @@ class Task:
             "reason": container.reason,
             "healthStatus": "UNKNOWN",
             "networkBindings": [],
-            "networkInterfaces": [{"attachmentId": self.id, "privateIpv4Address": self.address}]
-            if self.address
-            else [],
+            "networkInterfaces": [interface] if self.address else [],
             "cpu": str(container.definition.get("cpu", 0)),
         }
-        return {name: value for name, value in answer.items() if value is not None}
+        return _without_none(shown)
+
+
+def _without_none(shown: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shown.items() if value is not None}

@@ -1,7 +1,4 @@
-"""
-A container's environment: from the task definition, from overrides, and from Secrets Manager and
-SSM.
-"""
+"""A container's environment: task definition, overrides, and secrets."""
 
 import json
 from typing import Any, Final
@@ -64,42 +61,42 @@ def _read_from_secrets_manager(endpoint_url: str, reference: str) -> str:
     parts = [*reference.split(":"), "", "", ""]
     key, stage, version = parts[7:10]
     request = {"SecretId": ":".join(parts[:7])}
-    request |= {"VersionStage": stage} if stage else {}
-    request |= {"VersionId": version} if version else {}
+    if stage:
+        request["VersionStage"] = stage
+    if version:
+        request["VersionId"] = version
+    secrets = internal_client(endpoint_url, "secretsmanager")
     try:
-        value = internal_client(endpoint_url, "secretsmanager").get_secret_value(**request)[
-            "SecretString"
-        ]
+        value = secrets.get_secret_value(**request)["SecretString"]
     except ClientError as error:
-        told = error.response["Error"]
+        reason = error.response["Error"]
         raise StartFailed(
             f"{_FAILED}unable to retrieve secret from asm: service call has been retried 1 "
-            "time(s): failed to fetch "
-            f"secret {reference} from secrets manager: {told['Code']}: {told['Message']}"
+            f"time(s): failed to fetch secret {reference} from secrets manager: {reason['Code']}: "
+            f"{reason['Message']}"
         ) from error
-    if not key:
-        return str(value)
+    return _key_of(value, key) if key else str(value)
+
+
+def _key_of(secret: str, key: str) -> str:
     try:
-        return str(json.loads(value)[key])
+        return str(json.loads(secret)[key])
     except (ValueError, KeyError, TypeError):
         raise StartFailed(
             f"{_FAILED}unable to retrieve secret from asm: service call has been retried 1 "
-            "time(s): retrieved secret "
-            f"from Secrets Manager did not contain json key {key}"
+            f"time(s): retrieved secret from Secrets Manager did not contain json key {key}"
         ) from None
 
 
 def _read_from_ssm(endpoint_url: str, reference: str) -> str:
     name = reference.partition(":parameter")[2] if reference.startswith("arn:") else reference
     ssm = internal_client(endpoint_url, "ssm")
-    # An ARN does not tell whether the parameter's name begins with a slash: `parameter/name` is
-    # both.
+    # In an ARN, `parameter/name` may be a name with or without a slash at its beginning.
     candidates = (name, name.removeprefix("/"))
     found = ssm.get_parameters(Names=sorted(set(candidates)), WithDecryption=True)["Parameters"]
     if not found:
         raise StartFailed(
             f"{_FAILED}unable to retrieve secrets from ssm: service call has been retried 1 "
-            "time(s): invalid "
-            f"parameters: {reference}"
+            f"time(s): invalid parameters: {reference}"
         )
     return str(found[0]["Value"])

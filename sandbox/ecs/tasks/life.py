@@ -4,6 +4,7 @@ import socket
 import time
 from typing import Any, Final
 
+from sandbox.ecs.model.names import last_part
 from sandbox.ecs.model.task import RunningContainer, Task
 from sandbox.ecs.tasks.logs import Stream
 from sandbox.ecs.tasks.targets import Target
@@ -19,11 +20,11 @@ _MEMORY: Final = 512
 
 class Life:
     """
-    What belongs to a task while it runs, and to its thread alone.
+    A running task's containers, streams and targets. Only the task's own thread uses it.
 
     Args:
         task: The task.
-        crashes: Whether the fault `crash` is in store for it.
+        crashes: Whether the fault `crash` applies to it.
     """
 
     def __init__(self, task: Task, *, crashes: bool) -> None:
@@ -42,10 +43,10 @@ class Life:
 
     def wait_until_it_listens(self) -> None:
         """
-        Give the program a moment to open its ports.
+        Wait a moment for the program to open its ports.
 
-        The target's first health check comes with its registration here; on AWS it comes later.
-        Without this, nearly every task would fail it and be unused for one more interval.
+        Here the first health check is made when the target is registered; on AWS it comes later.
+        Without this wait, nearly every task would fail it and get no traffic for another interval.
         """
         until = time.monotonic() + _LISTENS_WITHIN
         for _, address, port in self.task.targets():
@@ -54,7 +55,7 @@ class Life:
                     return
 
     def crash(self) -> None:
-        """The fault `crash`: every container ends, as if by itself with exit code 1."""
+        """The fault `crash`: end every container, as if it had exited with code 1."""
         for stream in filter(None, self.streams):
             stream.write(f"sandbox: ended with exit code 1 by the fault crash={self.task.service}")
         for running in self.running:
@@ -66,7 +67,7 @@ class Life:
 
 
 def override_of(task: Task, container: str) -> dict[str, Any]:
-    """What RunTask asked to be different for a container."""
+    """RunTask's override for a container."""
     overrides = task.overrides.get("containerOverrides", [])
     return next((one for one in overrides if one.get("name") == container), {})
 
@@ -76,19 +77,16 @@ def container_spec(
 ) -> ContainerSpec:
     """What the engine has to run for one container of the task."""
     definition, override = container.definition, override_of(task, container.name)
-    family, _, revision = task.definition["taskDefinitionArn"].rpartition("/")[2].partition(":")
-    memory = (
-        definition.get("memory")
-        or definition.get("memoryReservation")
-        or task.definition.get("memory")
-    )
+    family, _, revision = last_part(task.definition["taskDefinitionArn"]).partition(":")
+    own_memory = definition.get("memory") or definition.get("memoryReservation")
+    memory = own_memory or task.definition.get("memory") or _MEMORY
     return ContainerSpec(
         name=f"ecs-{family}-{revision}-{container.name}-{task.id[:12]}",
         image=definition["image"],
         environment=environment,
         command=tuple(override.get("command") or definition.get("command") or ()),
         entry_point=tuple(definition.get("entryPoint") or ()),
-        memory=int(memory or _MEMORY),
+        memory=int(memory),
         labels={
             "com.amazonaws.ecs.cluster": task.cluster,
             "com.amazonaws.ecs.container-name": container.name,

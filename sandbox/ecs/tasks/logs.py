@@ -1,4 +1,4 @@
-"""What containers write, on its way to CloudWatch Logs (the awslogs driver)."""
+"""The awslogs driver: delivers the output of containers to CloudWatch Logs."""
 
 import sys
 import threading
@@ -31,14 +31,14 @@ class Stream:
         self.busy = False
 
     def write(self, line: str) -> None:
-        """Take a line over; CloudWatch Logs has no empty events."""
+        """Add a line; empty ones are dropped, as CloudWatch Logs has no empty events."""
         if line.strip():
             at = int(time.time() * 1000)
-            parts = (line[start : start + _LINE] for start in range(0, len(line), _LINE))
+            parts = [line[start : start + _LINE] for start in range(0, len(line), _LINE)]
             self._shipper.enqueue(self, [{"timestamp": at, "message": part} for part in parts])
 
     def take_batch(self) -> list[dict[str, Any]]:
-        """The next events, as many as one PutLogEvents takes."""
+        """Remove and return the events of the next PutLogEvents."""
         batch: list[dict[str, Any]] = []
         size = 0
         while self.waiting and len(batch) < _BATCH_EVENTS and size < _BATCH_BYTES:
@@ -49,7 +49,7 @@ class Stream:
 
 
 class LogShipper:
-    """Delivers every stream's lines from one thread, a batch of each at a time."""
+    """Delivers the lines of every stream from one thread, in batches."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._logs = internal_client(endpoint_url, "logs")
@@ -63,7 +63,7 @@ class LogShipper:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop; what has not been delivered is lost with the rest of the sandbox."""
+        """Stop; undelivered lines are lost with the rest of the sandbox."""
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
@@ -72,7 +72,7 @@ class LogShipper:
 
     def open(self, container: dict[str, Any], task_id: str) -> Stream | None:
         """
-        Make the log stream of a container; None when it does not use awslogs.
+        Create the log stream of a container; None when it does not use awslogs.
 
         Args:
             container: Its container definition.
@@ -92,17 +92,16 @@ class LogShipper:
                 self._create_group(group)
             self._logs.create_log_stream(logGroupName=group, logStreamName=name)
         except ClientError as error:
-            told = error.response["Error"]
+            reason = error.response["Error"]
             raise StartFailed(
                 "ResourceInitializationError: failed to validate logger args: create stream has "
-                "been retried 1 times: "
-                f"failed to create Cloudwatch log stream: {told['Code']}: {told['Message']} : "
-                "exit status 1"
+                "been retried 1 times: failed to create Cloudwatch log stream: "
+                f"{reason['Code']}: {reason['Message']} : exit status 1"
             ) from error
         return Stream(group, name, self)
 
     def enqueue(self, stream: Stream, events: list[dict[str, Any]]) -> None:
-        """Take events over for delivery."""
+        """Queue events for delivery."""
         with self._changed:
             stream.waiting.extend(events)
             if stream not in self._streams:
@@ -126,8 +125,8 @@ class LogShipper:
         while not self._closing.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._streams or self._closing.is_set())
-            # Lines come in bursts, and every call costs milliseconds: a short wait makes one call
-            # of many.
+            # Lines come in bursts, and every call costs milliseconds: after a short wait, one call
+            # delivers many.
             self._closing.wait(_BATCH_SECONDS)
             with self._changed:
                 taken = [(stream, stream.take_batch()) for stream in self._streams]
@@ -143,10 +142,9 @@ class LogShipper:
                 logGroupName=stream.group, logStreamName=stream.name, logEvents=batch
             )
         except ClientError as error:
-            # As the awslogs driver does: a log group that was deleted must not end the task that
-            # writes to it.
+            # As with the real awslogs driver, the deletion of a log group must not end its tasks.
             print(
-                f"sandbox: {len(batch)} lines of {stream.group} {stream.name} are lost: {error}",
+                f"sandbox: lost {len(batch)} lines of {stream.group} {stream.name}: {error}",
                 file=sys.stderr,
             )
         finally:

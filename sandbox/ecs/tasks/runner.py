@@ -1,4 +1,4 @@
-"""The life of one task, from PROVISIONING to STOPPED, in a thread of its own."""
+"""The life of a task, from PROVISIONING to STOPPED, in its own thread."""
 
 import sys
 import threading
@@ -22,21 +22,17 @@ from sandbox.engine.base import Engine, ImageUnavailable
 __all__ = ["Runner"]
 
 _AT_ONCE: Final = 4
-"""Tasks that pull and start at a time: the machine is small, and a start is what costs."""
+"""Tasks that pull and start at a time: on a small machine, starts are what costs."""
 _POLL: Final = 0.2
 _CLOSE: Final = 3.0
 
 
 class Runner:
-    """Runs tasks; everything that takes long happens outside the store's lock."""
+    """Runs tasks; nothing that takes long happens under the store's lock."""
 
     def __init__(self, endpoint_url: str, engine: Engine, faults: Faults, store: Store) -> None:
-        self._endpoint_url, self._engine, self._faults, self._store = (
-            endpoint_url,
-            engine,
-            faults,
-            store,
-        )
+        self._endpoint_url, self._engine = endpoint_url, engine
+        self._faults, self._store = faults, store
         self._targets = Targets(endpoint_url)
         self._logs = LogShipper(endpoint_url)
         self._starting = threading.BoundedSemaphore(_AT_ONCE)
@@ -48,7 +44,7 @@ class Runner:
         self._logs.start()
 
     def close(self) -> None:
-        """Let go of every task; the engine ends the containers."""
+        """Stop following tasks; the engine ends the containers."""
         self._closing.set()
         with self._store.lock:
             threads = list(self._threads)
@@ -57,12 +53,12 @@ class Runner:
         self._logs.close()
         until = time.monotonic() + _CLOSE
         for thread in threads:
-            # A thread may wait for a container's stop timeout; the engine, which is closed next,
-            # cuts that short.
+            # A thread may be waiting for a container's stop timeout; the engine, which is closed
+            # next, ends that wait.
             thread.join(max(0.0, until - time.monotonic()))
 
     def launch(self, task: Task) -> None:
-        """Run the task in a thread; call it with the store's lock held."""
+        """Run the task in a thread; call it under the store's lock."""
         self._store.tasks[task.id] = task
         thread = threading.Thread(
             target=self._run, args=(task,), name=f"ecs-task-{task.id[:8]}", daemon=True
@@ -77,14 +73,14 @@ class Runner:
             self._watch(life)
         except StartFailed as failure:
             self._fail(task, str(failure))
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises; ECS shows it, and the trace is printed
+        except Exception as error:  # noqa: BLE001 - anything an engine raises; ECS shows it, and it is printed
             if not self._closing.is_set():
                 traceback.print_exc(file=sys.stderr)
             self._fail(task, f"CannotStartContainerError: {error}")
         try:
             if not self._closing.is_set():
                 self._wind_up(life)
-        except Exception:  # noqa: BLE001 - the task is over all the same; a service must not wait for it for ever
+        except Exception:  # noqa: BLE001 - the task has ended anyway; it must not look as if it still ran
             if not self._closing.is_set():
                 traceback.print_exc(file=sys.stderr)
         finally:
@@ -126,11 +122,7 @@ class Runner:
             try:
                 container.digest = self._engine.pull(container.definition["image"])
             except ImageUnavailable as error:
-                reason = str(error)
-                known = reason.startswith("CannotPullContainerError")
-                raise StartFailed(
-                    reason if known else f"CannotPullContainerError: {reason}"
-                ) from error
+                raise StartFailed(str(error)) from error
         with self._store.lock:
             task.times["pullStoppedAt"] = now()
 
@@ -138,15 +130,13 @@ class Runner:
         self, life: Life, index: int, container: RunningContainer, env: dict[str, str]
     ) -> None:
         task, stream = life.task, life.streams[index]
-        running = self._engine.start(
-            container_spec(task, container, env), stream.write if stream else _ignore
-        )
+        on_line = stream.write if stream else _ignore
+        running = self._engine.start(container_spec(task, container, env), on_line)
         life.running.append(running)
         with self._store.lock:
             container.status = "RUNNING"
-            if task.address is None or container.name in {
-                one.get("containerName") for one in task.load_balancers
-            }:
+            balanced = [one.get("containerName") for one in task.load_balancers]
+            if task.address is None or container.name in balanced:
                 task.address = running.address
 
     def _register(self, life: Life) -> None:
@@ -155,14 +145,12 @@ class Runner:
             try:
                 self._targets.register(target)
             except ClientError as error:
-                told = error.response["Error"]["Message"]
-                self._say(
-                    task,
-                    f"failed to register targets in (target-group {target[0]}) with (error {told})",
-                )
+                reason = error.response["Error"]["Message"]
+                event = f"failed to register targets in (target-group {target[0]})"
+                self._add_event(task, f"{event} with (error {reason})")
             else:
                 life.registered.append(target)
-                self._say(task, f"registered 1 targets in (target-group {target[0]})")
+                self._add_event(task, f"registered 1 targets in (target-group {target[0]})")
 
     def _watch(self, life: Life) -> None:
         """Wait until the task has to stop, or an essential container ends by itself."""
@@ -179,17 +167,14 @@ class Runner:
                     )
 
     def _wind_up(self, life: Life) -> None:
-        """
-        Take the task out of traffic first, so that no request meets a container that is on its way
-        out.
-        """
+        """Stop the containers, after the targets have drained so that no request fails."""
         task = life.task
         if "startedAt" in task.times:
             self._set_status(task, "DEACTIVATING")
         if life.registered:
             self._drain(life)
         if task.status == "DEACTIVATING" and not task.failed:
-            self._say(task, f"has stopped 1 running tasks: (task {task.id}).")
+            self._add_event(task, f"has stopped 1 running tasks: (task {task.id}).")
         self._set_status(task, "STOPPING")
         for running in life.running:
             running.stop()
@@ -201,12 +186,12 @@ class Runner:
 
     def _drain(self, life: Life) -> None:
         task = life.task
-        self._say(task, "has begun draining connections on 1 tasks.")
+        self._add_event(task, "has begun draining connections on 1 tasks.")
         for target in life.registered:
             self._targets.deregister(target)
-            self._say(task, f"deregistered 1 targets in (target-group {target[0]})")
+            self._add_event(task, f"deregistered 1 targets in (target-group {target[0]})")
         if not life.runs():
-            return  # nobody is left who could finish a request
+            return  # no container is left to finish a request
         for target in life.registered:
             self._targets.wait_until_drained(target, self._closing)
 
@@ -232,11 +217,11 @@ class Runner:
             task.status = status
         self._store.wake()
 
-    def _say(self, task: Task, message: str) -> None:
+    def _add_event(self, task: Task, message: str) -> None:
         with self._store.lock:
             owner = self._store.owner_of(task)
             if owner:
-                owner.say(message)
+                owner.add_event(message)
 
 
 def _ignore(line: str) -> None:

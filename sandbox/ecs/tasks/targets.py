@@ -18,14 +18,14 @@ Target = tuple[str, str, int]
 
 
 class Health(NamedTuple):
-    """A target's state and, when it is not healthy, why: as DescribeTargetHealth has them."""
+    """A target's state and, when it is not healthy, the reason; as in DescribeTargetHealth."""
 
     state: str
     reason: str
 
 
 class Targets:
-    """Speaks to Elastic Load Balancing for the ECS controller."""
+    """The calls of ECS to Elastic Load Balancing."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._elbv2 = internal_client(endpoint_url, "elbv2")
@@ -41,7 +41,7 @@ class Targets:
         self._elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": address, "Port": port}])
 
     def deregister(self, target: Target) -> None:
-        """Deregister a target; a group that is gone has none."""
+        """Deregister a target, if its group still exists."""
         group, address, port = target
         try:
             self._elbv2.deregister_targets(
@@ -51,10 +51,7 @@ class Targets:
             _unless_gone(error)
 
     def wait_until_drained(self, target: Target, closing: threading.Event) -> None:
-        """
-        Wait until the target is no longer draining, at most the group's deregistration delay and a
-        little.
-        """
+        """Wait until the target has drained, at most a little longer than its delay."""
         group, address, port = target
         try:
             left = self._delay(group) + _MARGIN
@@ -66,40 +63,33 @@ class Targets:
             _unless_gone(error)
 
     def read_health(self, groups: Iterable[str]) -> dict[Target, Health]:
-        """The health of every target of the groups; a group that is gone has none."""
+        """The health of every target of the groups that still exist."""
         found: dict[Target, Health] = {}
         for group in groups:
-            try:
-                described = self._elbv2.describe_target_health(TargetGroupArn=group)[
-                    "TargetHealthDescriptions"
-                ]
-            except ClientError as error:
-                _unless_gone(error)
-                continue
-            for one in described:
-                health = one["TargetHealth"]
+            for one in self._describe(group):
+                target, health = one["Target"], one["TargetHealth"]
                 reason = health.get("Description") or health.get("Reason", "")
-                found[group, one["Target"]["Id"], one["Target"]["Port"]] = Health(
-                    health["State"], reason
-                )
+                found[group, target["Id"], target["Port"]] = Health(health["State"], reason)
         return found
 
+    def _describe(self, group: str) -> list[dict[str, Any]]:
+        try:
+            answer = self._elbv2.describe_target_health(TargetGroupArn=group)
+        except ClientError as error:
+            _unless_gone(error)
+            return []
+        described: list[dict[str, Any]] = answer["TargetHealthDescriptions"]
+        return described
+
     def _delay(self, group: str) -> float:
-        attributes = self._elbv2.describe_target_group_attributes(TargetGroupArn=group)[
-            "Attributes"
-        ]
-        delays = [
-            one["Value"]
-            for one in attributes
-            if one["Key"] == "deregistration_delay.timeout_seconds"
-        ]
-        return float(delays[0]) if delays else 300.0
+        answer = self._elbv2.describe_target_group_attributes(TargetGroupArn=group)
+        attributes = {one["Key"]: one["Value"] for one in answer["Attributes"]}
+        return float(attributes.get("deregistration_delay.timeout_seconds", 300.0))
 
     def _is_draining(self, group: str, target: dict[str, Any]) -> bool:
         answer = self._elbv2.describe_target_health(TargetGroupArn=group, Targets=[target])
-        return any(
-            one["TargetHealth"]["State"] == "draining" for one in answer["TargetHealthDescriptions"]
-        )
+        states = [one["TargetHealth"]["State"] for one in answer["TargetHealthDescriptions"]]
+        return "draining" in states
 
 
 def _unless_gone(error: ClientError) -> None:

@@ -1,56 +1,63 @@
-"""What ELBv2 has to answer differently when there is a data plane: DNS names, and target health."""
+"""ELBv2's answers that the data plane gives: DNS names and target health."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
-from moto.elbv2.models import FakeHealthStatus
+from moto.elbv2.models import ELBv2Backend, FakeHealthStatus
 
-from sandbox.api.patch import patch
+from sandbox.api.moto_patches import MotoPatches
 from sandbox.elbv2.data_plane.health import Health
-from sandbox.elbv2.data_plane.state import Target, backend
+from sandbox.elbv2.data_plane.state import Target
 from sandbox.elbv2.data_plane.targets import Targets
 
-__all__ = ["serve_dns_names", "serve_target_health"]
+__all__ = ["patch_moto"]
+
+Moto = Callable[..., Any]
 
 
-def serve_dns_names(address: Callable[[], str], patches: ExitStack) -> None:
+def patch_moto(patches: MotoPatches, new_address: Callable[[], str], targets: Targets) -> None:
     """
-    Give every new load balancer a loopback address as its DNS name, until
-    `patches` is closed.
+    Answer with what really runs.
+
+    Args:
+        patches: Where moto is patched.
+        new_address: Makes the loopback address of a new load balancer, which is its DNS name.
+        targets: The targets, with their health.
     """
-    elbv2 = backend()
-    of_moto = elbv2.create_load_balancer
-
-    def create_load_balancer(*arguments: Any, **named: Any) -> Any:
-        known = set(elbv2.load_balancers)
-        load_balancer = of_moto(*arguments, **named)
-        if (
-            load_balancer.arn not in known
-        ):  # creating one again is answered with the one that is there
-            load_balancer.dns_name = address()
-        return load_balancer
-
-    patch(patches, elbv2, "create_load_balancer", create_load_balancer)
+    patches.replace(
+        ELBv2Backend, "create_load_balancer", partial(_create_load_balancer, new_address)
+    )
+    patches.replace(
+        ELBv2Backend, "describe_target_health", partial(_describe_target_health, targets)
+    )
 
 
-def serve_target_health(targets: Targets, patches: ExitStack) -> None:
-    """Answer DescribeTargetHealth with what the checks found, until `patches` is closed."""
-    elbv2 = backend()
-    of_moto = elbv2.describe_target_health
+def _create_load_balancer(
+    new_address: Callable[[], str], moto: Moto, backend: Any, *arguments: Any, **named: Any
+) -> Any:
+    known = set(backend.load_balancers)
+    load_balancer = moto(backend, *arguments, **named)
+    # Creating one again returns the existing one.
+    if load_balancer.arn not in known:
+        load_balancer.dns_name = new_address()
+    return load_balancer
 
-    def describe_target_health(
-        target_group_arn: str, targets_asked: list[dict[str, Any]] | None
-    ) -> list[Any]:
-        of_moto(target_group_arn, [])  # refuses unknown groups
-        group = elbv2.target_groups[target_group_arn]
-        asked = [
-            Target(item["Id"], int(item.get("Port") or group.port)) for item in targets_asked or ()
-        ]
-        described = targets.describe(target_group_arn, asked or None)
-        return [_status(target, health, group.health_check_port) for target, health in described]
 
-    patch(patches, elbv2, "describe_target_health", describe_target_health)
+def _describe_target_health(
+    targets: Targets,
+    moto: Moto,
+    backend: Any,
+    target_group_arn: str,
+    targets_asked: list[dict[str, Any]] | None,
+) -> list[Any]:
+    moto(backend, target_group_arn, [])  # refuses unknown groups
+    group = backend.target_groups[target_group_arn]
+    asked = [
+        Target(item["Id"], int(item.get("Port") or group.port)) for item in targets_asked or ()
+    ]
+    described = targets.describe(target_group_arn, asked or None)
+    return [_status(target, health, group.health_check_port) for target, health in described]
 
 
 def _status(target: Target, health: Health, check_port: str | None) -> Any:

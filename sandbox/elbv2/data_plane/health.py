@@ -1,4 +1,4 @@
-"""The health of one target: what ELBv2 says of it after each check."""
+"""The health of one target, as ELBv2 changes it after each check."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ __all__ = ["DRAINING", "NOT_REGISTERED", "REGISTERING", "UNUSED", "Failure", "He
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a check failed, as ELBv2 words it."""
+    """Why a check failed, in ELBv2's wording."""
 
     reason: str
     description: str
@@ -19,7 +19,7 @@ class Failure:
 @dataclass(frozen=True)
 class Health:
     """
-    A target's state, and how many checks in a row have said otherwise.
+    A target's state, and how many checks in a row have contradicted it.
 
     Source: ELBv2 user guide, "Target health status" and "Target health reason codes".
     """
@@ -29,11 +29,6 @@ class Health:
     description: str | None = None
     streak: int = 0
 
-    @property
-    def is_new(self) -> bool:
-        """Whether it has not been found healthy or unhealthy yet."""
-        return self.state == "initial"
-
     def after_pass(self, check: HealthCheck) -> "Health":
         """A new target is healthy after one passed check, an unhealthy one after the threshold."""
         streak = self.streak + 1
@@ -42,12 +37,10 @@ class Health:
         return Health("healthy")
 
     def after_failure(self, check: HealthCheck, failure: Failure) -> "Health":
-        """A target is unhealthy after as many failed checks in a row as the threshold says."""
-        if self.state == "unhealthy":
+        """A target is unhealthy after as many failed checks in a row as the threshold."""
+        if self.state == "unhealthy" or self.streak + 1 >= check.unhealthy_threshold:
             return Health("unhealthy", failure.reason, failure.description)
-        if self.streak + 1 >= check.unhealthy_threshold:
-            return Health("unhealthy", failure.reason, failure.description)
-        known = CHECKING if self.is_new else self
+        known = CHECKING if self.state == "initial" else self
         return Health(known.state, known.reason, known.description, self.streak + 1)
 
 

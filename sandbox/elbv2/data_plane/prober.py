@@ -1,11 +1,10 @@
-"""Health checks: one request an interval to every target, each in its own time."""
+"""Health checks: one request per interval to every target."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import aiohttp
-from yarl import URL
+import httpx
 
 from sandbox.elbv2.data_plane.health import Failure, matches
 from sandbox.elbv2.data_plane.state import HealthCheck
@@ -13,18 +12,24 @@ from sandbox.elbv2.data_plane.targets import Registration
 
 __all__ = ["Prober"]
 
-_HEADERS: Final = {"User-Agent": "ELB-HealthChecker/2.0", "Accept-Encoding": "gzip, compressed"}
+_HEADERS: Final = {
+    "User-Agent": "ELB-HealthChecker/2.0",
+    "Accept-Encoding": "gzip, compressed",
+    "Connection": "close",
+}
+# As in ELBv2, each check has a connection of its own.
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 _FAILED: Final = Failure("Target.FailedHealthChecks", "Health checks failed")
 _TIMED_OUT: Final = Failure("Target.Timeout", "Request timed out")
 
 
 class Prober:
     """
-    Checks targets, on the event loop it is used on.
+    Checks targets, on the event loop that calls it.
 
     Args:
         report: Called with each result; None is a pass.
-        broken: Whether the checks of a target group of this name fail whatever its targets answer.
+        broken: Whether all checks of the target group of this name fail, as a fault.
     """
 
     def __init__(
@@ -32,22 +37,24 @@ class Prober:
     ) -> None:
         self._report, self._broken = report, broken
         self._running: dict[Registration, tuple[HealthCheck, asyncio.Task[None]]] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._client = httpx.AsyncClient(
+            headers=_HEADERS,
+            limits=_LIMITS,
+            timeout=None,  # noqa: S113 - each check has one for all of its steps
+            trust_env=False,
+            verify=False,  # noqa: S501 - as ELBv2
+        )
 
     def follow(self, checks: Mapping[Registration, HealthCheck]) -> None:
-        """
-        Check exactly these from now on; what is new, or checked differently
-        than before, at once.
-        """
+        """Check exactly these from now on; new and changed ones at once."""
         for registration, (check, task) in list(self._running.items()):
             if checks.get(registration) != check:
                 task.cancel()
                 del self._running[registration]
+        loop = asyncio.get_running_loop()
         for registration, check in checks.items():
             if registration not in self._running:
-                task = asyncio.get_running_loop().create_task(
-                    self._keep_checking(registration, check)
-                )
+                task = loop.create_task(self._keep_checking(registration, check))
                 self._running[registration] = check, task
 
     async def close(self) -> None:
@@ -55,8 +62,7 @@ class Prober:
         tasks = [task for _, task in self._running.values()]
         self.follow({})
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session:
-            await self._session.close()
+        await self._client.aclose()
 
     async def _keep_checking(self, registration: Registration, check: HealthCheck) -> None:
         loop = asyncio.get_running_loop()
@@ -72,35 +78,17 @@ class Prober:
     async def _check(self, registration: Registration, check: HealthCheck) -> Failure | None:
         target = registration.target
         port = target.port if check.port == "traffic-port" else int(check.port)
-        url = URL(f"{check.protocol.lower()}://{target.address}:{port}{check.path}", encoded=True)
+        url = f"{check.protocol.lower()}://{target.address}:{port}{check.path}"
         try:
-            async with (
-                asyncio.timeout(check.timeout),
-                self._client().get(url, allow_redirects=False) as response,
-            ):
-                await response.read()
+            async with asyncio.timeout(check.timeout):
+                response = await self._client.get(url)
         except TimeoutError:
             return _TIMED_OUT
-        except (aiohttp.ClientError, OSError):
+        except (httpx.HTTPError, httpx.InvalidURL):
             return _FAILED
-        if matches(check.matcher, response.status):
+        if matches(check.matcher, response.status_code):
             return None
         return Failure(
             "Target.ResponseCodeMismatch",
-            f"Health checks failed with these codes: [{response.status}]",
+            f"Health checks failed with these codes: [{response.status_code}]",
         )
-
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # A connection of its own for each check, as ELBv2 does; and as many as there are
-            # targets.
-            connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=False)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                headers=_HEADERS,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # asyncio's own timeout is around each check: with aiohttp's, a cancellation that
-                # comes at the same moment gets lost.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            )
-        return self._session

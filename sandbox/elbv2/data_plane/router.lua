@@ -1,5 +1,5 @@
--- Routes the requests of one ALB listener. Its table (written by table.py) is swapped whole, between two requests,
--- when the sandbox says "alb load" on the admin socket: no reload, so no connection ends and no request meets half a change.
+-- Routes the requests of one ALB listener. Its table (written by table.py) is replaced as a whole, between two requests,
+-- on the command "alb load" of the admin socket. There is no reload, so no connection ends and no request sees half a change.
 
 local path_of_table = ...
 local listener
@@ -12,15 +12,15 @@ local function load_table()
   listener = chunk()
 end
 
--- "*" is any number of characters, "?" exactly one. On a mismatch only the last "*" has to take one more: linear, where
--- a Lua pattern of many ".*" would not be.
+-- "*" is any number of characters, "?" exactly one. On a mismatch only the last "*" takes one more character, so this is
+-- never exponential, as a Lua pattern of many ".*" would be.
 local function like(pattern, text, escapes)
   local p, t, star, mark = 1, 1, nil, nil
   while t <= #text do
     local c = pattern:byte(p)
     local literal = false
     local width = 1
-    if escapes and c == 92 and p < #pattern then  -- backslash: ELBv2's way to ask for a "*" itself in a query string
+    if escapes and c == 92 and p < #pattern then  -- ELBv2's escape for a literal "*" in a query string
       c, literal, width = pattern:byte(p + 1), true, 2
     end
     if c == 42 and not literal then
@@ -166,7 +166,7 @@ core.register_action("route", { "http-req" }, function(txn)
   end
 end, 0)
 
-core.register_cli({ "alb", "load" }, "alb load : take over the routing table", function(applet)
+core.register_cli({ "alb", "load" }, "alb load : load the routing table", function(applet)
   applet:send((load_table() or "ok") .. "\n")
 end)
 

@@ -1,12 +1,12 @@
 """
-What the account's load balancers are told to do, read from moto in one piece.
+The configuration of the account's load balancers, read from moto at one moment.
 
-Read from moto's own objects and not through the API: the control plane calls us under its lock,
-where the picture is whole. Over HTTP it would take a dozen calls, and change between them. The
-tests hold it against boto3.
+It is read from moto's own objects, not through the API: the endpoint calls us under its lock, where
+the state is consistent. Over HTTP it would take a dozen calls, and could change between them. The
+tests compare it with what boto3 reads.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ _LAST: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Target:
-    """Where a target answers."""
+    """A target's address."""
 
     address: str
     port: int
@@ -40,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How the targets of a group are checked; times in seconds."""
+    """A group's health check; times in seconds."""
 
     protocol: str
     port: str
@@ -56,7 +56,7 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class Group:
-    """A target group and what is registered in it."""
+    """A target group and its registered targets."""
 
     arn: str
     name: str
@@ -72,7 +72,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Rule:
-    """Conditions and the one action that ends the rule, in ELBv2's own words."""
+    """Conditions and the action that ends the rule, both as in the ELBv2 API."""
 
     conditions: tuple[Mapping[str, Any], ...]
     action: Mapping[str, Any]
@@ -80,7 +80,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Listener:
-    """A listener with its rules in the order in which they are tried, the default rule last."""
+    """A listener with its rules in the order of evaluation, the default rule last."""
 
     arn: str
     load_balancer: str
@@ -100,30 +100,19 @@ class State:
     groups: Mapping[str, Group] = field(default_factory=dict)
     """By ARN."""
     used_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """
-    Target group ARN to the load balancers (`app/name/id`) that forward to it; unused groups are
-    missing.
-    """
+    """By target group ARN, the load balancers (`app/name/id`) that forward to it, if any do."""
 
 
 def backend() -> Any:
-    """The ELBv2 state that moto holds for the sandbox's account and region."""
+    """Moto's ELBv2 state for the sandbox's account and region."""
     return elbv2_backends[ACCOUNT][REGION]
 
 
 def read_state() -> State:
-    """
-    The state as of now; call it where nothing changes meanwhile, under the
-    control plane's lock.
-    """
+    """The current state; call it where nothing changes meanwhile, under the endpoint's lock."""
     listeners = tuple(_listeners())
-    used_by: dict[str, frozenset[str]] = {}
-    for listener in listeners:
-        for rule in listener.rules:
-            for arn in forward_weights(rule.action):
-                used_by[arn] = used_by.get(arn, frozenset()) | {listener.load_balancer}
     groups = {arn: _group(group) for arn, group in backend().target_groups.items()}
-    return State(listeners, groups, used_by)
+    return State(listeners, groups, _used_by(listeners))
 
 
 def forward_weights(action: Mapping[str, Any]) -> dict[str, int]:
@@ -136,18 +125,32 @@ def forward_weights(action: Mapping[str, Any]) -> dict[str, int]:
     return {action["TargetGroupArn"]: 1}
 
 
+def _used_by(listeners: Iterable[Listener]) -> dict[str, frozenset[str]]:
+    used_by: dict[str, frozenset[str]] = {}
+    for listener in listeners:
+        for rule in listener.rules:
+            for arn in forward_weights(rule.action):
+                used_by[arn] = used_by.get(arn, frozenset()) | {listener.load_balancer}
+    return used_by
+
+
 def _listeners() -> Iterator[Listener]:
     for load_balancer in backend().load_balancers.values():
         for listener in load_balancer.listeners.values():
-            yield Listener(
-                arn=listener.arn,
-                load_balancer=load_balancer.arn.partition(":loadbalancer/")[2],
-                address=load_balancer.dns_name,
-                port=int(listener.port),
-                protocol=listener.protocol,
-                idle_timeout=float(load_balancer.attrs.get("idle_timeout.timeout_seconds", 60)),
-                rules=tuple(_rule(rule) for rule in sorted(listener.rules.values(), key=_priority)),
-            )
+            yield _listener(load_balancer, listener)
+
+
+def _listener(load_balancer: Any, listener: Any) -> Listener:
+    rules = sorted(listener.rules.values(), key=_priority)
+    return Listener(
+        arn=listener.arn,
+        load_balancer=load_balancer.arn.partition(":loadbalancer/")[2],
+        address=load_balancer.dns_name,
+        port=int(listener.port),
+        protocol=listener.protocol,
+        idle_timeout=float(load_balancer.attrs.get("idle_timeout.timeout_seconds", 60)),
+        rules=tuple(map(_rule, rules)),
+    )
 
 
 def _priority(rule: Any) -> int:
@@ -156,29 +159,33 @@ def _priority(rule: Any) -> int:
 
 def _rule(rule: Any) -> Rule:
     # Only the last action ends a rule; those before it authenticate, which an HTTP listener cannot.
-    actions = sorted(
-        (action.data for action in rule.actions), key=lambda action: int(action.get("Order") or 0)
-    )
-    return Rule(tuple(rule.conditions), actions[-1])
+    actions = sorted(rule.actions, key=lambda action: int(action.data.get("Order") or 0))
+    return Rule(tuple(rule.conditions), actions[-1].data)
 
 
 def _group(group: Any) -> Group:
+    targets = [
+        Target(str(target["Id"]), int(target.get("Port") or group.port))
+        for target in group.targets.values()
+    ]
     return Group(
         arn=group.arn,
         name=group.name,
-        check=HealthCheck(
-            protocol=str(group.health_check_protocol or "HTTP"),
-            port=str(group.health_check_port or "traffic-port"),
-            path=group.health_check_path or "/",
-            interval=float(group.health_check_interval_seconds),
-            timeout=float(group.health_check_timeout_seconds),
-            healthy_threshold=int(group.healthy_threshold_count),
-            unhealthy_threshold=int(group.unhealthy_threshold_count),
-            matcher=str((getattr(group, "matcher", None) or {}).get("HttpCode") or "200"),
-        ),
+        check=_health_check(group),
         deregistration_delay=float(group.attributes["deregistration_delay.timeout_seconds"]),
-        targets=tuple(
-            Target(str(target["Id"]), int(target.get("Port") or group.port))
-            for target in group.targets.values()
-        ),
+        targets=tuple(targets),
+    )
+
+
+def _health_check(group: Any) -> HealthCheck:
+    matcher = getattr(group, "matcher", None) or {}
+    return HealthCheck(
+        protocol=str(group.health_check_protocol or "HTTP"),
+        port=str(group.health_check_port or "traffic-port"),
+        path=group.health_check_path or "/",
+        interval=float(group.health_check_interval_seconds),
+        timeout=float(group.health_check_timeout_seconds),
+        healthy_threshold=int(group.healthy_threshold_count),
+        unhealthy_threshold=int(group.unhealthy_threshold_count),
+        matcher=str(matcher.get("HttpCode") or "200"),
     )

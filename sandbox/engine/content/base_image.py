@@ -1,9 +1,8 @@
 """
 A base image for Python programs, made from the Python that runs the sandbox.
 
-Where no registry can be reached no base image can be pulled, so this one needs none: the host's
-interpreter, its standard library and the shared libraries they load, which is enough for a
-container of a real Docker engine too.
+It needs no registry. It has the host's interpreter, its standard library and the shared libraries
+that they load, which is also enough for a container of a real Docker engine.
 """
 
 import json
@@ -26,11 +25,11 @@ __all__ = [
     "BASE_SETTINGS",
     "base_layer",
     "host_python",
-    "stands_for_base",
+    "is_base",
 ]
 
 BASE_IMAGE: Final = "split-sandbox/python"
-"""What a Dockerfile may name in FROM on either engine."""
+"""The name for FROM in a Dockerfile, with either engine."""
 BASE_SETTINGS: Final[dict[str, Any]] = {
     "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
     "Cmd": ["python3"],
@@ -44,6 +43,7 @@ _FORMAT: Final = 2
 _PYTHON: Final = re.compile(
     r"(?:docker\.io/|public\.ecr\.aws/docker/)?(?:library/)?python(?::[\w.-]+)?(?:@sha256:\w+)?"
 )
+_SYSTEM: Final = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/")
 _LIBRARY: Final = re.compile(r"(?:=> )?(/\S+) \(0x")
 _LEFT_OUT: Final = frozenset(
     {
@@ -56,8 +56,10 @@ _LEFT_OUT: Final = frozenset(
         "idle_test",
         "tkinter",
         "turtledemo",
+        "ensurepip",
+        "lib2to3",
+        "pydoc_data",
     }
-    | {"ensurepip", "lib2to3", "pydoc_data"}
 )
 _LEFT_OUT_PREFIXES: Final = ("config-", "_tkinter.", "_test", "xxlimited")
 _FILES: Final = {
@@ -69,16 +71,13 @@ _FILES: Final = {
 }
 
 
-def stands_for_base(reference: str) -> bool:
-    """
-    Whether an image reference is this base image, or one of the public Python images that it stands
-    in for.
-    """
+def is_base(reference: str) -> bool:
+    """Whether a reference is this image, or a public Python image that it replaces."""
     return reference.partition(":")[0] == BASE_IMAGE or bool(_PYTHON.fullmatch(reference))
 
 
 def host_python() -> Path:
-    """The interpreter below the virtual environment, if there is one."""
+    """The interpreter itself, outside any virtual environment."""
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
@@ -86,9 +85,8 @@ def base_layer(store: Store) -> Layer:
     """The base image's only layer: made on first use, then kept in the store."""
     python = host_python()
     status = python.stat()
-    key = json.dumps(
-        ["base", _FORMAT, str(python), status.st_size, status.st_mtime_ns, sys.version]
-    )
+    identity = [str(python), status.st_size, status.st_mtime_ns, sys.version]
+    key = json.dumps(["base", _FORMAT, *identity])
     known = store.recall(key)
     if known and store.has(known["digest"]):
         return Layer(**known)
@@ -98,19 +96,7 @@ def base_layer(store: Store) -> Layer:
 
 def _entries(python: Path, scratch: Path) -> Iterator[Entry]:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    files = {f"usr/local/bin/{version}": python}
-    files |= {
-        f"usr/local/{sys.platlibdir}/{version}/{name}": path
-        for name, path in _library(Path(sysconfig.get_path("stdlib")))
-    }
-    shell = shutil.which("sh")
-    if shell:
-        files["bin/sh"] = Path(shell).resolve()
-    programs = [path for name, path in files.items() if name.endswith(".so") or "bin/" in name]
-    files |= _shared_libraries(programs)
-    for name, content in _FILES.items():
-        files[name] = scratch / Path(name).name
-        files[name].write_text(content, encoding="utf-8")
+    files = {**_programs(python, version), **_written_files(scratch)}
     links = {"usr/local/bin/python3": version, "usr/local/bin/python": version}
     yield from _folders([*files, *links])
     yield Entry("tmp", 0o1777)
@@ -121,37 +107,58 @@ def _entries(python: Path, scratch: Path) -> Iterator[Entry]:
         yield Entry(name, 0o777, target=target)
 
 
+def _programs(python: Path, version: str) -> dict[str, Path]:
+    """The interpreter, its library and a shell, with what they load, by name in the image."""
+    files = {f"usr/local/bin/{version}": python}
+    for name, path in _library(Path(sysconfig.get_path("stdlib"))):
+        files[f"usr/local/{sys.platlibdir}/{version}/{name}"] = path
+    shell = shutil.which("sh")
+    if shell:
+        files["bin/sh"] = Path(shell).resolve()
+    programs = [path for name, path in files.items() if name.endswith(".so") or "bin/" in name]
+    return {**files, **_shared_libraries(programs)}
+
+
+def _written_files(scratch: Path) -> dict[str, Path]:
+    files = {}
+    for name, content in _FILES.items():
+        files[name] = scratch / Path(name).name
+        files[name].write_text(content, encoding="utf-8")
+    return files
+
+
 def _library(root: Path) -> Iterator[tuple[str, Path]]:
-    """The standard library's files, under their names relative to it."""
+    """The standard library's files, by name relative to it."""
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)
-        left_out = any(
-            part in _LEFT_OUT or part.startswith(_LEFT_OUT_PREFIXES) for part in name.parts
-        )
-        if not left_out and path.is_file():
+        if not any(map(_is_left_out, name.parts)) and path.is_file():
             yield str(name), path
+
+
+def _is_left_out(part: str) -> bool:
+    return part in _LEFT_OUT or part.startswith(_LEFT_OUT_PREFIXES)
 
 
 def _shared_libraries(programs: list[Path]) -> dict[str, Path]:
     """
-    What the programs load, by name in the image.
+    The libraries that the programs load, by name in the image.
 
-    A library that the host finds through a path of its own lies beside libc there, where the loader
+    A library that the host finds through a path of its own is put beside libc, where the loader
     always looks.
     """
     listed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     found = sorted({Path(path) for path in _LIBRARY.findall(listed)})
-    libc = next(
-        (path.parent for path in found if path.name.startswith(("libc.so", "libc.musl"))),
-        Path("/lib"),
-    )
-    system = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/")
-    return {
-        str(path if str(path).startswith(system) else libc / path.name).lstrip("/"): path.resolve()
-        for path in found
-    }
+    libc = [path.parent for path in found if path.name.startswith(("libc.so", "libc.musl"))]
+    beside_libc = libc[0] if libc else Path("/lib")
+    libraries = {}
+    for path in found:
+        place = path if str(path).startswith(_SYSTEM) else beside_libc / path.name
+        libraries[str(place).lstrip("/")] = path.resolve()
+    return libraries
 
 
 def _folders(names: list[str]) -> Iterator[Entry]:
-    parents = {str(parent) for name in names for parent in Path(name).parents} - {"."}
-    return (Entry(parent, 0o755) for parent in sorted(parents))
+    parents: set[str] = set()
+    for name in names:
+        parents |= {str(parent) for parent in Path(name).parents}
+    return (Entry(parent, 0o755) for parent in sorted(parents - {"."}))

@@ -22,11 +22,11 @@ CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 BASE_ANNOTATION: Final = "split-sandbox.base"
-"""Marks the layer that holds the host's own Python, which need not be unpacked to run it."""
+"""Marks the layer with the host's own Python, which a process does not need unpacked."""
 ARCHITECTURE: Final = {"x86_64": "amd64", "aarch64": "arm64"}.get(
     platform.machine(), platform.machine()
 )
-"""The host's, in the image specification's words."""
+"""The host's, as the image specification names it."""
 
 _EPOCH: Final = "1970-01-01T00:00:00Z"
 
@@ -38,7 +38,7 @@ class Image:
     digest: str
     """Of the manifest."""
     id: str
-    """Of the configuration; Docker's image id."""
+    """Of the configuration: Docker's image id."""
     config: dict[str, Any]
     manifest: dict[str, Any]
 
@@ -49,15 +49,12 @@ class Image:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a container of it starts with: Env, Cmd, Entrypoint, WorkingDir and so on."""
+        """The settings of its containers: Env, Cmd, Entrypoint, WorkingDir and so on."""
         return self.config.get("config") or {}
 
     @property
     def blobs(self) -> list[dict[str, Any]]:
-        """
-        Descriptors of the layers and the configuration, which a registry needs
-        before the manifest.
-        """
+        """Descriptors of the layers and the configuration, which are pushed before the manifest."""
         return [*self.manifest["layers"], self.manifest["config"]]
 
     @property
@@ -74,7 +71,7 @@ def save_image(
     base: Layer | None,
 ) -> Image:
     """
-    Write configuration and manifest, without a time: equal content gives an equal image.
+    Write configuration and manifest, without times: equal content gives an equal image.
 
     Args:
         store: Holds the layers.
@@ -96,13 +93,20 @@ def save_image(
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": {"mediaType": CONFIG_TYPE, "digest": store.add(packed), "size": len(packed)},
-        "layers": [
-            {"mediaType": LAYER_TYPE, "digest": layer.digest, "size": layer.size}
-            | ({"annotations": {BASE_ANNOTATION: "python"}} if layer == base else {})
-            for layer in layers
-        ],
+        "layers": [_layer_descriptor(layer, is_base=layer == base) for layer in layers],
     }
     return load_image(store, store.add(json.dumps(manifest, sort_keys=True).encode()))
+
+
+def _layer_descriptor(layer: Layer, *, is_base: bool) -> dict[str, Any]:
+    descriptor: dict[str, Any] = {
+        "mediaType": LAYER_TYPE,
+        "digest": layer.digest,
+        "size": layer.size,
+    }
+    if is_base:
+        descriptor["annotations"] = {BASE_ANNOTATION: "python"}
+    return descriptor
 
 
 def load_image(store: Store, digest: str) -> Image:

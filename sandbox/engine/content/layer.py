@@ -1,4 +1,4 @@
-"""Image layers that depend on nothing but their content: equal files give an equal digest."""
+"""Image layers that depend only on their content: equal files give an equal digest."""
 
 import gzip
 import hashlib
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that the store holds."""
+    """A layer in the store."""
 
     digest: str
     """Of the compressed tar."""
@@ -48,15 +48,17 @@ class Layer:
 
 
 def content_key(entries: Iterable[Entry]) -> str:
-    """A key that equal entries share, for `write_layer`."""
+    """A key for `write_layer`, the same for equal entries."""
+    ordered = sorted(entries, key=lambda entry: entry.name)
     described = [
-        (entry.name, entry.mode, entry.target, _file_digest(entry.source) if entry.source else "")
-        for entry in sorted(entries, key=lambda entry: entry.name)
+        (entry.name, entry.mode, entry.target, _file_digest(entry.source)) for entry in ordered
     ]
     return "layer " + json.dumps(described)
 
 
-def _file_digest(path: Path) -> str:
+def _file_digest(path: Path | None) -> str:
+    if path is None:
+        return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -66,32 +68,36 @@ def write_layer(store: Store, key: str, entries: Sequence[Entry]) -> tuple[Layer
     Write the layer, unless the store has one under this key.
 
     Returns:
-        The layer, and whether it was there.
+        The layer, and whether it already existed.
     """
     known = store.recall(key)
     if known and store.has(known["digest"]):
         return Layer(**known), True
     with store.temporary() as file:
-        with file.open("wb") as raw:
-            packed = _Hashing(raw)
-            # The header of a gzip file names a time and a file; neither is content.
-            with gzip.GzipFile(
-                "", "wb", _COMPRESSION, cast("IO[bytes]", packed), mtime=0
-            ) as compressed:
-                plain = _Hashing(compressed)
-                with tarfile.open(
-                    fileobj=cast("IO[bytes]", plain), mode="w|", format=tarfile.PAX_FORMAT
-                ) as tar:
-                    for entry in sorted(entries, key=lambda entry: entry.name):
-                        _add(tar, entry)
-        layer = Layer(packed.digest, plain.digest, packed.size)
+        layer = _write_to(file, entries)
         store.adopt(file, layer.digest)
     store.note(key, asdict(layer))
     return layer, False
 
 
+def _write_to(file: Path, entries: Sequence[Entry]) -> Layer:
+    with file.open("wb") as raw:
+        packed = _Hashing(raw)
+        # Without the time and the file name that a gzip header usually has: neither is content.
+        with gzip.GzipFile("", "wb", _COMPRESSION, cast("IO[bytes]", packed), mtime=0) as zipped:
+            plain = _Hashing(zipped)
+            _write_tar(cast("IO[bytes]", plain), entries)
+    return Layer(packed.digest, plain.digest, packed.size)
+
+
+def _write_tar(file: IO[bytes], entries: Sequence[Entry]) -> None:
+    with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            _add(tar, entry)
+
+
 class _Hashing:
-    """Writes through, and knows the digest and the size of what was written."""
+    """Passes what is written on to a file, and computes its digest and size."""
 
     def __init__(self, file: Any) -> None:
         self._file, self._hash, self.size = file, hashlib.sha256(), 0

@@ -1,7 +1,4 @@
-"""
-The embedded engine's content: blobs by digest, kept between runs, safe when several sandboxes share
-them.
-"""
+"""Image content: blobs by digest, kept between runs, and safe to share between sandboxes."""
 
 import contextlib
 import hashlib
@@ -18,15 +15,15 @@ __all__ = ["Store", "cache_dir"]
 _KEPT_BYTES: Final = 2 << 30
 _KEPT_SECONDS: Final = 14 * 86_400.0
 _YOUNG_SECONDS: Final = 86_400.0
-"""What was used within a day is never dropped: another sandbox may be using it."""
+"""Files used within a day are never dropped: another sandbox may be using them."""
 
 
 def cache_dir(run_dir: Path) -> Path:
     """
-    Where images stay between runs: `$XDG_CACHE_HOME/ecs-splitter`, or `~/.cache/ecs-splitter`.
+    Where images are kept: in `$XDG_CACHE_HOME/ecs-splitter`, or `~/.cache/ecs-splitter`.
 
     Args:
-        run_dir: The sandbox's own folder, in which they live when the cache cannot be written.
+        run_dir: The sandbox's folder, used when the cache cannot be written.
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     folder = Path(base) / "ecs-splitter" / "engine"
@@ -40,10 +37,10 @@ def cache_dir(run_dir: Path) -> Path:
 
 class Store:
     """
-    Blobs and notes in one folder. A file appears under its name only when it is complete.
+    Blobs and notes in one folder. A file gets its name only when it is complete.
 
     Args:
-        root: The folder; others may use it at the same time.
+        root: The folder; other sandboxes may use it at the same time.
     """
 
     def __init__(self, root: Path) -> None:
@@ -52,7 +49,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
 
     def has(self, digest: str) -> bool:
-        """Whether the blob is here; it counts as used now."""
+        """Whether the store has the blob; this counts as a use."""
         try:
             os.utime(self.path(digest))
         except FileNotFoundError:
@@ -78,7 +75,7 @@ class Store:
 
     @contextlib.contextmanager
     def temporary(self) -> Iterator[Path]:
-        """A file to write a blob into, for `adopt`; dropped when nobody adopted it."""
+        """A file to write a blob into, for `adopt`; deleted if it is not adopted."""
         handle, name = tempfile.mkstemp(dir=self._blobs, prefix="new-")
         os.close(handle)
         try:
@@ -87,11 +84,11 @@ class Store:
             Path(name).unlink(missing_ok=True)
 
     def adopt(self, file: Path, digest: str) -> None:
-        """Make a temporary file, whose digest the caller has computed, a blob."""
+        """Make a temporary file a blob of the digest that the caller has computed."""
         file.replace(self.path(digest))
 
     def recall(self, key: str) -> dict[str, Any] | None:
-        """What was noted under the key."""
+        """The note under a key, if there is one."""
         note = self._notes / hashlib.sha256(key.encode()).hexdigest()
         try:
             os.utime(note)
@@ -101,14 +98,15 @@ class Store:
         return found
 
     def note(self, key: str, value: dict[str, Any]) -> None:
-        """Note something small under a key."""
+        """Keep a small value under a key."""
         with self.temporary() as file:
             file.write_text(json.dumps(value), encoding="utf-8")
             file.replace(self._notes / hashlib.sha256(key.encode()).hexdigest())
 
     def prune(self) -> None:
-        """Drop what was not used for two weeks, and the longest unused beyond 2 GiB."""
-        now, total = time.time(), 0
+        """Delete what was not used for two weeks, and the least recently used beyond 2 GiB."""
+        now = time.time()
+        total = 0
         for used, size, path in sorted(self._files(), reverse=True):
             total += size
             age = now - used

@@ -1,7 +1,9 @@
-"""A real Docker engine, or Podman's, which speaks the same API."""
+"""A real Docker engine, or Podman's, which has the same API."""
 
 import contextlib
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,123 +11,43 @@ from typing import Any, Final, Literal
 
 import docker
 import docker.errors
-import docker.models.containers
 import requests.exceptions
-import urllib3.exceptions
 
-from sandbox.ecr.credentials import pull_credentials
-from sandbox.engine.base import ContainerSpec, ImageUnavailable
+from sandbox.engine.base import ContainerSpec, ImageUnavailable, RegistryLogin
 from sandbox.engine.content.base_image import BASE_IMAGE, BASE_SETTINGS, base_layer
 from sandbox.engine.content.store import Store, cache_dir
+from sandbox.engine.docker.container import DockerContainer
+from sandbox.engine.docker.warden import LABEL
 
-__all__ = ["LABEL", "DockerContainer", "DockerEngine"]
-
-LABEL: Final = "split-sandbox"
-"""Label of every container of a sandbox; its value is the sandbox's process id."""
+__all__ = ["DockerEngine"]
 
 _STARTED_LABEL: Final = "split-sandbox.started"
 _TIMEOUT: Final = 120
 _PIECE: Final = 1 << 16
-# What docker-py lets through when the engine hangs up or is too slow, or the container is gone.
-_BROKEN: Final = (
-    docker.errors.APIError,
-    requests.exceptions.RequestException,
-    urllib3.exceptions.HTTPError,
-    OSError,
-)
-
-
-class DockerContainer:
-    """
-    A container of the real engine.
-
-    Args:
-        container: It, started.
-        stop_timeout: Seconds between SIGTERM and SIGKILL.
-        on_line: Gets every line it writes.
-    """
-
-    def __init__(
-        self,
-        container: docker.models.containers.Container,
-        stop_timeout: float,
-        on_line: Callable[[str], None],
-    ) -> None:
-        self._container, self._stop_timeout, self._on_line = container, stop_timeout, on_line
-        container.reload()
-        self.address = _address(container.attrs)
-        self._code: int | None = None
-        self._ended = threading.Event()
-        name = f"container {container.name}"
-        threading.Thread(target=self._follow, name=name, daemon=True).start()
-
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-        return self._code
-
-    def stop(self) -> None:
-        """SIGTERM, SIGKILL after the stop timeout; returns when it is gone. Safe to repeat."""
-        # The engine's timeouts are whole seconds.
-        self._unless_gone(lambda: self._container.stop(timeout=max(1, round(self._stop_timeout))))
-        self._ended.wait()
-
-    def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
-        self._unless_gone(self._container.kill)
-        self._ended.wait()
-
-    def _unless_gone(self, act: Callable[[], Any]) -> None:
-        try:
-            act()
-        except docker.errors.APIError as error:
-            # Gone already, or not running any more.
-            if error.status_code not in (304, 404, 409):
-                raise
-
-    def _follow(self) -> None:
-        try:
-            for line in _lines(self._container.logs(stream=True, follow=True)):
-                self._on_line(line)
-            code = int(self._container.wait()["StatusCode"])
-            self._unless_gone(lambda: self._container.remove(v=True, force=True))
-        except _BROKEN:
-            # Somebody removed it, or the engine itself ended: either way it runs no more.
-            code = 137
-        self._code = code
-        self._ended.set()
-
-
-def _lines(chunks: Any) -> Any:
-    """The chunks of a log, which may end anywhere, as lines."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode(errors="replace").rstrip("\r")
-    if rest:
-        yield rest.decode(errors="replace")
+_WARDEN: Final = Path(__file__).with_name("warden.py")
 
 
 class DockerEngine:
     """
-    Runs containers on the engine's default bridge network, where this machine reaches them at their
-    own addresses.
+    Runs containers on the engine's default bridge network, where they have addresses of their own.
 
     Args:
         docker_host: Where the engine listens.
-        registry_host: `host:port` of the registry behind ECR, whose images are removed on close.
+        registry: The registry behind ECR; names of its images are removed on close.
         run_dir: The sandbox's folder.
     """
 
     name: Literal["docker", "process"] = "docker"
 
-    def __init__(self, docker_host: str, registry_host: str, run_dir: Path) -> None:
-        self.docker_host, self._registry_host = docker_host, registry_host
+    def __init__(self, docker_host: str, registry: RegistryLogin, run_dir: Path) -> None:
+        self.docker_host = docker_host
+        self._registry = registry
         self._client = docker.DockerClient(base_url=docker_host, timeout=_TIMEOUT)
         self._lock = threading.Lock()
         self._containers: list[DockerContainer] = []
         self._remove_orphans()
         self._provide_base(run_dir)
+        self._warden = _start_warden(docker_host)
 
     def pull(self, image: str) -> str:
         """
@@ -134,25 +56,15 @@ class DockerEngine:
         Raises:
             ImageUnavailable: The registry does not have it, or does not answer.
         """
-        name, at, digest = image.partition("@")
-        host = name.partition("/")[0]
-        login = pull_credentials(host)
-        auth = {"username": login[0], "password": login[1]} if login else None
-        if at:
-            repository, tag = _without_tag(name), digest
-        else:
-            repository = _without_tag(name)
-            tag = name.removeprefix(repository).lstrip(":") or "latest"
+        name, _, digest = image.partition("@")
+        repository = _without_tag(name)
+        tag = name.removeprefix(repository).lstrip(":")
         try:
-            pulled = self._client.images.pull(repository, tag=tag, auth_config=auth)
-        except docker.errors.APIError as error:
-            missing = "not found" in str(error) or "manifest unknown" in str(error).lower()
-            why = (
-                f"failed to resolve ref {image}: {image}: not found"
-                if missing
-                else error.explanation or str(error)
+            pulled = self._client.images.pull(
+                repository, tag=digest or tag or "latest", auth_config=self._login(name)
             )
-            raise ImageUnavailable(f"CannotPullContainerError: {why}") from None
+        except docker.errors.APIError as error:
+            raise ImageUnavailable(f"CannotPullContainerError: {_why(error, image)}") from None
         except requests.exceptions.RequestException as error:
             raise ImageUnavailable(f"CannotPullContainerError: {error}") from None
         return digest or _digest(pulled.attrs, repository)
@@ -162,60 +74,63 @@ class DockerEngine:
         Start a container.
 
         Raises:
-            ImageUnavailable: The engine does not have the image any more.
+            ImageUnavailable: The engine no longer has the image.
         """
         self._remove(spec.name)
-        options: dict[str, Any] = {"entrypoint": list(spec.entry_point)} if spec.entry_point else {}
         try:
             made = self._client.containers.create(
                 spec.image,
                 list(spec.command) or None,
                 name=spec.name,
                 environment=dict(spec.environment),
-                labels={
-                    **spec.labels,
-                    LABEL: str(os.getpid()),
-                    _STARTED_LABEL: _started(os.getpid()),
-                },
+                labels={**spec.labels, **_own_labels()},
                 mem_limit=f"{spec.memory}m",
                 network_mode="bridge",
-                **options,
+                entrypoint=list(spec.entry_point) or None,
             )
         except docker.errors.ImageNotFound as error:
             raise ImageUnavailable(f"CannotPullContainerError: {error.explanation}") from None
         made.start()
         container = DockerContainer(made, spec.stop_timeout, on_line)
         with self._lock:
-            self._containers = [
-                known for known in self._containers if known.exit_code() is None
-            ] + [container]
+            running = [known for known in self._containers if known.exit_code() is None]
+            self._containers = [*running, container]
         return container
 
     def close(self) -> None:
         """
-        Kill and remove its containers, and take the registry's names from the engine's images. Safe
-        to repeat.
+        Kill and remove its containers, and remove the registry's names from the engine's images.
+
+        Safe to repeat.
         """
         with self._lock:
             containers, self._containers = self._containers, []
         for container in containers:
             container.kill()
-        for image in self._client.images.list():
-            for name in [*image.tags, *image.attrs.get("RepoDigests", [])]:
-                if name.startswith(f"{self._registry_host}/"):
-                    # A container of somebody else's may use the image.
-                    with contextlib.suppress(docker.errors.APIError):
-                        self._client.images.remove(name)
+        self._remove_names()
         self._client.close()
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            self._warden.communicate(b"done\n")
+
+    def _login(self, name: str) -> dict[str, str] | None:
+        if name.partition("/")[0] != self._registry.host:
+            return None
+        return {"username": self._registry.username, "password": self._registry.password}
 
     def _remove(self, name: str) -> None:
-        try:
+        with contextlib.suppress(docker.errors.NotFound):
             self._client.containers.get(name).remove(v=True, force=True)
-        except docker.errors.NotFound:
-            return
+
+    def _remove_names(self) -> None:
+        for image in self._client.images.list():
+            for name in [*image.tags, *image.attrs.get("RepoDigests", [])]:
+                if name.startswith(f"{self._registry.host}/"):
+                    # A container of another program may use the image.
+                    with contextlib.suppress(docker.errors.APIError):
+                        self._client.images.remove(name)
 
     def _remove_orphans(self) -> None:
-        """Remove the containers of sandboxes that were killed."""
+        """Remove the containers of sandboxes that were killed together with their wardens."""
         for container in self._client.containers.list(
             all=True, filters={"label": LABEL}, ignore_removed=True
         ):
@@ -225,27 +140,49 @@ class DockerEngine:
                     container.remove(v=True, force=True)
 
     def _provide_base(self, run_dir: Path) -> None:
-        """Make the base image that needs no registry, from this machine's Python."""
+        """Tag the base image that needs no registry, importing it on its first use."""
         store = Store(cache_dir(run_dir))
         layer = base_layer(store)
-        # The tag says of which layer it was made: another Python, another image.
+        # The tag is the layer's: another Python makes another image.
         tag = layer.diff_id.removeprefix("sha256:")[:12]
         try:
             image = self._client.images.get(f"{BASE_IMAGE}:{tag}")
         except docker.errors.ImageNotFound:
-            changes = [f"ENV {pair}" for pair in BASE_SETTINGS["Env"]] + ['CMD ["python3"]']
-            with store.path(layer.digest).open("rb") as file:
-                # docker-py announces chunks, and only an iterator is sent in chunks.
-                pieces = iter(lambda: file.read(_PIECE), b"")
-                self._client.api.import_image_from_stream(
-                    pieces, repository=BASE_IMAGE, tag=tag, changes=changes
-                )
+            self._import_base(store.path(layer.digest), tag)
             image = self._client.images.get(f"{BASE_IMAGE}:{tag}")
         image.tag(BASE_IMAGE, "latest")
 
+    def _import_base(self, layer: Path, tag: str) -> None:
+        changes = [f"ENV {pair}" for pair in BASE_SETTINGS["Env"]] + ['CMD ["python3"]']
+        with layer.open("rb") as file:
+            # docker-py announces a chunked body, and sends only iterators in chunks.
+            pieces = iter(lambda: file.read(_PIECE), b"")
+            self._client.api.import_image_from_stream(
+                pieces, repository=BASE_IMAGE, tag=tag, changes=changes
+            )
+
+
+def _start_warden(docker_host: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-I", _WARDEN, docker_host, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _own_labels() -> dict[str, str]:
+    return {LABEL: str(os.getpid()), _STARTED_LABEL: _started(os.getpid())}
+
+
+def _why(error: docker.errors.APIError, image: str) -> str:
+    text = str(error)
+    if "not found" in text or "manifest unknown" in text.lower():
+        return f"failed to resolve ref {image}: {image}: not found"
+    return error.explanation or text
+
 
 def _without_tag(name: str) -> str:
-    """A colon before the last slash is the registry's port, not the tag's."""
+    """A colon before the last slash belongs to the registry's port, not to the tag."""
     head, slash, last = name.rpartition("/")
     return head + slash + last.partition(":")[0]
 
@@ -255,22 +192,8 @@ def _digest(attributes: dict[str, Any], repository: str) -> str:
     return next(str(digest) for name, _, digest in digests if name == repository)
 
 
-def _address(attributes: dict[str, Any]) -> str:
-    """Its address on the bridge; empty when it has ended already."""
-    settings = attributes["NetworkSettings"]
-    networks = settings.get("Networks") or {}
-    found = [
-        settings.get("IPAddress"),
-        *(network.get("IPAddress") for network in networks.values()),
-    ]
-    return next(filter(None, found), "")
-
-
 def _started(pid: int) -> str:
-    """
-    When a process started, in clock ticks since boot: a process id alone may be
-    another's by now.
-    """
+    """When a process started, in clock ticks since boot: process ids are used again."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:

@@ -1,5 +1,5 @@
 """
-The Docker Engine API, as far as clients need it to build, tag and push images and to see the
+The Docker Engine API, as far as clients need it to build, tag and push images and to inspect
 containers.
 
 Source: Docker Engine API 1.41.
@@ -13,9 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from sandbox.api.connection import Connection, LoopbackServer
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from sandbox.api.serving import read_pieces
 from sandbox.engine.content.image import ARCHITECTURE, Image
 from sandbox.engine.content.store import Store
 from sandbox.engine.process.build.build import Build, BuildRequest
@@ -28,26 +31,30 @@ from sandbox.engine.process.transfer import RegistryRefused, Transfer
 
 __all__ = ["EngineApi"]
 
-_API: Final = "1.41"
-_WHAT: Final = (
-    "this is the embedded engine of the sandbox, which builds, tags and pushes images; it has no"
+_VERSION: Final = "1.41"
+_VERSION_PREFIX: Final = re.compile(r"^/v\d+\.\d+(?=/)")
+_UNSUPPORTED: Final = (
+    "the sandbox's embedded engine, which only builds, tags and pushes images, does not support"
 )
-_PROBLEMS: Final = (BuildRefused, InvalidContext, RegistryRefused)
+_REFUSALS: Final = (BuildRefused, InvalidContext, RegistryRefused)
+
+Events = Iterator[dict[str, Any]]
+"""The progress of a build or a push."""
 
 
 class NotFound(Exception):
     """Raised when there is no such image or container."""
 
 
-class EngineApi(LoopbackServer):
+class EngineApi:
     """
-    Serves the API on a free port of 127.0.0.1.
+    Answers Docker clients.
 
     Args:
-        store: Gets what is built.
+        store: Where built images are put.
         images: The engine's images.
         transfer: Pushes them.
-        containers: The containers that run.
+        containers: Returns the running containers.
     """
 
     def __init__(
@@ -57,232 +64,233 @@ class EngineApi(LoopbackServer):
         transfer: Transfer,
         containers: Callable[[], list[ProcessContainer]],
     ) -> None:
-        super().__init__(_Connection)
-        self.store, self.images, self.transfer, self.containers = (
-            store,
-            images,
-            transfer,
-            containers,
+        self._store, self._images = store, images
+        self._transfer, self._containers = transfer, containers
+        image, container = "/images/<path:name>", "/containers/<name>"
+        self._routes = Map(
+            [
+                Rule("/_ping", endpoint=self._ping, methods=["GET"]),
+                Rule("/version", endpoint=self._version, methods=["GET"]),
+                Rule("/info", endpoint=self._info, methods=["GET"]),
+                Rule("/build", endpoint=self._build, methods=["POST"]),
+                Rule("/images/json", endpoint=self._list_images, methods=["GET"]),
+                Rule(f"{image}/json", endpoint=self._inspect_image, methods=["GET"]),
+                Rule(f"{image}/tag", endpoint=self._tag_image, methods=["POST"]),
+                Rule(f"{image}/push", endpoint=self._push_image, methods=["POST"]),
+                Rule(image, endpoint=self._remove_image, methods=["DELETE"]),
+                Rule("/containers/json", endpoint=self._list_containers, methods=["GET"]),
+                Rule(f"{container}/json", endpoint=self._inspect_container, methods=["GET"]),
+                Rule(f"{container}/logs", endpoint=self._container_logs, methods=["GET"]),
+            ],
+            merge_slashes=False,
         )
 
+    def answer(self, request: Request) -> Response:
+        """Answer a request."""
+        path = _VERSION_PREFIX.sub("", request.path)
+        try:
+            answer, arguments = self._routes.bind("").match(path, request.method)
+        except HTTPException:
+            message = (
+                f"{_UNSUPPORTED} {request.method} {path}; use a Docker engine: --engine docker"
+            )
+            return _json({"message": message}, 501)
+        try:
+            response: Response = answer(request, **arguments)
+        except NotFound as error:
+            return _json({"message": str(error)}, 404)
+        return response
 
-class _Connection(Connection):
-    server: EngineApi
+    def _ping(self, _request: Request) -> Response:
+        # Builder version 1 stops the docker command line from using BuildKit, which needs more than
+        # an HTTP API.
+        headers = {"API-Version": _VERSION, "Builder-Version": "1", "OSType": "linux"}
+        return Response("OK", headers=headers)
 
-    def serve(self) -> None:
-        url = urlsplit(self.path)
-        path = re.sub(r"^/v\d+\.\d+(?=/)", "", unquote(url.path))
-        # docker-py sends the name of a Dockerfile from elsewhere and then its content under one
-        # name: the first counts.
-        self._query = dict(reversed(parse_qsl(url.query)))
-        for method, pattern, answer in _ROUTES:
-            found = re.fullmatch(pattern, path)
-            if found and self.command == method:
-                try:
-                    answer(self, *found.groups())
-                except NotFound as error:
-                    self._json({"message": str(error)}, 404)
-                return
-        self._json(
-            {"message": f"{_WHAT} {self.command} {path}; use a Docker engine: --engine docker"}, 501
-        )
-
-    def ping(self) -> None:
-        # Builder 1 keeps the docker command line from BuildKit, which needs more than an HTTP API.
-        headers = {
-            "API-Version": _API,
-            "Builder-Version": "1",
-            "OSType": "linux",
-            "Content-Type": "text/plain",
-        }
-        self.answer(200, headers, b"OK")
-
-    def version(self) -> None:
-        self._json(
+    def _version(self, _request: Request) -> Response:
+        return _json(
             {
                 "Platform": {"Name": "process"},
-                "Components": [{"Name": "process", "Version": _API, "Details": {}}],
-                "Version": _API,
-                "ApiVersion": _API,
+                "Components": [{"Name": "process", "Version": _VERSION, "Details": {}}],
+                "Version": _VERSION,
+                "ApiVersion": _VERSION,
                 "MinAPIVersion": "1.24",
                 "Os": "linux",
                 "Arch": ARCHITECTURE,
             }
         )
 
-    def info(self) -> None:
-        running = len(self.server.containers())
-        images = len(self.server.images.listed())
-        told = {
-            "Name": "process",
-            "OperatingSystem": "embedded engine of the sandbox",
-            "OSType": "linux",
-        }
-        self._json(told | {"ContainersRunning": running, "Containers": running, "Images": images})
+    def _info(self, _request: Request) -> Response:
+        running = len(self._containers())
+        return _json(
+            {
+                "Name": "process",
+                "OperatingSystem": "embedded engine of the sandbox",
+                "OSType": "linux",
+                "ContainersRunning": running,
+                "Containers": running,
+                "Images": len(self._images.listed()),
+            }
+        )
 
-    def build(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            archive, context = Path(folder, "context.tar"), Path(folder, "context")
-            with archive.open("wb") as file:
-                for piece in self.body():
-                    file.write(piece)
-            self._stream(self._build(archive, context))
+    def _build(self, request: Request) -> Response:
+        folder = tempfile.TemporaryDirectory()
+        archive = Path(folder.name, "context.tar")
+        with archive.open("wb") as file:
+            file.writelines(read_pieces(request))
+        response = _stream(self._build_events(request, archive))
+        response.call_on_close(folder.cleanup)
+        return response
 
-    def _build(self, archive: Path, context: Path) -> Iterator[dict[str, Any]]:
+    def _build_events(self, request: Request, archive: Path) -> Events:
+        context = archive.with_name("context")
         with archive.open("rb") as file:
             unpack_context(file, context)
-        request = BuildRequest(
-            context=context,
-            dockerfile=self._query.get("dockerfile") or "Dockerfile",
-            arguments=json.loads(self._query.get("buildargs") or "{}"),
-            labels=json.loads(self._query.get("labels") or "{}"),
-            platform=self._query.get("platform", ""),
-        )
-        build = Build(self.server.store, request)
+        build = Build(self._store, _build_request(request, context))
         for line in build.run():
             yield {"stream": line + "\n"}
         if build.image is None:
             return
         yield {"aux": {"ID": build.image.id}}
-        self.server.images.keep(build.image)
-        name = self._query.get("t", "")
-        reference = read_reference(name) if name else None
-        if reference:
-            self.server.images.tag(reference, build.image)
+        self._images.keep(build.image)
+        name = request.args.get("t", "")
+        if name:
+            reference = self._tag_built(name, build.image)
             yield {"stream": f"Successfully tagged {reference.tagged}\n"}
-        elif name:
-            raise BuildRefused(f"t: {name!r} is not an image name; use name:tag")
 
-    def list_images(self) -> None:
-        listed = [
-            {
-                "Id": image.id,
-                "RepoTags": tags,
-                "RepoDigests": digests,
-                "Created": 0,
-                "Size": image.size,
-                "VirtualSize": image.size,
-                "SharedSize": -1,
-                "Containers": -1,
-                "ParentId": "",
-                "Labels": image.settings.get("Labels"),
-            }
-            for image, tags, digests in self.server.images.listed()
-        ]
-        self._json(listed)
-
-    def inspect_image(self, name: str) -> None:
-        self._json(self.server.images.described(self._find(name)))
-
-    def tag_image(self, name: str) -> None:
-        reference = read_reference(
-            f"{self._query.get('repo', '')}:{self._query.get('tag') or 'latest'}"
-        )
-        if reference is None:
-            self._json({"message": "invalid reference format"}, 400)
-            return
-        self.server.images.tag(reference, self._find(name))
-        self.answer(201)
-
-    def push_image(self, name: str) -> None:
-        # The body is empty for newer registries, and the login of the oldest clients for others.
-        b"".join(self.body())
-        name = f"{name}:{self._query.get('tag') or 'latest'}"
+    def _tag_built(self, name: str, image: Image) -> Reference:
         reference = read_reference(name)
         if reference is None:
-            raise NotFound(f"invalid reference format: {name}")
-        self._stream(self._push(self._find(name), reference))
+            raise BuildRefused(f"t: {name!r} is not an image name; use name:tag")
+        self._images.tag(reference, image)
+        return reference
 
-    def _push(self, image: Image, reference: Reference) -> Iterator[dict[str, Any]]:
-        yield from self.server.transfer.push(image, reference, self._login())
+    def _list_images(self, _request: Request) -> Response:
+        return _json([_list_image(*listed) for listed in self._images.listed()])
+
+    def _inspect_image(self, _request: Request, name: str) -> Response:
+        return _json(self._images.described(self._find(name)))
+
+    def _tag_image(self, request: Request, name: str) -> Response:
+        repository, tag = request.args.get("repo", ""), request.args.get("tag") or "latest"
+        reference = read_reference(f"{repository}:{tag}")
+        if reference is None:
+            return _json({"message": "invalid reference format"}, 400)
+        self._images.tag(reference, self._find(name))
+        return Response(status=201)
+
+    def _push_image(self, request: Request, name: str) -> Response:
+        tagged = f"{name}:{request.args.get('tag') or 'latest'}"
+        reference = read_reference(tagged)
+        if reference is None:
+            raise NotFound(f"invalid reference format: {tagged}")
+        return _stream(self._push_events(self._find(tagged), reference, _login(request)))
+
+    def _push_events(
+        self, image: Image, reference: Reference, login: tuple[str, str] | None
+    ) -> Events:
+        yield from self._transfer.push(image, reference, login)
         pinned = read_reference(f"{reference.name}@{image.digest}")
         if pinned:
-            self.server.images.tag(pinned, image)
+            self._images.tag(pinned, image)
 
-    def remove_image(self, name: str) -> None:
+    def _remove_image(self, _request: Request, name: str) -> Response:
         self._find(name)
-        self._json(self.server.images.remove(name))
+        return _json(self._images.remove(name))
 
-    def list_containers(self) -> None:
-        wanted = json.loads(self._query.get("filters") or "{}").get("label", [])
-        labels = list(wanted)  # a list, or the keys of the older form
-        self._json(
-            [_listed(found) for found in self.server.containers() if _has_labels(found, labels)]
-        )
+    def _list_containers(self, request: Request) -> Response:
+        filters = json.loads(request.args.get("filters") or "{}")
+        labels = list(filters.get("label", []))  # a list, or the keys of the older form
+        found = [one for one in self._containers() if _has_labels(one, labels)]
+        return _json([_list_container(one) for one in found])
 
-    def inspect_container(self, name: str) -> None:
+    def _inspect_container(self, _request: Request, name: str) -> Response:
         found = self._find_container(name)
-        self._json(_listed(found) | _inspected(found))
+        return _json({**_list_container(found), **_container_details(found)})
 
-    def container_logs(self, name: str) -> None:
+    def _container_logs(self, request: Request, name: str) -> Response:
         lines = list(self._find_container(name).lines)
-        tail = self._query.get("tail", "all")
+        tail = request.args.get("tail", "all")
         if tail.isdigit():
             lines = lines[max(0, len(lines) - int(tail)) :]
-        framed = b""
-        for line in lines:
-            data = line.encode() + b"\n"
-            # One frame of the multiplexed stream: 1 is stdout, then the length.
-            framed += b"\x01\0\0\0" + len(data).to_bytes(4, "big") + data
-        self.answer(200, {"Content-Type": "application/vnd.docker.raw-stream"}, framed)
+        frames = b"".join(map(_log_frame, lines))
+        return Response(frames, content_type="application/vnd.docker.raw-stream")
 
     def _find(self, name: str) -> Image:
-        image = self.server.images.find(name)
+        image = self._images.find(name)
         if image is None:
             raise NotFound(f"No such image: {name}")
         return image
 
     def _find_container(self, name: str) -> ProcessContainer:
-        for found in self.server.containers():
-            if name.lstrip("/") == found.spec.name or (
-                len(name) >= 4 and found.id.startswith(name)
-            ):
+        for found in self._containers():
+            is_its_id = len(name) >= 4 and found.id.startswith(name)
+            if is_its_id or found.spec.name == name:
                 return found
         raise NotFound(f"No such container: {name}")
 
-    def _login(self) -> tuple[str, str] | None:
-        header = self.headers.get("X-Registry-Auth", "")
-        login = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)) or b"{}")
-        return (login["username"], login.get("password", "")) if login.get("username") else None
 
-    def _stream(self, events: Iterator[dict[str, Any]]) -> None:
-        """
-        Send each event as a line of JSON when it happens; a refusal is the last of them, as Docker
-        has it.
-        """
-        self.begin_answer(200, {"Content-Type": "application/json"}, None)
+def _json(answer: Any, status: int = 200) -> Response:
+    return Response(json.dumps(answer), status, content_type="application/json")
+
+
+def _stream(events: Events) -> Response:
+    """Send each event as a line of JSON when it happens; as in Docker, a refusal is the last."""
+
+    def lines() -> Iterator[str]:
         try:
             for event in events:
-                self._send_event(event)
-        except _PROBLEMS as error:
-            self._send_event({"errorDetail": {"message": str(error)}, "error": str(error)})
-        self.send_chunk(b"")
+                yield json.dumps(event) + "\r\n"
+        except _REFUSALS as refusal:
+            message = str(refusal)
+            yield json.dumps({"errorDetail": {"message": message}, "error": message}) + "\r\n"
 
-    def _send_event(self, event: dict[str, Any]) -> None:
-        self.send_chunk(json.dumps(event).encode() + b"\r\n")
-
-    def _json(self, answer: Any, status: int = 200) -> None:
-        self.answer(status, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+    return Response(lines(), content_type="application/json")
 
 
-_ROUTES: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
-    ("GET", "/_ping", _Connection.ping),
-    ("HEAD", "/_ping", _Connection.ping),
-    ("GET", "/version", _Connection.version),
-    ("GET", "/info", _Connection.info),
-    ("POST", "/build", _Connection.build),
-    ("GET", "/images/json", _Connection.list_images),
-    ("GET", "/images/(.+)/json", _Connection.inspect_image),
-    ("POST", "/images/(.+)/tag", _Connection.tag_image),
-    ("POST", "/images/(.+)/push", _Connection.push_image),
-    ("DELETE", "/images/(.+)", _Connection.remove_image),
-    ("GET", "/containers/json", _Connection.list_containers),
-    ("GET", "/containers/([^/]+)/json", _Connection.inspect_container),
-    ("GET", "/containers/([^/]+)/logs", _Connection.container_logs),
-)
+def _build_request(request: Request, context: Path) -> BuildRequest:
+    query = request.args
+    return BuildRequest(
+        context=context,
+        # For a Dockerfile outside the context, docker-py sends its name and then its content under
+        # the same key; `get` returns the first.
+        dockerfile=query.get("dockerfile") or "Dockerfile",
+        arguments=json.loads(query.get("buildargs") or "{}"),
+        labels=json.loads(query.get("labels") or "{}"),
+        platform=query.get("platform", ""),
+    )
 
 
-def _listed(container: ProcessContainer) -> dict[str, Any]:
+def _login(request: Request) -> tuple[str, str] | None:
+    header = request.headers.get("X-Registry-Auth", "")
+    padded = header + "=" * (-len(header) % 4)
+    login = json.loads(base64.urlsafe_b64decode(padded) or b"{}")
+    return (login["username"], login.get("password", "")) if login.get("username") else None
+
+
+def _log_frame(line: str) -> bytes:
+    """One frame of the multiplexed stream: 1 for stdout, then the length."""
+    data = line.encode() + b"\n"
+    return b"\x01\0\0\0" + len(data).to_bytes(4, "big") + data
+
+
+def _list_image(image: Image, tags: list[str], digests: list[str]) -> dict[str, Any]:
+    """An image as `docker images` shows it."""
+    return {
+        "Id": image.id,
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Created": 0,
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "SharedSize": -1,
+        "Containers": -1,
+        "ParentId": "",
+        "Labels": image.settings.get("Labels"),
+    }
+
+
+def _list_container(container: ProcessContainer) -> dict[str, Any]:
     """A container as `docker ps` shows it."""
     return {
         "Id": container.id,
@@ -300,8 +308,9 @@ def _listed(container: ProcessContainer) -> dict[str, Any]:
     }
 
 
-def _inspected(container: ProcessContainer) -> dict[str, Any]:
-    """What `docker inspect` shows otherwise."""
+def _container_details(container: ProcessContainer) -> dict[str, Any]:
+    """What `docker inspect` shows differently from `docker ps`."""
+    environment = container.spec.environment
     return {
         "Name": f"/{container.spec.name}",
         "Image": container.image.id,
@@ -316,7 +325,7 @@ def _inspected(container: ProcessContainer) -> dict[str, Any]:
             "Image": container.spec.image,
             "Tty": False,
             "Labels": dict(container.spec.labels),
-            "Env": [f"{name}={value}" for name, value in container.spec.environment.items()],
+            "Env": [f"{name}={value}" for name, value in environment.items()],
         },
         "NetworkSettings": {
             "IPAddress": container.address,
@@ -326,8 +335,11 @@ def _inspected(container: ProcessContainer) -> dict[str, Any]:
 
 
 def _has_labels(container: ProcessContainer, wanted: list[str]) -> bool:
+    return all(_has_label(container, label) for label in wanted)
+
+
+def _has_label(container: ProcessContainer, wanted: str) -> bool:
+    """Whether it has `name`, or `name=value`."""
+    name, equals, value = wanted.partition("=")
     labels = container.spec.labels
-    return all(
-        labels.get(name) == value if equals else name in labels
-        for name, equals, value in (label.partition("=") for label in wanted)
-    )
+    return labels.get(name) == value if equals else name in labels

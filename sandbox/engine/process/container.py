@@ -1,4 +1,4 @@
-"""A container that is a plain process on a loopback address of its own."""
+"""A container that is a plain process with its own loopback address."""
 
 import contextlib
 import hashlib
@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -19,37 +18,38 @@ from typing import Final
 from sandbox.engine.base import ContainerSpec
 from sandbox.engine.content.image import Image
 from sandbox.engine.process.rootfs import inside
+from sandbox.launcher import launched
 
 __all__ = ["ProcessContainer", "container_command", "container_environment"]
 
 _KEPT_LINES: Final = 1000
 _PATH: Final = re.compile(r"(?<![\w./@%+-])/[\w./@%+-]+")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _INSIDE: Final = Path(__file__).with_name("inside")
 
 
 def container_command(image: Image, spec: ContainerSpec, root: Path) -> list[str]:
     """
-    The command line: the image's, with what the task definition puts in its place.
+    The command line: the image's, unless the task definition overrides it.
 
     Its Python is the host's, found on PATH.
     """
-    entry_point = list(spec.entry_point or image.settings.get("Entrypoint") or ())
+    entry_point = spec.entry_point or image.settings.get("Entrypoint") or ()
     # As in Docker, another entry point drops the image's command.
-    command = list(spec.command or (() if spec.entry_point else image.settings.get("Cmd") or ()))
-    program, *arguments = [*entry_point, *command] or [""]
-    if Path(program).is_absolute() and not inside(root, program).exists():
-        program = program if program == "/bin/sh" else Path(program).name
+    default = () if spec.entry_point else image.settings.get("Cmd") or ()
+    program, *arguments = [*entry_point, *(spec.command or default)] or [""]
+    of_the_host = Path(program).is_absolute() and not inside(root, program).exists()
+    if of_the_host and program != "/bin/sh":
+        program = Path(program).name
     return [_paths_inside(root, word) for word in (program, *arguments)]
 
 
 def _paths_inside(root: Path, text: str) -> str:
     """
-    The text with the absolute paths that the image has where they are on this machine.
+    The text with absolute paths of the image replaced by their places on this machine.
 
-    Those in a command line and in variables are found; those in the program's own code are not,
-    which takes an engine that changes what the program sees as its file system.
+    This works for command lines and variables. It does not for paths in the program's code, which
+    need an engine that gives the program another file system.
     """
 
     def where(found: re.Match[str]) -> str:
@@ -63,7 +63,7 @@ def container_environment(
     image: Image, spec: ContainerSpec, root: Path, address: str, programs: Path
 ) -> dict[str, str]:
     """
-    The program's whole environment: nothing of the sandbox's own is in it.
+    The program's whole environment; it inherits nothing from the sandbox.
 
     Args:
         image: Its ENV comes first.
@@ -72,12 +72,12 @@ def container_environment(
         address: The container's.
         programs: Folder with `python` and `python3`.
     """
-    pairs = dict(pair.split("=", 1) for pair in image.settings.get("Env") or ()) | dict(
-        spec.environment
-    )
+    pairs = dict(pair.split("=", 1) for pair in image.settings.get("Env") or ())
+    pairs.update(spec.environment)
     environment = {name: _paths_inside(root, value) for name, value in pairs.items()}
     packages = environment.get("PYTHONPATH")
-    return environment | {
+    return {
+        **environment,
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(root),
         "HOSTNAME": spec.name,
@@ -89,14 +89,14 @@ def container_environment(
 
 class ProcessContainer:
     """
-    One running program, and what it started.
+    One running program, and the processes that it starts.
 
     Args:
         spec: What to run.
         image: Its image.
         root: The image, unpacked for this container; deleted when it has ended.
         address: Its loopback address.
-        on_line: Gets every line it writes.
+        on_line: Called with each line of its output.
     """
 
     def __init__(
@@ -122,8 +122,7 @@ class ProcessContainer:
         Start the program.
 
         Args:
-            spawner: Has one thread that lives as long as the engine: the kernel counts that thread
-                as the parent, and kills the program when it ends.
+            spawner: Has one thread that lives as long as the engine: see `launched`.
             programs: Folder with `python` and `python3`.
         """
         folder = inside(self._root, self.image.settings.get("WorkingDir") or "/")
@@ -134,10 +133,7 @@ class ProcessContainer:
         self._process = spawner.submit(_spawn, self.command, folder, environment).result()
 
     def watch(self, ended: Callable[["ProcessContainer"], None]) -> None:
-        """
-        Deliver what it writes, and when it has ended call `ended`, before
-        `exit_code` says so.
-        """
+        """Deliver its output; when it has ended, call `ended`, before `exit_code` changes."""
         name = f"container {self.spec.name}"
         reader = threading.Thread(target=self._read, name=name, daemon=True)
         reader.start()
@@ -145,7 +141,7 @@ class ProcessContainer:
 
     @property
     def pid(self) -> int:
-        """Process id, which is the process group's too."""
+        """Its process id, which is also that of its process group."""
         return self._process.pid
 
     def exit_code(self) -> int | None:
@@ -153,25 +149,22 @@ class ProcessContainer:
         return self._code
 
     def stop(self) -> None:
-        """
-        SIGTERM, SIGKILL to all of it after the stop timeout; returns when it is gone. Safe to
-        repeat.
-        """
+        """SIGTERM, SIGKILL after the stop timeout; returns when it is gone. Safe to repeat."""
         self._process.send_signal(signal.SIGTERM)
         if not self._ended.wait(self.spec.stop_timeout):
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to all of it; returns when it is gone."""
+        """SIGKILL to its process group; returns when it is gone."""
         self._kill_group()
         self._ended.wait()
 
     def check_memory(self) -> None:
         """
-        Kill it when it uses more memory than it has, as the kernel does in a container on ECS.
+        Kill it when it uses more memory than its limit, as the kernel does on ECS.
 
-        What counts is resident memory. A limit of the kernel's for plain processes, RLIMIT_AS,
-        would count address space, of which every thread reserves 8 MiB that it does not use.
+        Resident memory is counted. The kernel's limit for plain processes, RLIMIT_AS, would count
+        address space, of which every thread reserves 8 MiB without using it.
         """
         if _resident(self.pid) > self.spec.memory << 20:
             self.out_of_memory = True
@@ -193,8 +186,7 @@ class ProcessContainer:
 
     def _wait(self, reader: threading.Thread, ended: Callable[["ProcessContainer"], None]) -> None:
         code = self._process.wait()
-        # As in a container, the first program's end is the end of all; it also ends the output that
-        # is still read.
+        # As in a container, the end of the first program ends the others, and with them the output.
         self._kill_group()
         reader.join()
         shutil.rmtree(self._root, ignore_errors=True)
@@ -207,7 +199,7 @@ def _spawn(
     command: list[str], folder: Path, environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), *command],
+        launched(*command),
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

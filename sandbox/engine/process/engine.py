@@ -1,14 +1,15 @@
 """
 The embedded engine: builds images without containers, and runs containers as processes.
 
-    process.py            this: the engine as the sandbox sees it ├── api.py            the Docker
-    Engine API, as far as docker-py needs it to build, tag and push ├── build.py          Dockerfile
-    to image: dockerfile.py, words.py, context.py, layer.py, base_image.py ├── transfer.py
-    push and pull ├── store.py          blobs, kept between runs └── process_container.py  a
-    container: launcher.py, inside/, rootfs.py; warden.py when the sandbox is killed
+    engine.py         this: the engine as the sandbox uses it
+    ├── api.py        the Docker Engine API, as far as docker-py needs it to build, tag and push
+    ├── build/        from a Dockerfile to an image
+    ├── transfer.py   push and pull
+    └── container.py  a container: rootfs.py, inside/; warden.py when the sandbox is killed
 """
 
 import contextlib
+import itertools
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sandbox.addresses import Addresses
-from sandbox.ecr.credentials import pull_credentials
-from sandbox.engine.base import ContainerSpec, ImageUnavailable
+from sandbox.api.serving import LoopbackServer
+from sandbox.engine.base import ContainerSpec, ImageUnavailable, RegistryLogin
 from sandbox.engine.content.base_image import host_python
 from sandbox.engine.content.image import Image
 from sandbox.engine.content.store import Store, cache_dir
@@ -42,25 +43,24 @@ class ProcessEngine:
     Needs no Docker, no root and no network.
 
     Args:
-        addresses: Each container gets one of its own, in the two subnets by turns.
+        registry: The registry behind ECR.
+        addresses: Where each container gets its address, in the two subnets by turns.
         run_dir: The sandbox's folder.
     """
 
     name: Literal["docker", "process"] = "process"
 
-    def __init__(self, addresses: Addresses, run_dir: Path) -> None:
-        self._addresses, self._folder = addresses, run_dir / "engine"
+    def __init__(self, registry: RegistryLogin, addresses: Addresses, run_dir: Path) -> None:
+        self._registry, self._addresses = registry, addresses
+        self._folder = run_dir / "engine"
         self._programs = self._folder / "bin"
-        self._programs.mkdir(parents=True, exist_ok=True)
-        for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
-            with contextlib.suppress(FileExistsError):
-                (self._programs / name).symlink_to(host_python())
+        _link_programs(self._programs)
         self._store = Store(cache_dir(run_dir))
         self._store.prune()
         self._images, self._transfer = Images(), Transfer(self._store)
         self._lock = threading.Lock()
         self._containers: dict[str, ProcessContainer] = {}
-        self._started = 0
+        self._numbers = itertools.count(1)
         self._closing = threading.Event()
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
         self._warden = self._spawner.submit(_start_warden).result()
@@ -68,18 +68,19 @@ class ProcessEngine:
             target=self._watch_memory, name="container-memory", daemon=True
         )
         self._watch.start()
-        self._api = EngineApi(self._store, self._images, self._transfer, self.containers)
-        self._api.start()
-        self.docker_host = f"tcp://{self._api.host}"
+        self._server = LoopbackServer("docker-api")
+        api = EngineApi(self._store, self._images, self._transfer, self.containers)
+        self._server.start(api.answer)
+        self.docker_host = f"tcp://{self._server.host}"
 
     def containers(self) -> list[ProcessContainer]:
-        """Those that run."""
+        """The running containers."""
         with self._lock:
             return list(self._containers.values())
 
     def pull(self, image: str) -> str:
         """
-        Fetch from the registry what the store does not have; return the image's digest.
+        Pull what the store does not have; return the image's digest.
 
         Raises:
             ImageUnavailable: The registry does not have it, or does not answer.
@@ -88,14 +89,13 @@ class ProcessEngine:
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> ProcessContainer:
         """
-        Start a process on an address of its own.
+        Start a process with its own address.
 
         Raises:
-            ImageUnavailable: The image was not pulled, and cannot be.
+            ImageUnavailable: The image has not been pulled and cannot be.
         """
         image = self._images.find(spec.image) or self._pull(spec.image)
-        with self._lock:
-            number = self._started = self._started + 1
+        number = next(self._numbers)
         address = self._addresses.task(self._addresses.subnets[number % 2])
         root = self._folder / "containers" / str(number)
         unpack(self._store, image, root)
@@ -103,17 +103,17 @@ class ProcessEngine:
         container.spawn(self._spawner, self._programs)
         with self._lock:
             self._containers[spec.name] = container
-        self._tell_warden("+", container.pid)
+        self._notify_warden("+", container.pid)
         container.watch(self._ended)
         return container
 
     def close(self) -> None:
-        """Kill every container, and delete all but the images, which are kept for the next run."""
+        """Kill every container, and delete everything but the images, which the next run uses."""
         self._closing.set()
         self._watch.join()
         for container in self.containers():
             container.kill()
-        self._api.close()
+        self._server.close()
         if self._warden.stdin:
             self._warden.stdin.close()
         self._warden.wait()
@@ -125,24 +125,27 @@ class ProcessEngine:
         if reference is None:
             raise ImageUnavailable(f"CannotPullContainerError: invalid reference format: {name}")
         try:
-            image = self._transfer.pull(reference, pull_credentials(reference.host))
+            image = self._transfer.pull(reference, self._login(reference.host))
         except RegistryRefused as error:
-            missing = (
-                f"failed to resolve ref {name}: {name}: not found"
-                if error.status == 404
-                else str(error)
-            )
-            raise ImageUnavailable(f"CannotPullContainerError: {missing}") from None
+            reason = str(error)
+            if error.status == 404:
+                reason = f"failed to resolve ref {name}: {name}: not found"
+            raise ImageUnavailable(f"CannotPullContainerError: {reason}") from None
         self._images.tag(reference, image)
         return image
+
+    def _login(self, host: str) -> tuple[str, str] | None:
+        if host != self._registry.host:
+            return None
+        return self._registry.username, self._registry.password
 
     def _ended(self, container: ProcessContainer) -> None:
         with self._lock:
             if self._containers.get(container.spec.name) is container:
                 del self._containers[container.spec.name]
-        self._tell_warden("-", container.pid)
+        self._notify_warden("-", container.pid)
 
-    def _tell_warden(self, sign: str, group: int) -> None:
+    def _notify_warden(self, sign: str, group: int) -> None:
         with self._lock, contextlib.suppress(ValueError, BrokenPipeError):
             if self._warden.stdin:
                 self._warden.stdin.write(f"{sign}{group}\n")
@@ -152,6 +155,14 @@ class ProcessEngine:
         while not self._closing.wait(_MEMORY_INTERVAL):
             for container in self.containers():
                 container.check_memory()
+
+
+def _link_programs(folder: Path) -> None:
+    """Make a folder for PATH in which `python` is the host's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
+        with contextlib.suppress(FileExistsError):
+            (folder / name).symlink_to(host_python())
 
 
 def _start_warden() -> "subprocess.Popen[str]":

@@ -1,6 +1,7 @@
-"""The images of one embedded engine, by name; their content is in the store."""
+"""The names of an embedded engine's images; their content is in the store."""
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.engine.content.image import Image
@@ -10,7 +11,7 @@ __all__ = ["Images"]
 
 
 class Images:
-    """Which names stand for which images."""
+    """Images by tag, by digest and by id; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +20,7 @@ class Images:
         self._untagged: dict[str, Image] = {}
 
     def tag(self, reference: Reference, image: Image) -> None:
-        """Let the name stand for the image."""
+        """Give the image a name."""
         with self._lock:
             if reference.digest:
                 self._pinned[f"{reference.name}@{reference.digest}"] = image
@@ -36,9 +37,7 @@ class Images:
         reference = read_reference(name)
         with self._lock:
             for known in self._all():
-                if name == known.id or (
-                    len(name) >= 4 and known.id.removeprefix("sha256:").startswith(name)
-                ):
+                if name == known.id or _abbreviates(name, known.id):
                     return known
             if reference is None:
                 return None
@@ -47,28 +46,25 @@ class Images:
             return self._tags.get(reference.tagged)
 
     def remove(self, name: str) -> list[dict[str, str]]:
-        """Take the name, or with an image id all names, away; return what Docker says of it."""
+        """Remove a name, or all names of an image id; return what was removed, as Docker does."""
         image, reference = self.find(name), read_reference(name)
         if image is None:
             return []
         with self._lock:
-            by_name = (
-                {f"{reference.name}@{reference.digest}", reference.tagged} if reference else set()
-            )
-            names = {
-                known
-                for known, its in [*self._tags.items(), *self._pinned.items()]
-                if its.id == image.id
-            }
-            removed = (names & by_name) or names
+            tags, digests = self._names(image)
+            names = {*tags, *digests}
+            removed = names
+            if reference:
+                removed = names & {f"{reference.name}@{reference.digest}", reference.tagged}
+                removed = removed or names
             for known in removed:
                 self._tags.pop(known, None)
                 self._pinned.pop(known, None)
-            told = [{"Untagged": known} for known in sorted(removed)]
+            answer = [{"Untagged": known} for known in sorted(removed)]
             if removed == names:
                 self._untagged.pop(image.id, None)
-                told.append({"Deleted": image.id})
-            return told
+                answer.append({"Deleted": image.id})
+            return answer
 
     def listed(self) -> list[tuple[Image, list[str], list[str]]]:
         """Every image with its tags and its digests."""
@@ -97,5 +93,13 @@ class Images:
         return list({image.id: image for image in found}.values())
 
     def _names(self, image: Image) -> tuple[list[str], list[str]]:
-        tags = sorted(name for name, its in self._tags.items() if its.id == image.id)
-        return tags, sorted(name for name, its in self._pinned.items() if its.id == image.id)
+        """Its tags and its digests."""
+        return _names_of(image, self._tags), _names_of(image, self._pinned)
+
+
+def _abbreviates(name: str, image_id: str) -> bool:
+    return len(name) >= 4 and image_id.removeprefix("sha256:").startswith(name)
+
+
+def _names_of(image: Image, names: Mapping[str, Image]) -> list[str]:
+    return sorted(name for name, known in names.items() if known.id == image.id)

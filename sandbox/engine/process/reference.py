@@ -14,7 +14,7 @@ _REFERENCE: Final = re.compile(
 
 @dataclass(frozen=True)
 class Reference:
-    """What names an image."""
+    """An image reference, in its parts."""
 
     host: str
     """`host:port` of the registry; empty when none is named."""
@@ -37,7 +37,7 @@ class Reference:
 
     @property
     def pinned_or_tag(self) -> str:
-        """What the registry is asked for."""
+        """What to request from the registry."""
         return self.digest or self.tag
 
 

@@ -18,12 +18,12 @@ _OPAQUE: Final = ".wh..wh..opq"
 
 def unpack(store: Store, image: Image, root: Path) -> None:
     """
-    Unpack the layers, except the host's own Python: the host has that.
+    Unpack the layers, except that of the host's own Python.
 
     Args:
         store: Has the layers.
         image: The image.
-        root: A new folder, which only one container writes to.
+        root: A new folder, used by one container only.
     """
     root.mkdir(parents=True)
     for layer in image.manifest["layers"]:
@@ -45,7 +45,7 @@ def _unpack_layer(file: Path, root: Path) -> None:
             elif name.startswith(_WHITEOUT):
                 _remove(inside(root, f"{folder}/{name.removeprefix(_WHITEOUT)}"))
             elif member.isfile() or member.isdir() or member.islnk() or member.issym():
-                # Devices need root, and no program that runs as a plain process has a use for them.
+                # Devices are left out: they need root, and a plain process cannot use them.
                 tar.extract(next(contained(tar, [member], root)), root)
 
 

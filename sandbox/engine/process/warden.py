@@ -1,9 +1,8 @@
 """
-Outlives a sandbox that is killed, for as long as it takes to kill what its containers' programs
-have started.
+Kills the processes that a killed sandbox's containers have started.
 
-Reads `+GROUP` and `-GROUP` lines, one for each process group that begins and ends; at the end of
-its input, whatever ended the sandbox, it kills those that are left.
+Its input has a line for each process group that begins (`+GROUP`) and ends (`-GROUP`). At the end
+of its input, which comes with the end of the sandbox, it kills the groups that are left.
 """
 
 import contextlib
@@ -13,16 +12,20 @@ import sys
 
 
 def main() -> None:
-    """Watch until the sandbox is gone."""
+    """Wait for the end of the sandbox; kill what is left of it."""
     groups: set[int] = set()
     for line in sys.stdin:
-        (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+        sign, group = line[0], int(line[1:])
+        if sign == "+":
+            groups.add(group)
+        else:
+            groups.discard(group)
     for group in groups:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    # Ctrl+C in a terminal is for the sandbox, which then ends its containers itself.
+    # Ctrl-C in a terminal is for the sandbox, which then ends its containers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     main()

@@ -277,17 +277,17 @@ def test_a_taken_port_is_bad_input():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--faults", "rain=1"], "'rain=1' is not understood; known are throttle="),
+        (["--faults", "rain=1"], "'rain=1' is not valid; use throttle="),
         (["--engine", "lxc"], "invalid choice: 'lxc'"),
-        (["--api-port", "http"], "http: is not a port"),
+        (["--api-port", "http"], "http: not a port number"),
         (
             ["--state-file", "/nowhere/state.json"],
-            "/nowhere/state.json: is not a file in an existing folder",
+            "/nowhere/state.json: the folder does not exist",
         ),
         (["--speed", "9"], "unrecognized arguments"),
     ],
 )
-def test_bad_arguments_are_told(arguments, message):
+def test_bad_arguments_are_reported(arguments, message):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr

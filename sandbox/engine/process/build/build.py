@@ -1,7 +1,4 @@
-"""
-Builds an image from a Dockerfile that only arranges files and settings, which
-needs no container.
-"""
+"""Builds an image from a Dockerfile with files and settings only, which needs no container."""
 
 import posixpath
 import re
@@ -15,7 +12,7 @@ from sandbox.engine.content.base_image import (
     BASE_IMAGE,
     BASE_SETTINGS,
     base_layer,
-    stands_for_base,
+    is_base,
 )
 from sandbox.engine.content.image import ARCHITECTURE, Image, save_image
 from sandbox.engine.content.layer import Entry, Layer, content_key, write_layer
@@ -38,7 +35,7 @@ _ARCHIVE: Final = re.compile(r".*\.(tar|tar\.\w+|tgz|tbz2?|txz)")
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What a client asks to be built."""
+    """A client's request for a build."""
 
     context: Path
     """The unpacked context."""
@@ -54,7 +51,7 @@ class Build:
     One build.
 
     Args:
-        store: Gets the layers, and remembers them by content.
+        store: Where the layers are put, and found again by their content.
         request: What to build.
     """
 
@@ -67,21 +64,16 @@ class Build:
         self._base: Layer | None = None
         self._folders: set[str] = set()
         self.image: Image | None = None
-        """What was built, once `run` has ended."""
+        """The image, when `run` has ended."""
 
     def run(self) -> Iterator[str]:
         """
-        Build, and say what happens, as Docker does.
+        Build; yields Docker's progress lines.
 
         Raises:
-            BuildRefused: The Dockerfile needs a real engine, or is wrong.
+            BuildRefused: The Dockerfile needs a real engine, or is not valid.
         """
-        wanted = self._request.platform.lower()
-        if wanted and wanted.split("/")[:2] not in (["linux", ARCHITECTURE], [ARCHITECTURE]):
-            raise BuildRefused(
-                f"platform: {wanted} is not linux/{ARCHITECTURE}, this machine's; build for that, "
-                "or use a Docker engine: --engine docker"
-            )
+        _check_platform(self._request.platform.lower())
         instructions = self._read()
         for number, instruction in enumerate(instructions, 1):
             yield f"Step {number}/{len(instructions)} : {instruction.name} {instruction.value}"
@@ -97,18 +89,17 @@ class Build:
         yield f"Successfully built {self.image.id.removeprefix('sha256:')[:12]}"
 
     def _read(self) -> list[Instruction]:
-        path = self._request.context / posixpath.normpath("/" + self._request.dockerfile).lstrip(
-            "/"
-        )
+        name = posixpath.normpath("/" + self._request.dockerfile).lstrip("/")
+        path = self._request.context / name
         if not path.is_file():
             raise BuildRefused(
-                f"dockerfile: {self._request.dockerfile} is not in the build context; name the "
-                "right one"
+                f"dockerfile: {self._request.dockerfile} is not in the build context; give the "
+                "path of another one"
             )
         content = path.read_bytes()
         if path.name.startswith(".dockerfile."):
-            # From outside of the context, under a name that docker-py made up and that no COPY may
-            # see.
+            # docker-py puts a Dockerfile from outside the context in it, where COPY must not find
+            # it.
             path.unlink()
         return read_dockerfile(content)
 
@@ -127,7 +118,7 @@ class Build:
                 self._remember(instruction, empty=True)
 
     def _set(self, instruction: Instruction) -> None:
-        """Carry out an instruction that changes settings alone."""
+        """Carry out an instruction that changes only settings."""
         match instruction.name:
             case "ARG":
                 self._declare(instruction.value)
@@ -136,45 +127,51 @@ class Build:
             case "ENV":
                 self._set_environment(key_values(instruction.value, self._variables))
             case "EXPOSE":
-                ports = [self._expand(word) for word in split_words(instruction.value)]
-                exposed: dict[str, Any] = {
-                    port if "/" in port else f"{port}/tcp": {} for port in ports
-                }
-                self._settings["ExposedPorts"] = self._settings.get("ExposedPorts", {}) | exposed
+                self._expose(instruction.value)
             case "LABEL":
                 pairs = key_values(instruction.value, self._variables)
-                self._settings["Labels"] = self._settings.get("Labels", {}) | pairs
+                self._settings.setdefault("Labels", {}).update(pairs)
             case "USER":
                 self._settings["User"] = self._expand(instruction.value)
             case "STOPSIGNAL":
                 self._settings["StopSignal"] = self._expand(instruction.value)
 
+    def _expose(self, value: str) -> None:
+        exposed = self._settings.setdefault("ExposedPorts", {})
+        for word in split_words(value):
+            port = self._expand(word)
+            exposed[port if "/" in port else f"{port}/tcp"] = {}
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return dict(pair.split("=", 1) for pair in self._settings.get("Env", ()))
+
     @property
     def _variables(self) -> dict[str, str]:
-        """ENV wins over ARG."""
-        return self._arguments | dict(pair.split("=", 1) for pair in self._settings.get("Env", ()))
+        """ENV overrides ARG."""
+        return {**self._arguments, **self._environment}
 
     def _expand(self, word: str) -> str:
         return expand(word, self._variables)
 
     def _remember(self, instruction: Instruction, *, empty: bool) -> None:
         entry: dict[str, Any] = {"created_by": f"{instruction.name} {instruction.value}"}
-        self._history.append(entry | ({"empty_layer": True} if empty else {}))
+        if empty:
+            entry["empty_layer"] = True
+        self._history.append(entry)
 
     def _start_from(self, instruction: Instruction) -> str:
-        words = [
-            word for word in split_words(instruction.value) if not word.startswith("--platform")
-        ]
-        reference = self._expand(words[0]) if words else ""
-        # ARG before FROM is for FROM alone.
+        words = split_words(instruction.value)
+        images = [word for word in words if not word.startswith("--platform")]
+        reference = self._expand(images[0]) if images else ""
+        # An ARG before FROM applies only to FROM.
         self._arguments = {}
         if reference == "scratch":
             return "an empty image"
-        if not stands_for_base(reference):
+        if not is_base(reference):
             raise instruction.refused(
-                f"{reference!r} cannot be pulled by the embedded engine, which has {BASE_IMAGE} "
-                "alone (and takes "
-                "python:* for it)"
+                f"{reference!r} cannot be pulled by the embedded engine, whose only base image is "
+                f"{BASE_IMAGE} (also used for python:*)"
             )
         self._base = base_layer(self._store)
         self._layers.append(self._base)
@@ -182,10 +179,7 @@ class Build:
         self._settings = {key: list(value) for key, value in BASE_SETTINGS.items()}
         if reference.partition(":")[0] == BASE_IMAGE:
             return self._base.digest.removeprefix("sha256:")[:12]
-        return (
-            f"{reference} is not pulled: the embedded engine takes the Python of this machine for "
-            "it"
-        )
+        return f"{reference} is not pulled: the embedded engine uses this machine's Python instead"
 
     def _declare(self, value: str) -> None:
         for word in split_words(value):
@@ -203,16 +197,16 @@ class Build:
             return
         self._settings["Entrypoint"] = command
         if self._settings.get("Cmd") == BASE_SETTINGS["Cmd"]:
-            # The base image's command is nothing for a program of one's own.
+            # The base image's command is not meant for another entry point.
             self._settings["Cmd"] = []
 
     def _set_environment(self, pairs: Mapping[str, str]) -> None:
-        kept = dict(pair.split("=", 1) for pair in self._settings.get("Env", ()))
-        self._settings["Env"] = [f"{name}={value}" for name, value in (kept | dict(pairs)).items()]
+        merged = {**self._environment, **pairs}
+        self._settings["Env"] = [f"{name}={value}" for name, value in merged.items()]
 
     def _enter(self, value: str) -> Iterator[str]:
-        folder = posixpath.join(self._settings.get("WorkingDir") or "/", self._expand(value))
-        self._settings["WorkingDir"] = folder = posixpath.normpath(folder)
+        folder = posixpath.normpath(self._absolute(self._expand(value)))
+        self._settings["WorkingDir"] = folder
         name = folder.lstrip("/")
         entries = [*folders(name), Entry(name, 0o755)] if name else []
         yield from self._add_layer(Instruction(0, "WORKDIR", folder), entries)
@@ -226,49 +220,58 @@ class Build:
         if len(paths) < 2:
             raise instruction.refused("needs a source and a destination", "correct the Dockerfile")
         *sources, target = paths
-        remote = [source for source in sources if "://" in source or source.startswith("git@")]
-        if instruction.name == "ADD" and (
-            remote or any(_ARCHIVE.fullmatch(source) for source in sources)
-        ):
+        if instruction.name == "ADD" and any(map(_is_url_or_archive, sources)):
             raise instruction.refused(
-                "ADD of an URL or an archive is not supported by the embedded engine"
+                "ADD of a URL or an archive is not supported by the embedded engine"
             )
-        absolute = posixpath.join(self._settings.get("WorkingDir") or "/", target)
-        if target in (".", "..") or posixpath.normpath(absolute).lstrip("/") in self._folders:
-            # What is copied to a folder that is there lands in it.
-            absolute += "/"
-        yield from self._add_layer(
-            instruction, copied(self._request.context, sources, absolute, mode)
-        )
+        place = self._absolute(target)
+        if target in (".", "..") or posixpath.normpath(place).lstrip("/") in self._folders:
+            # Files copied to an existing folder are put in it.
+            place += "/"
+        yield from self._add_layer(instruction, copied(self._request.context, sources, place, mode))
+
+    def _absolute(self, path: str) -> str:
+        return posixpath.join(self._settings.get("WorkingDir") or "/", path)
 
     def _add_layer(self, instruction: Instruction, entries: list[Entry]) -> Iterator[str]:
-        # A folder that is there keeps its mode: /tmp stays open to everybody when something is
-        # copied into it.
-        entries = [
-            entry for entry in entries if not (entry.is_folder and entry.name in self._folders)
-        ]
-        self._folders |= {entry.name for entry in entries if entry.is_folder}
-        self._remember(instruction, empty=not entries)
-        if not entries:
+        # An existing folder keeps its mode: copying a file into /tmp must not close it to others.
+        new = [entry for entry in entries if not (entry.is_folder and entry.name in self._folders)]
+        self._folders |= {entry.name for entry in new if entry.is_folder}
+        self._remember(instruction, empty=not new)
+        if not new:
             return
-        layer, was_there = write_layer(self._store, content_key(entries), entries)
+        layer, existed = write_layer(self._store, content_key(new), new)
         self._layers.append(layer)
-        if was_there:
+        if existed:
             yield " ---> Using cache"
         yield f" ---> {layer.digest.removeprefix('sha256:')[:12]}"
 
 
+def _check_platform(platform: str) -> None:
+    supported = (["linux", ARCHITECTURE], [ARCHITECTURE])
+    if platform and platform.split("/")[:2] not in supported:
+        raise BuildRefused(
+            f"platform: {platform} is not linux/{ARCHITECTURE}, this machine's; build for that, "
+            "or use a Docker engine: --engine docker"
+        )
+
+
+def _is_url_or_archive(source: str) -> bool:
+    is_remote = "://" in source or source.startswith("git@")
+    return is_remote or bool(_ARCHIVE.fullmatch(source))
+
+
 def _read_flags(instruction: Instruction, flags: list[str]) -> tuple[int | None, list[str]]:
-    """The mode that --chmod sets, and what is said about flags that change nothing here."""
-    mode, notes = None, []
+    """The mode of --chmod, and notes about flags that have no effect here."""
+    mode: int | None = None
+    notes: list[str] = []
     for flag in flags:
         name, _, value = flag.partition("=")
         if name == "--chmod" and re.fullmatch(r"0?[0-7]{3,4}", value):
             mode = int(value, 8)
         elif name == "--chown":
             notes.append(
-                f" ---> {flag} changes nothing: the embedded engine runs tasks as the sandbox's "
-                "user"
+                f" ---> {flag} has no effect: the embedded engine runs tasks as the sandbox's user"
             )
         elif name != "--link":
             raise instruction.refused(f"{flag} is not supported by the embedded engine")

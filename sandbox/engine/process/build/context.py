@@ -1,9 +1,10 @@
-"""The build context: what COPY finds there, and what becomes of it in the image."""
+"""The build context, and the layer entries that COPY makes of it."""
 
 import fnmatch
 import posixpath
 import tarfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,11 +15,11 @@ __all__ = ["InvalidContext", "NotInContext", "copied", "folders", "unpack_contex
 
 
 class NotInContext(ValueError):
-    """Raised when a COPY finds nothing."""
+    """Raised when the source of a COPY is not in the context."""
 
 
 class InvalidContext(Exception):
-    """Raised when what a client sent is no build context."""
+    """Raised when a client's build context is not a valid tar."""
 
 
 def unpack_context(stream: BinaryIO, root: Path) -> None:
@@ -26,7 +27,7 @@ def unpack_context(stream: BinaryIO, root: Path) -> None:
     Unpack the tar, compressed or not, that a client sent.
 
     Raises:
-        InvalidContext: It is not a tar, or one that writes outside of its folder.
+        InvalidContext: It is not a tar, or a member is outside the folder.
     """
     root.mkdir()
     try:
@@ -49,46 +50,50 @@ def copied(root: Path, sources: list[str], target: str, mode: int | None) -> lis
     Raises:
         NotInContext: A source matches nothing.
     """
-    found = [path for source in sources for path in _matches(root, source)]
-    into_folder = target.endswith("/") or len(found) > 1
-    if len(found) > 1 and not target.endswith("/"):
+    found = list(chain.from_iterable(_matches(root, source) for source in sources))
+    into_folder = target.endswith("/")
+    if len(found) > 1 and not into_folder:
         raise NotInContext(
             "when several sources are copied, the destination must be a folder and end with a /"
         )
+    name = posixpath.normpath(target).lstrip("/")
     entries: dict[str, Entry] = {}
     for path in found:
-        name = posixpath.normpath(target).lstrip("/")
-        if path.is_dir() and not path.is_symlink():
-            entries |= {entry.name: entry for entry in _tree(path, name, mode)}
-        else:
-            name = posixpath.join(name, path.name) if into_folder else name
-            entries[name] = _entry(path, name, mode)
-    return [
-        *(folder for folder in folders(*entries) if folder.name not in entries),
-        *entries.values(),
-    ]
+        for entry in _copied_one(path, name, mode, into_folder=into_folder):
+            entries[entry.name] = entry
+    parents = [folder for folder in folders(*entries) if folder.name not in entries]
+    return [*parents, *entries.values()]
 
 
 def folders(*names: str) -> list[Entry]:
-    """The folders above the names, which a layer brings along."""
-    parents = {parent for name in names for parent in map(str, Path(name).parents) if parent != "."}
-    return [Entry(parent, 0o755) for parent in sorted(parents)]
+    """The folders above the names, which have to be in the layer too."""
+    parents: set[str] = set()
+    for name in names:
+        parents |= {str(parent) for parent in Path(name).parents}
+    return [Entry(parent, 0o755) for parent in sorted(parents - {"."})]
+
+
+def _copied_one(path: Path, name: str, mode: int | None, *, into_folder: bool) -> Iterator[Entry]:
+    if path.is_dir() and not path.is_symlink():
+        yield from _tree(path, name, mode)
+    elif into_folder:
+        yield _entry(path, posixpath.join(name, path.name), mode)
+    else:
+        yield _entry(path, name, mode)
 
 
 def _matches(root: Path, source: str) -> list[Path]:
     pattern = [part for part in posixpath.normpath("/" + source).split("/") if part]
     found = [root]
     for part in pattern:
-        found = [path for folder in found for path in _children(folder, part)]
+        found = list(chain.from_iterable(_children(folder, part) for folder in found))
     if not found:
-        raise NotInContext(
-            f"{source}: not in the build context, or left out by .dockerignore; see the path"
-        )
+        raise NotInContext(f"{source}: not in the build context, or excluded by .dockerignore")
     return found
 
 
 def _children(folder: Path, part: str) -> list[Path]:
-    """As Go's filepath.Match does, a wildcard never crosses a slash."""
+    """Entries of a folder; a wildcard never matches a slash, as in Go's filepath.Match."""
     if not folder.is_dir():
         return []
     if not any(sign in part for sign in "*?["):

@@ -21,17 +21,16 @@ _SUPPORTED: Final = frozenset(
         "HEALTHCHECK",
         "LABEL",
         "MAINTAINER",
+        "STOPSIGNAL",
+        "USER",
+        "WORKDIR",
     }
-    | {"STOPSIGNAL", "USER", "WORKDIR"}
 )
 _REMEDY: Final = "use a Docker engine: --engine docker"
 
 
 class BuildRefused(Exception):
-    """
-    Raised when the image cannot be built here; the message names instruction,
-    line and remedy.
-    """
+    """Raised when an image cannot be built; the message has instruction, line and remedy."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,14 @@ class Instruction:
     """One instruction of a Dockerfile."""
 
     line: int
-    """Of its beginning, counted from 1."""
+    """Number of its first line, counted from 1."""
     name: str
     """In capitals."""
     value: str
     """Everything after the name, continued lines joined."""
 
     def refused(self, why: str, remedy: str = _REMEDY) -> BuildRefused:
-        """An error that says where it stands."""
+        """An error with the place of this instruction."""
         return BuildRefused(
             f"Dockerfile line {self.line}: {self.name} {self.value}: {why}; {remedy}"
         )
@@ -57,8 +56,7 @@ def read_dockerfile(content: bytes) -> list[Instruction]:
     The instructions, in their order.
 
     Raises:
-        BuildRefused: One of them is not among those that this engine carries out, or there is no
-            FROM.
+        BuildRefused: One of them is not supported by this engine, or there is no FROM.
     """
     structure = DockerfileParser(fileobj=io.BytesIO(content)).structure
     read = [
@@ -75,7 +73,7 @@ def read_dockerfile(content: bytes) -> list[Instruction]:
         raise stages[1].refused("a second build stage is not supported by the embedded engine")
     first = next(instruction for instruction in read if instruction.name != "ARG")
     if first.name != "FROM":
-        raise first.refused("stands before FROM", "begin with FROM")
+        raise first.refused("not allowed before FROM", "begin with FROM")
     return read
 
 

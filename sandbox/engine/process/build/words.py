@@ -1,4 +1,4 @@
-"""The words of a Dockerfile instruction: quotes, escapes and `$variables`, as Docker reads them."""
+"""The words of a Dockerfile instruction: quotes, escapes and `$variables`, as in Docker."""
 
 import json
 import re
@@ -16,11 +16,11 @@ _PART: Final = re.compile(
 
 
 class InvalidWords(ValueError):
-    """Raised when an instruction's words cannot be read; the message shows them."""
+    """Raised when an instruction's words are not valid; the message shows them."""
 
 
 def split_words(text: str) -> list[str]:
-    """The words as they are written, quotes and all."""
+    """The words as they are written, with their quotes."""
     if _WORD.sub("", text).strip():
         raise InvalidWords(f"{text!r}: a quote is not closed")
     return _WORD.findall(text)
@@ -28,20 +28,20 @@ def split_words(text: str) -> list[str]:
 
 def expand(word: str, variables: Mapping[str, str]) -> str:
     """
-    Replace `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`, and take quotes and escapes
-    away.
+    Replace `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`; remove quotes and escapes.
 
     Raises:
         InvalidWords: `${NAME:?message}`, and the variable is not set.
     """
-    expanded, quoted = [], False
+    expanded: list[str] = []
+    quoted = False
     position = 0
     while found := _PART.match(word, position):
         position = found.end()
         if found["quote"]:
             quoted = not quoted
         elif found["literal"] is not None and quoted:
-            # Inside double quotes an apostrophe is only that.
+            # Inside double quotes an apostrophe is an ordinary character.
             expanded.append("'")
             position = found.start() + 1
         elif found["escaped"] and quoted and found["escaped"] not in '"\\$':
@@ -52,17 +52,19 @@ def expand(word: str, variables: Mapping[str, str]) -> str:
 
 
 def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
-    if name := found["name"] or found["braced"]:
-        value, word = variables.get(name, ""), expand(found["word"] or "", variables)
-        match found["operator"]:
-            case "-":
-                return value or word
-            case "+":
-                return word if value else ""
-            case "?" if not value:
-                raise InvalidWords(f"{name}: {word or 'is not set'}")
-        return value
-    return found["literal"] or found["escaped"] or found["plain"] or ""
+    name = found["name"] or found["braced"]
+    if not name:
+        return found["literal"] or found["escaped"] or found["plain"] or ""
+    value = variables.get(name, "")
+    word = expand(found["word"] or "", variables)
+    match found["operator"]:
+        case "-":
+            return value or word
+        case "+":
+            return word if value else ""
+        case "?" if not value:
+            raise InvalidWords(f"{name}: {word or 'is not set'}")
+    return value
 
 
 def json_words(text: str) -> list[str] | None:
@@ -73,9 +75,8 @@ def json_words(text: str) -> list[str] | None:
         words = json.loads(text)
     except ValueError:
         return None
-    return (
-        words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
-    )
+    are_words = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return words if are_words else None
 
 
 def key_values(text: str, variables: Mapping[str, str]) -> dict[str, str]:
@@ -83,7 +84,7 @@ def key_values(text: str, variables: Mapping[str, str]) -> dict[str, str]:
     The pairs of ENV and LABEL: `a=1 b="2 3"`, or the old form `a 1`.
 
     Raises:
-        InvalidWords: A word is no pair.
+        InvalidWords: A word is not a pair.
     """
     words = split_words(text)
     if words and "=" not in words[0]:

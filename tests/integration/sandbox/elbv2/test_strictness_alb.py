@@ -2,6 +2,7 @@
 
 import http.client
 import time
+from contextlib import closing
 
 import pytest
 
@@ -13,17 +14,10 @@ from tests.integration.sandbox.strictness import forward, served_aws
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
-    addresses, parts = Addresses(), []
-    with served_aws(after=lambda call: [part.after(call) for part in parts]) as served:
-        parts.append(
-            LoadBalancers(
-                served.endpoint_url, addresses, tmp_path_factory.mktemp("run"), Faults(Plan())
-            )
-        )
-        parts[0].start()
-        yield served
-        parts[0].close()
-    addresses.close()
+    with closing(Addresses()) as addresses:
+        balancers = LoadBalancers(addresses, tmp_path_factory.mktemp("run"), Faults(Plan()))
+        with served_aws(lambda _: [balancers]) as served:
+            yield served
 
 
 def dns_name(aws, arn):

@@ -7,11 +7,11 @@ import docker
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.engine.base import EngineUnavailable
-from sandbox.engine.docker.engine import LABEL
+from sandbox.engine.base import EngineUnavailable, RegistryLogin
+from sandbox.engine.docker.warden import LABEL
 from sandbox.engine.find import find_engine
 
-REGISTRY = "127.0.0.1:9"
+REGISTRY = RegistryLogin("127.0.0.1:9", "AWS", "password")
 
 
 @pytest.fixture(scope="module")

@@ -104,5 +104,5 @@ def test_no_healthcheck_may_be_said():
 
 
 def test_an_instruction_before_from_is_refused():
-    with pytest.raises(BuildRefused, match="stands before FROM"):
+    with pytest.raises(BuildRefused, match="not allowed before FROM"):
         read_dockerfile(b"ENV A=1\nFROM scratch\n")
