@@ -1,10 +1,8 @@
 """The command line of `python -m sandbox`, and its exit codes."""
 
 import argparse
-import functools
 import gc
 import os
-import queue
 import signal
 import sys
 import threading
@@ -12,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import botocore.loaders
-
 from sandbox.addresses import NoAddresses
+from sandbox.api import moto_speed
 from sandbox.api.faults import InvalidFaults, parse_faults
 from sandbox.api.serving import PortTaken
 from sandbox.engine.base import EngineUnavailable
@@ -30,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = _stop_on_signals()
     try:
         faults = parse_faults(arguments.faults)
-        _speed_up_start()
+        # Until everything is made, which all lasts until the end, there is no garbage to find.
+        gc.disable()
+        moto_speed.prepare_import()
         # moto takes a second to import; bad arguments are reported before that.
         from sandbox.program import Options, run  # noqa: PLC0415
 
@@ -48,27 +47,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _stop_on_signals() -> threading.Event:
-    """An event that is set by the first signal to end; later ones have no effect."""
+    """
+    An event that is set by the first signal to end; later ones have no effect.
+
+    Python's own signal handlers run in the main thread, between two of its instructions. That is
+    never, when the signal comes just before the thread begins to wait, or to another thread; and it
+    may be where the thread has the event's lock. The wakeup file gets every signal at once.
+    """
     stop = threading.Event()
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in _ENDS:
+        signal.signal(number, lambda *_: None)
 
     def wait_for_signal() -> None:
-        signals.get()
+        os.read(reading, 1)
         stop.set()
 
-    # The signal handler does not set the event itself: it interrupts the main thread anywhere, even
-    # where that has the event's own lock.
     threading.Thread(target=wait_for_signal, name="signals", daemon=True).start()
-    for number in _ENDS:
-        signal.signal(number, lambda received, _: signals.put(received))
     return stop
-
-
-def _speed_up_start() -> None:
-    """Save half a second: moto and boto3 make many lasting objects, and parse API models again."""
-    gc.disable()
-    # Every botocore session has its own loader with its own cache, and moto makes many sessions.
-    botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 
 def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

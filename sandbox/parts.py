@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from sandbox import strictness
 from sandbox.addresses import Addresses
+from sandbox.api import moto_speed
 from sandbox.api.call import Call
 from sandbox.api.endpoint import AwsEndpoint
 from sandbox.api.faults import Faults, parse_faults
@@ -72,6 +73,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         found = _closing(stack, find_engine(engine, registry.login, addresses, directory))
         balancers = _closing(stack, LoadBalancers(addresses, directory, faults))
         ecs = _closing(stack, Ecs(server.url, found, faults))
+        moto_speed.patch_moto(patches)
         strictness.patch_moto(patches)
         registry.patch_moto(patches)
         balancers.patch_moto(patches)

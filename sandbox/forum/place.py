@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-import httpx
+import requests
 
 from sandbox.api.internal import internal_client
 from sandbox.forum.config import FORUM
@@ -80,13 +80,15 @@ def _wait_until_answering(alb_url: str, stop: threading.Event) -> None:
 
     def answers() -> bool:
         try:
-            answer = httpx.get(url, timeout=5, trust_env=False)
-        except httpx.TransportError:
+            answer = session.get(url, timeout=5)
+        except requests.RequestException:
             return False
-        return bool(answer.headers.get("X-Served-By") == "monolith")
+        return answer.headers.get("X-Served-By") == "monolith"
 
-    if not _wait_until(answers, stop):
-        raise ForumFailed(f"the monolith does not answer at {url} after {_TIMEOUT:.0f} s")
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy between here and a loopback address
+        if not _wait_until(answers, stop):
+            raise ForumFailed(f"the monolith does not answer at {url} after {_TIMEOUT:.0f} s")
 
 
 def _wait_until(condition: Callable[[], bool], stop: threading.Event) -> bool:

@@ -27,7 +27,8 @@ from sandbox.engine.process.build.dockerfile import BuildRefused
 from sandbox.engine.process.container import ProcessContainer
 from sandbox.engine.process.images import Images
 from sandbox.engine.process.reference import Reference, read_reference
-from sandbox.engine.process.transfer import RegistryRefused, Transfer
+from sandbox.engine.process.registry_client import RegistryRefused
+from sandbox.engine.process.transfer import Transfer
 
 __all__ = ["EngineApi"]
 

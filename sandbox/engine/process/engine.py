@@ -29,8 +29,9 @@ from sandbox.engine.process.api import EngineApi
 from sandbox.engine.process.container import ProcessContainer
 from sandbox.engine.process.images import Images
 from sandbox.engine.process.reference import read_reference
+from sandbox.engine.process.registry_client import RegistryRefused
 from sandbox.engine.process.rootfs import unpack
-from sandbox.engine.process.transfer import RegistryRefused, Transfer
+from sandbox.engine.process.transfer import Transfer
 
 __all__ = ["ProcessEngine"]
 

@@ -219,6 +219,27 @@ def test_a_signal_before_it_is_ready_ends_it_too():
         drain.join()
 
 
+# The kernel may deliver a signal to any thread, and Python runs its handlers only in the main one.
+SIGNAL_TO_ANOTHER_THREAD = """
+import signal, threading, time
+from sandbox.cli import _stop_on_signals
+stop = _stop_on_signals()
+def send():
+    while not stop._cond._waiters:
+        time.sleep(0.01)
+    time.sleep(0.1)  # until the main thread has gone from there to the kernel
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Event().wait()
+threading.Thread(target=send, daemon=True).start()
+stop.wait()
+"""
+
+
+def test_a_signal_that_another_thread_receives_ends_it_too():
+    command = [sys.executable, "-c", SIGNAL_TO_ANOTHER_THREAD]
+    assert subprocess.run(command, cwd=ROOT, timeout=30, check=False).returncode == 0
+
+
 def test_a_killed_sandbox_leaves_no_process(start_sandbox):
     running = start_sandbox()
     started = running.descendants()
