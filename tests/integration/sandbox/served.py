@@ -4,6 +4,7 @@ import contextlib
 import urllib.request
 
 from sandbox import strictness
+from sandbox.api import moto_speed
 from sandbox.api.endpoint import AwsEndpoint
 from sandbox.api.faults import Faults, Plan
 from sandbox.api.moto_patches import MotoPatches
@@ -25,6 +26,7 @@ def served(make_parts=lambda _: (), faults=None):
     faults = faults or Faults(Plan())
     with contextlib.ExitStack() as stack:
         patches = stack.enter_context(MotoPatches())
+        moto_speed.patch_moto(patches)
         strictness.patch_moto(patches)
         server = stack.enter_context(contextlib.closing(LoopbackServer("aws-endpoint")))
         handlers, parts = strictness.refusals(server.url), list(make_parts(server.url))

@@ -22,11 +22,9 @@ needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory):
+def parts(tmp_path_factory, cache):  # noqa: ARG001 - fixtures are asked for by name
     run_dir = tmp_path_factory.mktemp("run")
     with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("XDG_CACHE_HOME", str(run_dir / "cache"))
         addresses = stack.enter_context(closing(Addresses()))
         parts = []
 

@@ -14,8 +14,11 @@ import urllib.request
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from moto.elbv2.models import elbv2_backends
+
 from sandbox.addresses import Addresses
 from sandbox.api.faults import Faults, Plan
+from sandbox.api.internal import ACCOUNT, REGION
 from sandbox.ecs.ecs import Ecs
 from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from sandbox.engine.base import ImageUnavailable
@@ -137,10 +140,11 @@ class Cluster(Aws):
     def network(self):
         return {"awsvpcConfiguration": {"subnets": self.subnets, "assignPublicIp": "DISABLED"}}
 
-    def group(self, *, rule=True, delay=1, **settings):
+    def group(self, *, rule=True, delay=1, often=False, **settings):
         """
-        A target group for tasks with quick health checks; with a rule on /NAME/* unless told
-        otherwise.
+        A target group for tasks, with a rule on /NAME/*.
+
+        `often` checks their health more often than AWS allows, so that no test has to wait for it.
         """
         name = self.name("tg")
         group = self.elbv2.create_target_group(
@@ -156,6 +160,9 @@ class Cluster(Aws):
             UnhealthyThresholdCount=2,
             **settings,
         )["TargetGroups"][0]["TargetGroupArn"]
+        if often:
+            made = elbv2_backends[ACCOUNT][REGION].target_groups[group]
+            made.health_check_interval_seconds, made.health_check_timeout_seconds = 0.3, 0.2
         attributes = [{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}]
         self.elbv2.modify_target_group_attributes(TargetGroupArn=group, Attributes=attributes)
         if rule:

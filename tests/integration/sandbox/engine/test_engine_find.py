@@ -14,14 +14,8 @@ from sandbox.engine.find import find_engine
 REGISTRY = RegistryLogin("127.0.0.1:9", "AWS", "password")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def find(tmp_path, monkeypatch, cache):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+def find(tmp_path, cache):  # noqa: ARG001 - fixtures are asked for by name
     with ExitStack() as stack:
         addresses = Addresses()
         stack.callback(addresses.close)

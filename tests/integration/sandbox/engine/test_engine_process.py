@@ -47,13 +47,6 @@ time.sleep(300)
 """
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def engine(tmp_path, cache):  # noqa: ARG001 - fixtures are asked for by name
     with ExitStack() as stack:
