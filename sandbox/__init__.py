@@ -2,12 +2,12 @@
 The embedded AWS: moto as control plane, with real routing, health checks, registry and tasks behind
 it.
 
-    python -m sandbox          one long-lived program; see cli.py
-    ├── control/   moto over HTTP, the call record, faults on request, where moto and AWS differ
-    ├── alb/       HAProxy as every Application Load Balancer
-    ├── ecs/       services and tasks: deployments, targets, logs
-    ├── registry/  the OCI registry behind ECR
-    └── engine/    what builds images and runs containers: Docker, or processes
+    python -m sandbox     one long-lived program; see cli.py
+    ├── api/              the AWS endpoint: moto over HTTP, the record of calls, faults on request
+    ├── elbv2/ cloudwatch/ ecs/ ecr/ iam/ logs/ autoscaling/ service_quotas/
+    │                     one AWS service each: where moto differs from AWS, and its data plane
+    ├── engine/           what builds images and runs containers: Docker, or processes
+    └── forum/            the monolith to rehearse on
 
 It imports nothing of the product, and the product knows only its endpoint URL and its Docker host.
 """

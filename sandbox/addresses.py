@@ -1,4 +1,4 @@
-"""Loopback addresses: every sandbox on a machine has a 127.N.0.0/16 of its own."""
+"""Loopback addresses: every sandbox on a machine has its own 127.N.0.0/16."""
 
 import ipaddress
 import random
@@ -14,11 +14,11 @@ _FIRST, _LAST = 64, 250
 
 
 class NoAddresses(Exception):
-    """Raised when every range is taken, or the machine has no 127.0.0.0/8."""
+    """Raised when no range is free, or the machine does not have all of 127.0.0.0/8."""
 
 
 class Addresses:
-    """Claims a free range by listening on its last address; the claim ends with the process."""
+    """Claims a free range by listening on its last address, so the claim ends with the process."""
 
     def __init__(self) -> None:
         self._claim, self.network = _claim_range()
@@ -37,10 +37,7 @@ class Addresses:
         return str(next(blocks)), str(next(blocks))
 
     def task(self, subnet: str) -> str:
-        """
-        An address of the subnet (a CIDR block) that no task has had: an old one may still be
-        draining.
-        """
+        """A new address in a subnet (a CIDR block); a former task's may still be draining."""
         return self._take(ipaddress.IPv4Network(subnet).hosts())
 
     def load_balancer(self) -> str:
@@ -49,7 +46,7 @@ class Addresses:
         return self._take(third.hosts())
 
     def close(self) -> None:
-        """Give the range back."""
+        """Release the range."""
         self._claim.close()
 
     def _take(self, candidates: Iterator[ipaddress.IPv4Address]) -> str:
@@ -75,5 +72,5 @@ def _claim_range() -> tuple[socket.socket, ipaddress.IPv4Network]:
             continue
         return claim, ipaddress.IPv4Network(f"127.{number}.0.0/16")
     raise NoAddresses(
-        "no free range in 127.0.0.0/8; the sandbox needs Linux, where all of it is the loopback"
+        "no free range in 127.0.0.0/8; the sandbox needs Linux, where all of it is loopback"
     )

@@ -1,45 +1,53 @@
-"""The sandbox's parts: made in an order in which each finds what it needs, ended in the reverse."""
+"""The sandbox's parts: each is made with all that it needs, and they end in reverse order."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+from sandbox import strictness
 from sandbox.addresses import Addresses
-from sandbox.alb import LoadBalancers
-from sandbox.control import strict
-from sandbox.control.call import Call
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.internal import internal_client
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane, Handler
-from sandbox.ecs import Ecs
+from sandbox.api import moto_speed
+from sandbox.api.call import Call
+from sandbox.api.endpoint import AwsEndpoint
+from sandbox.api.faults import Faults, parse_faults
+from sandbox.api.moto_patches import MotoPatches
+from sandbox.api.record import Record
+from sandbox.api.serving import LoopbackServer
+from sandbox.ecr.registry import Registry
+from sandbox.ecs.ecs import Ecs
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from sandbox.engine.base import Engine
 from sandbox.engine.find import find_engine
-from sandbox.registry import Registry
 from sandbox.run_dir import run_dir
 
 __all__ = ["Parts", "running_parts"]
 
-_CLIENTS = ("application-autoscaling", "ec2", "ecr", "ecs", "elbv2", "iam", "logs")
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Part = TypeVar("_Part", bound=_Closable)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What runs, as far as others ask about it."""
+    """The running parts, as far as others use them."""
 
     endpoint_url: str
     engine: Engine
     addresses: Addresses
     faults: Faults
     run_dir: Path
-    """Folder of everything that this run writes; gone afterwards."""
+    """Folder of every file of this run; deleted at its end."""
 
 
 @contextlib.contextmanager
 def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[Parts]:
     """
-    Run every part of the sandbox, which is empty at first.
+    Run every part of the sandbox; the account is empty.
 
     Args:
         engine: auto, docker or process.
@@ -47,42 +55,50 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         record: File to which users' calls are appended.
 
     Raises:
-        PortTaken: The port of the AWS API cannot be had.
-        EngineUnavailable: The engine that was asked for does not answer.
+        PortTaken: The port of the AWS API cannot be used.
+        EngineUnavailable: The requested engine cannot be used.
         NoAddresses: No range of 127.0.0.0/8 is free.
     """
-    strict.patch_moto()
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(run_dir())
-        addresses = stack.enter_context(contextlib.closing(Addresses()))
+        patches = stack.enter_context(MotoPatches())
+        calls = _closing(stack, Record(record))
         faults = Faults(parse_faults(""))
+        # The server comes first, because the parts behind its API need its address.
+        server = _closing(stack, LoopbackServer("aws-endpoint", api_port))
+        # An answer that is being held is sent before the server ends.
+        stack.callback(faults.set, parse_faults(""))
+        addresses = _closing(stack, Addresses())
+        registry = _closing(stack, Registry(server.url, directory / "registry"))
+        found = _closing(stack, find_engine(engine, registry.login, addresses, directory))
+        balancers = _closing(stack, LoadBalancers(addresses, directory, faults))
+        ecs = _closing(stack, Ecs(server.url, found, faults))
+        moto_speed.patch_moto(patches)
+        strictness.patch_moto(patches)
+        registry.patch_moto(patches)
+        balancers.patch_moto(patches)
+        endpoint = _endpoint(server.url, registry, balancers, ecs, faults, calls)
+        server.start(endpoint.answer)
+        registry.start()
+        balancers.start()
+        ecs.start()
+        yield Parts(server.url, found, addresses, faults, directory)
 
-        # The parts answer the endpoint's calls and make calls to it: it has to be made first and
-        # told of them later.
-        handlers: dict[str, list[Handler]] = {}
-        after: list[Callable[[Call], None]] = []
-        control = stack.enter_context(
-            contextlib.closing(ControlPlane(api_port, handlers, after, faults, Record(record)))
-        )
-        url = control.endpoint_url
-        registry = stack.enter_context(contextlib.closing(Registry(url, directory / "registry")))
-        found = stack.enter_context(
-            contextlib.closing(find_engine(engine, registry.host, addresses, directory))
-        )
-        balancers = stack.enter_context(
-            contextlib.closing(LoadBalancers(url, addresses, directory, faults))
-        )
-        ecs = stack.enter_context(contextlib.closing(Ecs(url, addresses, found, faults)))
 
-        handlers.update(strict.handlers(url))
-        handlers.setdefault("ecr", []).append(registry.handle)
-        handlers.setdefault("ecs", []).append(ecs.handle)
-        after += [balancers.after, registry.after, ecs.after]
+def _endpoint(
+    url: str,
+    registry: Registry,
+    balancers: LoadBalancers,
+    ecs: Ecs,
+    faults: Faults,
+    record: Record,
+) -> AwsEndpoint:
+    handlers = strictness.refusals(url)
+    handlers["ecs"].append(ecs.handle)
+    handlers["ecr"] = [registry.handle]
+    after: list[Callable[[Call], None]] = [balancers.after, registry.after, ecs.after]
+    return AwsEndpoint(handlers, after, faults, record)
 
-        for service in (
-            _CLIENTS
-        ):  # botocore's sessions are not made for threads that make clients at the same time
-            internal_client(url, service)
-        for part in (control, registry, balancers, ecs):
-            part.start()
-        yield Parts(url, found, addresses, faults, directory)
+
+def _closing(stack: contextlib.ExitStack, part: _Part) -> _Part:
+    return stack.enter_context(contextlib.closing(part))

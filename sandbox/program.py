@@ -1,4 +1,4 @@
-"""One run: the parts with the forum in them, where they are, and the wait for the end."""
+"""One run of the sandbox: its parts, the forum, the announcement, and the wait for the end."""
 
 import contextlib
 import gc
@@ -12,28 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.control.faults import Plan
+from sandbox.api.faults import Plan
 from sandbox.forum.config import write_config
 from sandbox.forum.place import ForumFailed, Stopped, place_forum
 from sandbox.parts import Parts, running_parts
 
-__all__ = ["Options", "run", "say"]
+__all__ = ["Options", "run"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     engine: str
     """auto, docker or process."""
     api_port: int
     """Port of the AWS API; 0 for any free one."""
     forum: bool
-    """Whether the forum monolith is put in."""
+    """Whether to start with the forum monolith."""
     state_file: Path | None
-    """Where to write the addresses when ready."""
+    """File to which the addresses are written when ready."""
     record: Path | None
-    """Where to write every AWS API call of a user down."""
+    """File to which users' AWS API calls are appended."""
 
 
 _BEGAN: Final = time.monotonic()
@@ -47,43 +47,39 @@ def run(options: Options, faults: Plan, stop: threading.Event) -> int:
         PortTaken, EngineUnavailable, NoAddresses: As `running_parts`; nothing is left of the run.
     """
     with running_parts(options.engine, options.api_port, options.record) as parts:
-        say(
-            f"engine: {parts.engine.name} at {parts.engine.docker_host}; AWS endpoint: "
-            f"{parts.endpoint_url}"
-        )
+        engine = parts.engine
+        _log(f"engine: {engine.name} at {engine.docker_host}; AWS endpoint: {parts.endpoint_url}")
         try:
-            state = _settle(parts, options, stop)
+            state = _prepare(parts, options, stop)
         except Stopped:
             return 0
         except ForumFailed as error:
-            say(str(error))
+            _log(str(error))
             return 1
-        # moto's tables live to the end: the collector need not walk them again and again.
+        # moto's tables last until the end: the collector need not traverse them again and again.
         gc.freeze()
         gc.enable()
-        # Only now: faults are for whoever works with the sandbox, not for its own beginning.
+        # Only now: faults concern the sandbox's users, not its own start.
         parts.faults.set(faults)
         with _announced(state, options.state_file):
             stop.wait()
-            say("ending")
+            _log("stopping")
         return 0
 
 
-def say(message: str) -> None:
-    """Tell people; stdout belongs to the state."""
+def _log(message: str) -> None:
+    """Print a message for people; stdout is for the state only."""
     print(f"sandbox: {message}", file=sys.stderr, flush=True)
 
 
-def _settle(parts: Parts, options: Options, stop: threading.Event) -> dict[str, Any]:
-    """Put the forum in, and return the state."""
+def _prepare(parts: Parts, options: Options, stop: threading.Event) -> dict[str, Any]:
+    """Place the forum if wanted; return the state to announce."""
     alb_url, config = None, None
     if options.forum:
-        alb_url = place_forum(parts, stop, say)
+        alb_url = place_forum(parts, stop, _log)
         config = str(write_config(parts))
-    say(
-        f"ready after {time.monotonic() - _BEGAN:.1f} s"
-        + (f"; the forum answers at {alb_url}" if alb_url else "")
-    )
+    forum = f"; forum: {alb_url}" if alb_url else ""
+    _log(f"ready after {time.monotonic() - _BEGAN:.1f} s{forum}")
     return {
         "endpoint_url": parts.endpoint_url,
         "docker_host": parts.engine.docker_host,
@@ -96,10 +92,10 @@ def _settle(parts: Parts, options: Options, stop: threading.Event) -> dict[str, 
 
 @contextlib.contextmanager
 def _announced(state: dict[str, Any], state_file: Path | None) -> Iterator[None]:
-    """Say where everything is, on stdout and in the file, for as long as it is there."""
+    """Print the state and write it to the file; delete the file at the end."""
     text = json.dumps(state)
     if state_file:
-        # Whoever waits for the file never reads half of it.
+        # Renamed when complete, so that no reader finds half of it.
         part = state_file.with_name(f".{state_file.name}.{os.getpid()}")
         part.write_text(f"{text}\n", encoding="utf-8")
         part.replace(state_file)

@@ -1,4 +1,4 @@
-"""The folder of everything that one run writes."""
+"""The folder of all files of one run."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,7 @@ _PREFIX: Final = "split-sandbox-run-"
 
 @contextlib.contextmanager
 def run_dir() -> Iterator[Path]:
-    """Make the folder, and remove it at the end; also remove those of runs that were killed."""
+    """Make the folder, and remove it at the end; remove also those of runs that were killed."""
     for other in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         _remove_if_abandoned(other)
     path, lock = _make_locked()
@@ -29,8 +29,9 @@ def run_dir() -> Iterator[Path]:
 
 def _make_locked() -> tuple[Path, int]:
     """
-    A folder with a lock that ends with this process; pids would not do, as containers may share the
-    folder above.
+    A folder with a lock that ends with this process.
+
+    Process ids would not do, because containers may share the parent folder.
     """
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -38,13 +39,13 @@ def _make_locked() -> tuple[Path, int]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
             return path, lock
-        os.close(lock)  # another sandbox took it for abandoned before the lock was ours
+        os.close(lock)  # another sandbox removed it before it was locked
 
 
 def _remove_if_abandoned(path: Path) -> None:
     try:
         lock = os.open(path, os.O_RDONLY)
-    except OSError:  # another user's, or gone meanwhile
+    except OSError:  # another user's, or already removed
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

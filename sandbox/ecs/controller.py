@@ -1,46 +1,46 @@
-"""The controller: brings every service's tasks to what is desired, again and again."""
+"""The controller: brings every service's tasks to its desired state, again and again."""
 
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sandbox.ecs.deployment import Deployment, breaker_threshold
-from sandbox.ecs.names import now
-from sandbox.ecs.runner import Runner
-from sandbox.ecs.schedule import plan_step
-from sandbox.ecs.service import Service
-from sandbox.ecs.store import Store
-from sandbox.ecs.targets import Health, Target, Targets
-from sandbox.ecs.task import Task
+from sandbox.ecs.model.deployment import Deployment, breaker_threshold
+from sandbox.ecs.model.names import now
+from sandbox.ecs.model.schedule import plan_step
+from sandbox.ecs.model.service import Service
+from sandbox.ecs.model.store import Store
+from sandbox.ecs.model.task import Task
+from sandbox.ecs.tasks.runner import Runner
+from sandbox.ecs.tasks.targets import Health, Target, Targets
 
 __all__ = ["Controller"]
 
 _TICK: Final = 0.25
-_STEADY_POLL: Final = 1.0
-"""Seconds between two looks at the targets of a service where nothing is going on."""
+_STEADY_INTERVAL: Final = 1.0
+"""Seconds between two reads of the target health of a service without changes."""
 _SETTLED: Final = 2.0
-"""
-Seconds a task without a load balancer has to run before it counts as healthy; AWS waits for 40.
-"""
+"""Seconds after which a task without a load balancer counts as healthy; AWS waits for 40."""
 _FREE_RETRIES: Final = 3
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
 """AWS waits up to minutes between starts of a task that keeps failing; a rehearsal does not."""
 _TRIPPED: Final = "ECS deployment circuit breaker: tasks failed to start."
+_KEEPS_FAILING: Final = (
+    "is unable to consistently start tasks successfully. For more information, see the "
+    "Troubleshooting section of the Amazon ECS Developer Guide."
+)
 
 
 class Controller:
-    """
-    One thread that looks at every service after each change, and at least four
-    times a second.
-    """
+    """One thread that handles every service after each change, and at least four times a second."""
 
     def __init__(self, endpoint_url: str, store: Store, runner: Runner) -> None:
         self._store, self._runner = store, runner
         self._targets = Targets(endpoint_url)
-        self._looked: dict[str, float] = {}
+        self._read_at: dict[str, float] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ecs-controller", daemon=True)
 
@@ -49,7 +49,7 @@ class Controller:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking; what runs goes on running."""
+        """Stop; running tasks go on."""
         self._closing.set()
         self._store.wake()
         if self._thread.is_alive():
@@ -60,7 +60,7 @@ class Controller:
             self._store.wait(_TICK)
             try:
                 self._tick()
-            except Exception:  # noqa: BLE001 - one bad look must not end every service; it is said, and looked again
+            except Exception:  # noqa: BLE001 - one failure must not end every service; it is printed, and tried again
                 if not self._closing.is_set():
                     traceback.print_exc(file=sys.stderr)
                     self._closing.wait(_TICK)
@@ -74,10 +74,7 @@ class Controller:
             self._store.forget_old_tasks()
 
     def _groups_to_read(self) -> list[str]:
-        """
-        Target groups of running tasks: at once where a task is not healthy,
-        else once a second.
-        """
+        """Target groups of running tasks: always when a task is not healthy, else once a second."""
         with self._store.lock:
             urgent: dict[str, bool] = {}
             for task in self._store.tasks.values():
@@ -87,10 +84,10 @@ class Controller:
         at = time.monotonic()
         due = [
             group
-            for group, now_ in urgent.items()
-            if now_ or at - self._looked.get(group, 0.0) >= _STEADY_POLL
+            for group, is_urgent in urgent.items()
+            if is_urgent or at - self._read_at.get(group, 0.0) >= _STEADY_INTERVAL
         ]
-        self._looked |= dict.fromkeys(due, at)
+        self._read_at.update(dict.fromkeys(due, at))
         return due
 
     def _converge(self, service: Service, health: dict[Target, Health]) -> None:
@@ -100,45 +97,9 @@ class Controller:
         for task in tasks:
             if task.failed and not task.accounted:
                 _account(service, task)
-        self._break_circuit(service, tasks)
+        _break_circuit(service, tasks)
         self._take_step(service, tasks)
         _settle(service, self._store.tasks_of(service))
-
-    def _break_circuit(self, service: Service, tasks: list[Task]) -> None:
-        """
-        Fail the deployment when too many of its tasks have failed, and go back to the last good
-        one.
-        """
-        breaker, primary = (
-            service.deployment_configuration.get("deploymentCircuitBreaker") or {},
-            service.primary,
-        )
-        if not breaker.get("enable") or primary.rollout_state != "IN_PROGRESS":
-            return
-        if primary.failed_tasks < breaker_threshold(breaker, service.desired):
-            return
-        primary.settle("FAILED", _TRIPPED)
-        service.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.")
-        _stop(
-            [one for one in tasks if one.deployment == primary.id and one.standing != "healthy"],
-            primary,
-        )
-        good = service.completed
-        if breaker.get("rollback") and good and primary.rolls_back is None:
-            service.say(f"rolling back to deployment {good.id}.")
-            rollback = Deployment(
-                cluster=service.cluster,
-                service=service.name,
-                definition=good.definition,
-                network=good.network,
-                load_balancers=good.load_balancers,
-                rollout_reason=(
-                    f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}."
-                ),
-                rolls_back=primary,
-            )
-            primary.rolled_back_by = rollback
-            service.deploy(rollback)
 
     def _take_step(self, service: Service, tasks: list[Task]) -> None:
         live = [task for task in tasks if task.live]
@@ -157,7 +118,7 @@ class Controller:
             self._runner.launch(task)
         if started:
             names = " ".join(f"(task {task.id})" for task in started)
-            service.say(f"has started {len(started)} tasks: {names}.")
+            service.add_event(f"has started {len(started)} tasks: {names}.")
 
 
 def _judge(service: Service, task: Task, health: dict[Target, Health]) -> None:
@@ -167,42 +128,43 @@ def _judge(service: Service, task: Task, health: dict[Target, Health]) -> None:
     age = (now() - task.times["startedAt"]).total_seconds()
     if not task.load_balancers:
         if age >= _SETTLED:
-            _find_healthy(service, task)
+            _set_healthy(service, task)
         return
     known = [(target, health[target]) for target in task.targets() if target in health]
-    bad = [(target, state) for target, state in known if state.state == "unhealthy"]
-    if bad and age >= service.grace and task.standing != "unhealthy":
-        (group, _, port), state = bad[0]
-        task.standing = "unhealthy"
-        where = f"(target-group {group})"
-        service.say(
-            f"(task {task.id}) (port {port}) is unhealthy in {where} due to (reason "
-            f"{state.reason})."
-        )
-        _account(service, task)
-    elif len(known) == len(task.load_balancers) and all(
-        state.state == "healthy" for _, state in known
-    ):
-        _find_healthy(service, task)
+    unhealthy = [(target, found) for target, found in known if found.state == "unhealthy"]
+    if unhealthy and age >= service.grace and task.standing != "unhealthy":
+        _set_unhealthy(service, task, *unhealthy[0])
+        return
+    healthy = [found for _, found in known if found.state == "healthy"]
+    if len(healthy) == len(task.load_balancers):
+        _set_healthy(service, task)
 
 
-def _find_healthy(service: Service, task: Task) -> None:
+def _set_unhealthy(service: Service, task: Task, target: Target, health: Health) -> None:
+    task.standing = "unhealthy"
+    group, _, port = target
+    service.add_event(
+        f"(task {task.id}) (port {port}) is unhealthy in (target-group {group}) due to (reason "
+        f"{health.reason})."
+    )
+    _account(service, task)
+
+
+def _set_healthy(service: Service, task: Task) -> None:
     if task.standing == "healthy":
         return
-    task.standing, task.was_healthy, task.accounted = "healthy", True, False
-    service.failures, service.start_after = 0, 0.0
-    breaker = service.deployment_configuration.get("deploymentCircuitBreaker") or {}
-    if task.deployment == service.primary.id and breaker.get("resetOnHealthyTask", True):
+    task.standing = "healthy"
+    task.accounted = False
+    service.failures = 0
+    service.start_after = 0.0
+    if task.deployment == service.primary.id and service.breaker.get("resetOnHealthyTask", True):
         # "Once a service deployment has one or more successfully running tasks, the failed task
         # count resets to zero."
         service.primary.failed_tasks = 0
 
 
 def _account(service: Service, task: Task) -> None:
-    """
-    Count a failure: against the deployment while it is being rolled out, and for the pause before
-    the next start.
-    """
+    """Count a failure: for the pause before the next start and, in a rollout, the deployment."""
     task.accounted = True
     service.failures += 1
     service.steady = False
@@ -212,40 +174,51 @@ def _account(service: Service, task: Task) -> None:
     if over >= 0:
         service.start_after = time.monotonic() + min(_FIRST_PAUSE * 2**over, _LONGEST_PAUSE)
     if over == 0:
-        service.say(
-            "is unable to consistently start tasks successfully. For more information, see the "
-            "Troubleshooting "
-            "section of the Amazon ECS Developer Guide."
-        )
+        service.add_event(_KEEPS_FAILING)
 
 
-def _stop(tasks: tuple[Task, ...] | list[Task], cause: Deployment) -> None:
+def _break_circuit(service: Service, tasks: list[Task]) -> None:
+    """Fail the deployment when too many of its tasks have failed; roll back if configured."""
+    breaker, primary = service.breaker, service.primary
+    if not breaker.get("enable") or primary.rollout_state != "IN_PROGRESS":
+        return
+    if primary.failed_tasks < breaker_threshold(breaker, service.desired):
+        return
+    primary.settle("FAILED", _TRIPPED)
+    service.add_event(f"(deployment {primary.id}) deployment failed: tasks failed to start.")
+    failing = [task for task in tasks if task.deployment == primary.id]
+    _stop([task for task in failing if task.standing != "healthy"], primary)
+    good = service.completed
+    if breaker.get("rollback") and good and primary.rolls_back is None:
+        _roll_back(service, primary, good)
+
+
+def _roll_back(service: Service, failed: Deployment, good: Deployment) -> None:
+    service.add_event(f"rolling back to deployment {good.id}.")
+    rollback = Deployment(
+        cluster=service.cluster,
+        service=service.name,
+        definition=good.definition,
+        network=good.network,
+        load_balancers=good.load_balancers,
+        rollout_reason=f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}.",
+        rolls_back=failed,
+    )
+    failed.rolled_back_by = rollback
+    service.deploy(rollback)
+
+
+def _stop(tasks: Iterable[Task], cause: Deployment) -> None:
     for task in tasks:
+        reason = f"Scaling activity initiated by (deployment {cause.id})"
         if task.standing == "unhealthy" and task.load_balancers:
             group = task.load_balancers[0]["targetGroupArn"]
-            task.request_stop(
-                f"Task failed ELB health checks in (target-group {group})",
-                "ServiceSchedulerInitiated",
-            )
-        else:
-            task.request_stop(
-                f"Scaling activity initiated by (deployment {cause.id})",
-                "ServiceSchedulerInitiated",
-            )
+            reason = f"Task failed ELB health checks in (target-group {group})"
+        task.request_stop(reason, "ServiceSchedulerInitiated")
 
 
 def _make_task(service: Service) -> Task:
-    primary, request = service.primary, service.request
-    tags = []
-    if request.get("propagateTags") == "SERVICE":
-        tags = list(service.tags)
-    elif request.get("propagateTags") == "TASK_DEFINITION":
-        tags = list(primary.definition.get("tags", []))
-    if request.get("enableECSManagedTags"):
-        tags += [
-            {"key": "aws:ecs:clusterName", "value": service.cluster},
-            {"key": "aws:ecs:serviceName", "value": service.name},
-        ]
+    primary = service.primary
     service.launched += 1
     return Task(
         cluster=service.cluster,
@@ -256,36 +229,52 @@ def _make_task(service: Service) -> Task:
         service=service.name,
         deployment=primary.id,
         load_balancers=primary.load_balancers,
-        launch_type=request.get("launchType", "FARGATE"),
-        tags=tags,
+        launch_type=service.launch_type,
+        tags=_task_tags(service),
         turn=service.launched,
     )
 
 
+def _task_tags(service: Service) -> list[dict[str, str]]:
+    tags: list[dict[str, str]] = []
+    match service.request.get("propagateTags"):
+        case "SERVICE":
+            tags += service.tags
+        case "TASK_DEFINITION":
+            tags += service.primary.definition.get("tags", [])
+    if service.request.get("enableECSManagedTags"):
+        tags.append({"key": "aws:ecs:clusterName", "value": service.cluster})
+        tags.append({"key": "aws:ecs:serviceName", "value": service.name})
+    return tags
+
+
 def _settle(service: Service, tasks: list[Task]) -> None:
-    """
-    Notice what has been reached: old deployments without tasks, a steady state, a service that is
-    gone.
-    """
+    """Detect a completed deployment, a steady state, and the end of a deleted service."""
     left = [task for task in tasks if task.status != "STOPPED"]
     primary = service.primary
     if service.status == "DRAINING":
         if not left:
             service.status = "INACTIVE"
         return
-    reached = len(left) == service.desired and all(
-        task.live and task.standing == "healthy" and task.deployment == primary.id for task in left
-    )
+    reached = len(left) == service.desired and all(_is_settled(task, primary) for task in left)
     if reached and primary.rollout_state == "IN_PROGRESS":
         primary.settle("COMPLETED", f"ECS deployment {primary.id} completed.")
         service.completed = primary
-        service.say(f"(deployment {primary.id}) deployment completed.")
+        service.add_event(f"(deployment {primary.id}) deployment completed.")
     if reached and not service.steady and primary.rollout_state == "COMPLETED":
-        service.say("has reached a steady state.")
+        service.add_event("has reached a steady state.")
     service.steady = reached
-    # AWS shows a failed deployment until its rollback has ended, and any other one until its last
-    # task has.
+    shown = _shown_deployments(primary, left)
+    service.deployments = [one for one in service.deployments if one.id in shown]
+
+
+def _is_settled(task: Task, primary: Deployment) -> bool:
+    return task.live and task.standing == "healthy" and task.deployment == primary.id
+
+
+def _shown_deployments(primary: Deployment, left: Sequence[Task]) -> set[str | None]:
+    """AWS shows a failed deployment until its rollback ends, others until their last task ends."""
     shown = {primary.id, *(task.deployment for task in left)}
     if primary.rolls_back and primary.rollout_state == "IN_PROGRESS":
         shown.add(primary.rolls_back.id)
-    service.deployments = [one for one in service.deployments if one.id in shown]
+    return shown

@@ -1,56 +1,47 @@
-"""The part of the sandbox that is ECS: who answers which action, and who does the work."""
+"""ECS services and tasks: which action is answered where, and what runs behind it."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from sandbox.addresses import Addresses
-from sandbox.control.call import Call
-from sandbox.control.faults import Faults
-from sandbox.control.internal import internal_client
+from sandbox.api.call import Call
+from sandbox.api.faults import Faults
+from sandbox.api.internal import internal_client
+from sandbox.ecs.calls.deployments import DeploymentCalls
+from sandbox.ecs.calls.services import ServiceCalls
+from sandbox.ecs.calls.tags import TagCalls
+from sandbox.ecs.calls.tasks import TaskCalls
+from sandbox.ecs.calls.validate import Validator
 from sandbox.ecs.controller import Controller
-from sandbox.ecs.deployment_calls import DeploymentCalls
-from sandbox.ecs.names import last_part
-from sandbox.ecs.runner import Runner
-from sandbox.ecs.service_calls import ServiceCalls
-from sandbox.ecs.store import Store
-from sandbox.ecs.tag_calls import TagCalls
-from sandbox.ecs.task_calls import TaskCalls
-from sandbox.ecs.validate import Validator
+from sandbox.ecs.model.names import last_part
+from sandbox.ecs.model.store import Store
+from sandbox.ecs.tasks.runner import Runner
 from sandbox.engine.base import Engine
 
 __all__ = ["Ecs"]
 
 Answer = dict[str, Any] | None
 
-_CLIENTS: Final = ("ec2", "ecs", "elbv2", "logs", "secretsmanager", "ssm")
-
 
 class Ecs:
     """
-    ECS services and tasks.
+    ECS services and tasks; moto keeps clusters and task definitions.
 
     Args:
         endpoint_url: The served AWS API, through which everything outside ECS is read and changed.
-        addresses: The machine's loopback addresses; the engine takes the containers' from them.
-        engine: What pulls images and runs containers.
-        faults: `crash` is met here.
+        engine: Pulls images and runs containers.
+        faults: `crash` is applied here.
     """
 
-    def __init__(
-        self, endpoint_url: str, addresses: Addresses, engine: Engine, faults: Faults
-    ) -> None:
-        self._endpoint_url, self.addresses = endpoint_url, addresses
-        for (
-            service
-        ) in _CLIENTS:  # boto3's session is not made for threads that make clients at the same time
-            internal_client(endpoint_url, service)
+    def __init__(self, endpoint_url: str, engine: Engine, faults: Faults) -> None:
+        self._endpoint_url = endpoint_url
         self._store = Store()
         self._runner = Runner(endpoint_url, engine, faults, self._store)
         self._controller = Controller(endpoint_url, self._store, self._runner)
         validator = Validator(endpoint_url, self._store)
         self._services = ServiceCalls(self._store, validator)
-        tasks, tags = TaskCalls(self._store, validator, self._runner), TagCalls(self._store)
+        tasks = TaskCalls(self._store, validator, self._runner)
         deployments = DeploymentCalls(self._store, validator)
+        tags = TagCalls(self._store)
         self._actions: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "CreateService": self._services.create,
             "UpdateService": self._services.update,
@@ -74,12 +65,12 @@ class Ecs:
         self._controller.start()
 
     def close(self) -> None:
-        """Let go of every task; closing the engine ends their containers."""
+        """Stop following tasks; closing the engine ends their containers."""
         self._controller.close()
         self._runner.close()
 
     def handle(self, call: Call) -> Answer:
-        """Answer a call about services, tasks and deployments; leave others to moto."""
+        """Answer calls about services, tasks and deployments; leave others to moto."""
         if call.action == "DeleteCluster":
             self._services.refuse_cluster_in_use(call.parameters)
             return None
@@ -89,12 +80,12 @@ class Ecs:
         return action(call.parameters) if action else None
 
     def after(self, call: Call) -> None:
-        """Look at once when ECS changed."""
+        """Wake the controller when ECS has changed."""
         if call.service == "ecs":
             self._store.wake()
 
     def _describe_clusters(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """The answer of moto, with the counts that it cannot know."""
+        """Moto's answer, with the counts that moto does not have."""
         answer = internal_client(self._endpoint_url, "ecs").describe_clusters(**parameters)
         with self._store.lock:
             for cluster in answer["clusters"]:

@@ -1,4 +1,1 @@
-"""
-What builds images and runs containers: a real Docker engine where one answers, else an embedded
-one.
-"""
+"""What builds images and runs containers: a real Docker engine, or an embedded one."""

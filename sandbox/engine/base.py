@@ -1,24 +1,35 @@
-"""What the ECS controller needs of an engine, whichever it is."""
+"""The interface of both engines."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-__all__ = ["Container", "ContainerSpec", "Engine", "EngineUnavailable", "ImageUnavailable"]
+__all__ = [
+    "Container",
+    "ContainerSpec",
+    "Engine",
+    "EngineUnavailable",
+    "ImageUnavailable",
+    "RegistryLogin",
+]
 
 
 class EngineUnavailable(Exception):
-    """
-    Raised when the engine that was asked for does not answer; the message says where it was looked
-    for.
-    """
+    """Raised when the requested engine cannot be used; the message lists where, and why not."""
 
 
 class ImageUnavailable(Exception):
-    """
-    Raised when an image cannot be pulled; the message is what ECS shows as the
-    stopped reason.
-    """
+    """Raised when an image cannot be pulled; the message is the stopped reason that ECS shows."""
+
+
+@dataclass(frozen=True)
+class RegistryLogin:
+    """The credentials for the registry behind ECR."""
+
+    host: str
+    """`host:port`."""
+    username: str
+    password: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class ContainerSpec:
 
 
 class Container(Protocol):
-    """A container that was started."""
+    """A started container."""
 
     address: str
     """IP address on which its ports answer, reachable from this machine."""
@@ -63,7 +74,7 @@ class Engine(Protocol):
 
     def pull(self, image: str) -> str:
         """
-        Fetch the image from its registry, if it is not here yet; return its digest `sha256:…`.
+        Pull what is missing of the image; return its digest `sha256:…`.
 
         Raises:
             ImageUnavailable: The registry does not have it, or does not answer.
@@ -75,10 +86,9 @@ class Engine(Protocol):
 
         Args:
             spec: What to run.
-            on_line: Called, from a thread of the engine's, with each line that the container writes
-                to stdout or stderr; every line has been delivered when `exit_code()` is no longer
-                None.
+            on_line: Called, from one of the engine's threads, with each line of stdout and stderr;
+                all lines have been delivered when `exit_code()` is no longer None.
         """
 
     def close(self) -> None:
-        """End everything it started and remove every file it made. Safe to repeat."""
+        """End everything it started, and remove every file it made. Safe to repeat."""

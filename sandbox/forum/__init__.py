@@ -1,1 +1,1 @@
-"""The forum monolith: a production set-up made with ordinary AWS calls, for a split to work on."""
+"""The forum monolith, as it would have run in production before a split."""

@@ -1,25 +1,21 @@
-"""
-The network in front of the monolith: VPC, security groups, load balancer, listener, target group,
-rule.
-"""
+"""The network in front of the monolith: from the VPC to the load balancer's rule."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sandbox.addresses import Addresses
-from sandbox.control.internal import REGION, internal_client
+from sandbox.api.internal import REGION, internal_client
 
 __all__ = ["PORT", "Network", "place_network"]
 
 PORT: Final = 3000
 """Port of the forum's containers."""
 _LISTENER_PORT: Final = 8080
-_ANYWHERE: Final = [{"CidrIp": "0.0.0.0/0"}]
 
 
 @dataclass(frozen=True)
 class Network:
-    """What an ECS service needs of it."""
+    """What an ECS service uses of it."""
 
     subnets: list[str]
     security_group: str
@@ -28,10 +24,11 @@ class Network:
 
 
 def place_network(endpoint_url: str, addresses: Addresses) -> Network:
-    """Make it, with a health check that makes targets known to be healthy soon."""
+    """Create it."""
     vpc, subnets = _place_vpc(endpoint_url, addresses)
     public, private = _place_security_groups(endpoint_url, vpc)
     elb = internal_client(endpoint_url, "elbv2")
+    group = _place_target_group(elb, vpc)
     balancer = elb.create_load_balancer(
         Name="forum",
         Type="application",
@@ -39,7 +36,13 @@ def place_network(endpoint_url: str, addresses: Addresses) -> Network:
         Subnets=subnets,
         SecurityGroups=[public],
     )["LoadBalancers"][0]
-    group = elb.create_target_group(
+    _place_listener(elb, balancer["LoadBalancerArn"], group)
+    return Network(subnets, private, group, f"http://{balancer['DNSName']}:{_LISTENER_PORT}")
+
+
+def _place_target_group(elb: Any, vpc: str) -> str:
+    """A target group with frequent health checks; returns its ARN."""
+    arn: str = elb.create_target_group(
         Name="forum-monolith-tg",
         Protocol="HTTP",
         Port=PORT,
@@ -52,24 +55,28 @@ def place_network(endpoint_url: str, addresses: Addresses) -> Network:
         UnhealthyThresholdCount=2,
     )["TargetGroups"][0]["TargetGroupArn"]
     elb.modify_target_group_attributes(
-        TargetGroupArn=group,
+        TargetGroupArn=arn,
         Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}],
     )
+    return arn
+
+
+def _place_listener(elb: Any, load_balancer: str, group: str) -> None:
+    """A listener whose default action and one rule forward to the group."""
     forward = [{"Type": "forward", "TargetGroupArn": group}]
     listener = elb.create_listener(
-        LoadBalancerArn=balancer["LoadBalancerArn"],
+        LoadBalancerArn=load_balancer,
         Protocol="HTTP",
         Port=_LISTENER_PORT,
         DefaultActions=forward,
     )["Listeners"][0]["ListenerArn"]
-    # The lab's own rule, and its priority.
+    # As in the lab that this project automates: its path pattern and its priority.
     elb.create_rule(
         ListenerArn=listener,
         Priority=99,
         Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/api*"]}}],
         Actions=forward,
     )
-    return Network(subnets, private, group, f"http://{balancer['DNSName']}:{_LISTENER_PORT}")
 
 
 def _place_vpc(endpoint_url: str, addresses: Addresses) -> tuple[str, list[str]]:
@@ -77,33 +84,28 @@ def _place_vpc(endpoint_url: str, addresses: Addresses) -> tuple[str, list[str]]
     vpc = ec2.create_vpc(CidrBlock=addresses.vpc)["Vpc"]["VpcId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-    table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][
-        0
-    ]["RouteTableId"]
+    of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
+    table = ec2.describe_route_tables(Filters=of_vpc)["RouteTables"][0]["RouteTableId"]
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
-    subnets = [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=f"{REGION}{zone}")["Subnet"][
-            "SubnetId"
-        ]
-        for block, zone in zip(addresses.subnets, "ab", strict=True)
-    ]
+    subnets = []
+    for block, zone in zip(addresses.subnets, ("a", "b"), strict=True):
+        made = ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=f"{REGION}{zone}")
+        subnets.append(made["Subnet"]["SubnetId"])
     return vpc, subnets
 
 
 def _place_security_groups(endpoint_url: str, vpc: str) -> tuple[str, str]:
-    """One for the load balancer, open to everybody; one for tasks, open to the load balancer."""
+    """The load balancer's, open to all clients, and the tasks', open to the load balancer."""
     ec2 = internal_client(endpoint_url, "ec2")
 
     def create(name: str, description: str, port: int, source: dict[str, Any]) -> str:
-        group: str = ec2.create_security_group(GroupName=name, Description=description, VpcId=vpc)[
-            "GroupId"
-        ]
+        made = ec2.create_security_group(GroupName=name, Description=description, VpcId=vpc)
         rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **source}
-        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
-        return group
+        ec2.authorize_security_group_ingress(GroupId=made["GroupId"], IpPermissions=[rule])
+        return str(made["GroupId"])
 
-    public = create(
-        "forum-alb", "Clients to the load balancer", _LISTENER_PORT, {"IpRanges": _ANYWHERE}
-    )
+    anywhere = {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    public = create("forum-alb", "Clients to the load balancer", _LISTENER_PORT, anywhere)
     from_public = {"UserIdGroupPairs": [{"GroupId": public}]}
-    return public, create("forum-tasks", "Load balancer to the tasks", PORT, from_public)
+    private = create("forum-tasks", "Load balancer to the tasks", PORT, from_public)
+    return public, private

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -12,10 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sandbox.control import strict
-from sandbox.control.faults import Faults, Plan
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
+from tests.integration.sandbox.served import served
 
 _numbers = itertools.count(1)
 
@@ -140,15 +136,6 @@ def refused(code, words=None):
 
 
 @contextmanager
-def served_aws(after=None) -> Iterator[Aws]:
-    strict.patch_moto()
-    handlers = {}
-    plane = ControlPlane(0, handlers, [after] if after else [], Faults(Plan()), Record(None))
-    handlers.update(strict.handlers(plane.endpoint_url))
-    plane.start()
-    try:
-        reset = urllib.request.Request(f"{plane.endpoint_url}/moto-api/reset", method="POST")
-        urllib.request.urlopen(reset).close()
-        yield Aws(plane.endpoint_url)
-    finally:
-        plane.close()
+def served_aws(make_parts=lambda _: ()) -> Iterator[Aws]:
+    with served(make_parts) as url:
+        yield Aws(url)

@@ -3,6 +3,7 @@
 """
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -21,6 +22,7 @@ from tasks.discovery import read_monolith
 from tests.processes import is_alive
 
 ROOT = Path(__file__).parents[3]
+DENIED = "deny=CreateCluster"
 KEYS = ["endpoint_url", "docker_host", "alb_url", "engine", "config", "pid"]
 
 
@@ -144,51 +146,63 @@ def test_the_monoliths_rule_is_the_labs(sandbox):
     assert rules["99"]["Conditions"][0]["PathPatternConfig"]["Values"] == ["/api*"]
 
 
-def test_making_the_forum_is_not_in_the_record(start_sandbox):
-    assert start_sandbox().record_file.read_text() == ""
+@pytest.fixture(scope="module")
+def faulty(start_module_sandbox):
+    """A second sandbox with the forum, in which every call of a user fails."""
+    return start_module_sandbox("--faults", "error=1,deny=CreateRule")
 
 
-def test_a_users_call_is_in_the_record(start_sandbox):
-    running = start_sandbox("--no-forum")
-    running.boto("ecs").create_cluster(clusterName="mine")
-    assert [(call["service"], call["action"], call["mutating"]) for call in running.record()] == [
-        ("ecs", "CreateCluster", True)
-    ]
+def test_making_the_forum_is_not_recorded(faulty):
+    assert faulty.record_file.read_text() == ""
 
 
-def test_without_the_forum_the_account_is_empty(start_sandbox):
-    running = start_sandbox("--no-forum")
-    assert (running.state["alb_url"], running.state["config"]) == (None, None)
-    assert running.boto("ecs").list_clusters()["clusterArns"] == []
+def test_faults_do_not_affect_making_the_forum(faulty):
+    assert faulty.get("/api/users")[0] == 200
 
 
-def test_faults_do_not_hinder_the_forum(start_sandbox):
-    running = start_sandbox("--faults", "error=1,deny=CreateRule")
-    assert running.get("/api/users")[0] == 200
+def test_two_sandboxes_run_side_by_side(sandbox, faulty):
+    assert urlsplit(faulty.state["alb_url"]).hostname != urlsplit(sandbox.state["alb_url"]).hostname
+    assert faulty.get("/api/users")[0] == sandbox.get("/api/users")[0] == 200
 
 
-def test_faults_meet_users(start_sandbox):
-    running = start_sandbox("--no-forum", "--faults", "deny=CreateCluster")
-    ecs = running.boto("ecs")
+@pytest.fixture(scope="module")
+def empty(start_module_sandbox):
+    """A sandbox without the forum, in which no cluster can be created."""
+    return start_module_sandbox("--no-forum", "--faults", DENIED)
+
+
+def test_without_the_forum_the_account_is_empty(empty):
+    assert (empty.state["alb_url"], empty.state["config"]) == (None, None)
+    assert empty.boto("ecs").list_clusters()["clusterArns"] == []
+
+
+def test_a_users_call_is_recorded(empty):
+    empty.boto("logs").create_log_group(logGroupName="mine")
+    call = empty.record()[-1]
+    assert (call["service"], call["action"], call["mutating"]) == ("logs", "CreateLogGroup", True)
+
+
+def test_faults_affect_users(empty):
+    ecs = empty.boto("ecs")
     with pytest.raises(ecs.exceptions.ClientError, match="AccessDenied"):
         ecs.create_cluster(clusterName="mine")
 
 
-def test_faults_can_be_changed_while_it_runs(start_sandbox):
-    running = start_sandbox("--no-forum", "--faults", "deny=CreateCluster")
-    running.faults("")
-    running.boto("ecs").create_cluster(clusterName="mine")
+def test_faults_can_be_changed_while_it_runs(empty):
+    empty.faults("")
+    ecs = empty.boto("ecs")
+    ecs.create_cluster(clusterName="mine")
+    ecs.delete_cluster(cluster="mine")
+    empty.faults(DENIED)
 
 
-def test_two_sandboxes_run_side_by_side(sandbox, start_sandbox):
-    other = start_sandbox()
-    assert urlsplit(other.state["alb_url"]).hostname != urlsplit(sandbox.state["alb_url"]).hostname
-    assert other.get("/api/users")[0] == sandbox.get("/api/users")[0] == 200
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_with_no_process_and_no_file_left(start_sandbox, number):
-    running = start_sandbox()
+# The forum has tasks and a load balancer to end; that every signal is handled needs none.
+@pytest.mark.parametrize(
+    ("number", "arguments"),
+    [(signal.SIGTERM, []), (signal.SIGINT, ["--no-forum"]), (signal.SIGHUP, ["--no-forum"])],
+)
+def test_a_signal_ends_it_with_no_process_and_no_file_left(start_sandbox, number, arguments):
+    running = start_sandbox(*arguments)
     code, left = running.end(number)
     assert (code, left) == (0, []), running.log.read_text()
     assert sorted(path.name for path in running.directory.iterdir()) == [
@@ -197,11 +211,14 @@ def test_a_signal_ends_it_with_no_process_and_no_file_left(start_sandbox, number
     ]
 
 
-def test_a_second_signal_does_not_hinder_the_end(start_sandbox):
+def test_ctrl_c_in_a_terminal_ends_the_sandbox_before_its_load_balancer(start_sandbox):
     running = start_sandbox()
-    running.process.send_signal(signal.SIGINT)
+    # A terminal sends SIGINT to the whole group; a second Ctrl-C has no effect.
+    for _ in range(2):
+        os.killpg(running.process.pid, signal.SIGINT)
     code, left = running.end(signal.SIGINT)
     assert (code, left) == (0, []), running.log.read_text()
+    assert "HAProxy" not in running.log.read_text()
 
 
 def test_a_signal_before_it_is_ready_ends_it_too():
@@ -219,17 +236,40 @@ def test_a_signal_before_it_is_ready_ends_it_too():
         drain.join()
 
 
+# The kernel may deliver a signal to any thread, and Python runs its handlers only in the main one.
+SIGNAL_TO_ANOTHER_THREAD = """
+import signal, threading, time
+from sandbox.cli import _stop_on_signals
+stop = _stop_on_signals()
+def send():
+    while not stop._cond._waiters:
+        time.sleep(0.01)
+    time.sleep(0.1)  # until the main thread has gone from there to the kernel
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Event().wait()
+threading.Thread(target=send, daemon=True).start()
+stop.wait()
+"""
+
+
+def test_a_signal_that_another_thread_receives_ends_it_too():
+    command = [sys.executable, "-c", SIGNAL_TO_ANOTHER_THREAD]
+    assert subprocess.run(command, cwd=ROOT, timeout=30, check=False).returncode == 0
+
+
 def test_a_killed_sandbox_leaves_no_process(start_sandbox):
     running = start_sandbox()
     started = running.descendants()
     running.process.kill()
     running.process.communicate()
-    deadline = time.monotonic() + 20
-    while (left := [command for identity, command in started.items() if is_alive(identity)]) and (
-        time.monotonic() < deadline
-    ):
+    wait_until(lambda: not any(map(is_alive, started)))
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert left == []
 
 
 def test_the_files_of_a_killed_sandbox_are_removed_by_the_next_one(start_sandbox):
@@ -259,6 +299,17 @@ def test_the_forum_runs_on_a_real_docker_engine_and_leaves_no_container(start_sa
     )
 
 
+@pytest.mark.docker
+def test_a_killed_sandbox_leaves_no_docker_container(start_sandbox):
+    running = start_sandbox("--engine", "docker")
+    started = running.descendants()
+    running.process.kill()
+    running.process.communicate()
+    pid = running.state["pid"]
+    wait_until(lambda: containers(running, pid) == [])
+    wait_until(lambda: not any(map(is_alive, started)))
+
+
 def test_docker_that_does_not_answer_is_bad_input(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     done = run("--engine", "docker")
@@ -277,17 +328,17 @@ def test_a_taken_port_is_bad_input():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--faults", "rain=1"], "'rain=1' is not understood; known are throttle="),
+        (["--faults", "rain=1"], "'rain=1' is not valid; use throttle="),
         (["--engine", "lxc"], "invalid choice: 'lxc'"),
-        (["--api-port", "http"], "http: is not a port"),
+        (["--api-port", "http"], "http: not a port number"),
         (
             ["--state-file", "/nowhere/state.json"],
-            "/nowhere/state.json: is not a file in an existing folder",
+            "/nowhere/state.json: the folder does not exist",
         ),
         (["--speed", "9"], "unrecognized arguments"),
     ],
 )
-def test_bad_arguments_are_told(arguments, message):
+def test_bad_arguments_are_reported(arguments, message):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr

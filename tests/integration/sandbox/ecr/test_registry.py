@@ -5,19 +5,15 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
-from sandbox.registry import Registry
+from sandbox.ecr.registry import Registry
+from tests.integration.sandbox.strictness import served_aws
 
 IMMUTABLE = (
     "The image tag '{tag}' already exists in the '{repository}' repository and cannot be "
@@ -74,22 +70,14 @@ class Served:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory):
-    with ExitStack() as stack:
-        handlers, after = {}, []
-        control = ControlPlane(0, handlers, after, Faults(parse_faults("")), Record(None))
-        stack.callback(control.close)
-        control.start()
-        registry = Registry(control.endpoint_url, tmp_path_factory.mktemp("run") / "registry")
-        stack.callback(registry.close)
-        handlers["ecr"] = [registry.handle]
-        after.append(registry.after)
-        registry.start()
-        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        ecr = boto3.client(
-            "ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials
-        )
-        stack.callback(ecr.close)
-        yield Served(ecr, registry)
+    parts = []
+
+    def registry(url):
+        parts.append(Registry(url, tmp_path_factory.mktemp("run") / "registry"))
+        return parts
+
+    with served_aws(registry) as aws:
+        yield Served(aws.client("ecr"), *parts)
 
 
 @pytest.fixture
@@ -138,7 +126,7 @@ def test_a_made_up_token_is_refused(served):
 
 
 def test_an_expired_token_is_refused_in_ecrs_words(served, monkeypatch):
-    monkeypatch.setattr("sandbox.registry.credentials.LIFETIME", -1.0)
+    monkeypatch.setattr("sandbox.ecr.credentials.LIFETIME", -1.0)
     assert error_of(served.call("GET", "/v2/users/tags/list"))[2].startswith(
         "Your authorization token has expired"
     )

@@ -6,53 +6,39 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from types import SimpleNamespace
 
-import boto3
 import docker
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
-from sandbox.engine.process import ProcessEngine
-from sandbox.registry import Registry
+from sandbox.ecr.registry import Registry
+from sandbox.engine.process.engine import ProcessEngine
+from tests.integration.sandbox.strictness import served_aws
 from tests.ports import free_port
 
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory):
+def parts(tmp_path_factory, cache):  # noqa: ARG001 - fixtures are asked for by name
     run_dir = tmp_path_factory.mktemp("run")
     with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("XDG_CACHE_HOME", str(run_dir / "cache"))
-        addresses = Addresses()
-        stack.callback(addresses.close)
-        handlers, after = {}, []
-        control = ControlPlane(0, handlers, after, Faults(parse_faults("")), Record(None))
-        stack.callback(control.close)
-        control.start()
-        registry = Registry(control.endpoint_url, run_dir / "registry")
-        stack.callback(registry.close)
-        handlers["ecr"] = [registry.handle]
-        after.append(registry.after)
-        registry.start()
-        engine = ProcessEngine(addresses, run_dir)
-        stack.callback(engine.close)
+        addresses = stack.enter_context(closing(Addresses()))
+        parts = []
+
+        def registry(url):
+            parts.append(Registry(url, run_dir / "registry"))
+            return parts
+
+        ecr = stack.enter_context(served_aws(registry)).client("ecr")
+        (registry,) = parts
+        engine = ProcessEngine(registry.login, addresses, run_dir)
+        stack.enter_context(closing(engine))
         client = docker.DockerClient(base_url=engine.docker_host)
-        stack.callback(client.close)
-        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        ecr = boto3.client(
-            "ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials
-        )
-        stack.callback(ecr.close)
+        stack.enter_context(closing(client))
         yield SimpleNamespace(engine=engine, registry=registry, ecr=ecr, client=client)
-        for repository in ecr.describe_repositories()["repositories"]:
-            ecr.delete_repository(repositoryName=repository["repositoryName"], force=True)
 
 
 @pytest.fixture(scope="module")

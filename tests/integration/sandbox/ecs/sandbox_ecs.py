@@ -3,7 +3,6 @@ A served AWS with ECS and load balancers at work, and an engine that runs small 
 processes.
 """
 
-import contextlib
 import functools
 import subprocess
 import sys
@@ -12,17 +11,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from moto.elbv2.models import elbv2_backends
+
 from sandbox.addresses import Addresses
-from sandbox.alb import LoadBalancers
-from sandbox.control import strict
-from sandbox.control.faults import Faults, Plan
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
-from sandbox.ecs import Ecs
+from sandbox.api.faults import Faults, Plan
+from sandbox.api.internal import ACCOUNT, REGION
+from sandbox.ecs.ecs import Ecs
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from sandbox.engine.base import ImageUnavailable
+from tests.integration.sandbox.served import served
 from tests.integration.sandbox.strictness import Aws
 
 PORT = 3000
@@ -140,10 +140,11 @@ class Cluster(Aws):
     def network(self):
         return {"awsvpcConfiguration": {"subnets": self.subnets, "assignPublicIp": "DISABLED"}}
 
-    def group(self, *, rule=True, delay=1, **settings):
+    def group(self, *, rule=True, delay=1, often=False, **settings):
         """
-        A target group for tasks with quick health checks; with a rule on /NAME/* unless told
-        otherwise.
+        A target group for tasks, with a rule on /NAME/*.
+
+        `often` checks their health more often than AWS allows, so that no test has to wait for it.
         """
         name = self.name("tg")
         group = self.elbv2.create_target_group(
@@ -159,6 +160,9 @@ class Cluster(Aws):
             UnhealthyThresholdCount=2,
             **settings,
         )["TargetGroups"][0]["TargetGroupArn"]
+        if often:
+            made = elbv2_backends[ACCOUNT][REGION].target_groups[group]
+            made.health_check_interval_seconds, made.health_check_timeout_seconds = 0.3, 0.2
         attributes = [{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}]
         self.elbv2.modify_target_group_attributes(TargetGroupArn=group, Attributes=attributes)
         if rule:
@@ -287,31 +291,19 @@ class Cluster(Aws):
 @contextmanager
 def served_ecs():
     """Run AWS with ECS until the block ends; nothing that it started outlives it."""
-    strict.patch_moto()
-    with contextlib.ExitStack() as stack:
-        run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        addresses = stack.enter_context(contextlib.closing(Addresses()))
-        faults, handlers, after = Faults(Plan()), {}, []
-        control = stack.enter_context(
-            contextlib.closing(ControlPlane(0, handlers, after, faults, Record(None)))
-        )
-        engine = stack.enter_context(contextlib.closing(ProcessEngine(addresses)))
-        url = control.endpoint_url
-        balancers = stack.enter_context(
-            contextlib.closing(LoadBalancers(url, addresses, run_dir, faults))
-        )
-        ecs = stack.enter_context(contextlib.closing(Ecs(url, addresses, engine, faults)))
-        handlers.update(strict.handlers(url))
-        handlers.setdefault("ecs", []).append(ecs.handle)
-        after += [balancers.after, ecs.after]
-        control.start()
-        # moto's state is the process's: what another test has left would be served too.
-        urllib.request.urlopen(
-            urllib.request.Request(f"{url}/moto-api/reset", method="POST")
-        ).close()
-        balancers.start()
-        ecs.start()
-        yield Cluster(url, engine, faults)
+    faults = Faults(Plan())
+    with (
+        tempfile.TemporaryDirectory() as run_dir,
+        closing(Addresses()) as addresses,
+        closing(ProcessEngine(addresses)) as engine,
+    ):
+
+        def parts(url):
+            yield LoadBalancers(addresses, Path(run_dir), faults)
+            yield Ecs(url, engine, faults)
+
+        with served(parts, faults) as url:
+            yield Cluster(url, engine, faults)
 
 
 class Clients:

@@ -39,8 +39,16 @@ def test_a_task_shows_the_address_that_it_answers_on(cluster):
     cluster.wait_stable(name)
     details = cluster.tasks(name)[0]["attachments"][0]["details"]
     address = next(one["value"] for one in details if one["name"] == "privateIPv4Address")
-    with urllib.request.urlopen(f"http://{address}:{PORT}/") as answer:
-        assert answer.status == 200
+    # Without a load balancer a task is stable as soon as its program has been started.
+    cluster.wait_until(lambda: answers(f"http://{address}:{PORT}/"))
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def test_a_container_shows_the_digest_of_its_image(cluster):

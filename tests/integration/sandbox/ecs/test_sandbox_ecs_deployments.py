@@ -2,6 +2,8 @@
 Deployments of ECS services of the sandbox, seen through boto3 and by clients of the load balancer.
 """
 
+from dataclasses import dataclass
+
 import pytest
 
 from tests.integration.sandbox.ecs.sandbox_ecs import Clients, served_ecs
@@ -74,47 +76,50 @@ def test_the_same_task_definition_again_starts_no_deployment(cluster):
     assert cluster.primary(name)["id"] == before["deployments"][0]["id"]
 
 
-def test_a_crashing_deployment_trips_the_breaker_and_rolls_back(cluster):
-    good = cluster.definition()
-    name = cluster.service(good, deploymentConfiguration=ROLLBACK)
-    cluster.wait_completed(name)
-    deploy(cluster, name, cluster.definition("crash"))
-    wait_failed(cluster, name)
-    cluster.wait_completed(name)
-    assert cluster.read(name)["taskDefinition"] == good
+@dataclass(frozen=True)
+class RolledBack:
+    """A service whose crashing deployment was rolled back, and its deployments."""
+
+    name: str
+    good: dict
+    bad: dict
+    rollback: dict
 
 
-def test_a_rollback_says_which_deployment_it_goes_back_to(cluster):
+@pytest.fixture(scope="module")
+def rolled_back(cluster):
     name = cluster.service(deploymentConfiguration=ROLLBACK)
     cluster.wait_completed(name)
-    good = cluster.primary(name)["id"]
+    good = cluster.primary(name)
     deploy(cluster, name, cluster.definition("crash"))
-    wait_failed(cluster, name)
+    bad = wait_failed(cluster, name)
+    rollback = cluster.primary(name)
+    cluster.wait_completed(name)
+    return RolledBack(name, good, bad, rollback)
+
+
+def test_a_crashing_deployment_trips_the_breaker_and_rolls_back(cluster, rolled_back):
+    definition = cluster.read(rolled_back.name)["taskDefinition"]
+    assert definition == rolled_back.good["taskDefinition"]
+
+
+def test_the_reason_of_a_rollback_names_the_deployment_it_returns_to(rolled_back):
+    good = rolled_back.good["id"]
     reason = f"ECS deployment circuit breaker: rolling back to deploymentId {good}."
-    assert cluster.primary(name)["rolloutStateReason"] == reason
+    assert rolled_back.rollback["rolloutStateReason"] == reason
 
 
-def test_the_events_of_a_rollback_are_in_aws_words(cluster):
-    name = cluster.service(deploymentConfiguration=ROLLBACK)
-    cluster.wait_completed(name)
-    good = cluster.primary(name)["id"]
-    deploy(cluster, name, cluster.definition("crash"))
-    bad = wait_failed(cluster, name)["id"]
-    said = [event.partition(") ")[2] for event in cluster.events(name)]
-    failed = said.index(f"(deployment {bad}) deployment failed: tasks failed to start.")
-    assert said[failed - 1] == f"rolling back to deployment {good}."
+def test_the_events_of_a_rollback_have_awss_wording(cluster, rolled_back):
+    events = [event.partition(") ")[2] for event in cluster.events(rolled_back.name)]
+    bad, good = rolled_back.bad["id"], rolled_back.good["id"]
+    failed = events.index(f"(deployment {bad}) deployment failed: tasks failed to start.")
+    assert events[failed - 1] == f"rolling back to deployment {good}."
 
 
-def test_a_rollback_is_part_of_the_service_deployment_it_undoes(cluster):
-    name = cluster.service(deploymentConfiguration=ROLLBACK)
-    cluster.wait_completed(name)
-    deploy(cluster, name, cluster.definition("crash"))
-    wait_failed(cluster, name)
-    cluster.wait_completed(name)
-    found = cluster.ecs.list_service_deployments(cluster="forum", service=name)[
-        "serviceDeployments"
-    ]
-    assert [one["status"] for one in found] == ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
+def test_a_rollback_is_part_of_the_service_deployment_it_undoes(cluster, rolled_back):
+    found = cluster.ecs.list_service_deployments(cluster="forum", service=rolled_back.name)
+    statuses = [one["status"] for one in found["serviceDeployments"]]
+    assert statuses == ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
 
 
 def test_a_rollback_keeps_every_request_served(cluster):
@@ -172,7 +177,7 @@ def test_a_crashed_container_shows_its_exit_code_and_its_last_words(cluster):
 
 
 def test_a_task_that_fails_its_load_balancers_checks_is_stopped_for_that(cluster):
-    group = cluster.group()
+    group = cluster.group(often=True)
     name = cluster.service(
         cluster.definition("sick"),
         group,
@@ -185,7 +190,7 @@ def test_a_task_that_fails_its_load_balancers_checks_is_stopped_for_that(cluster
 
 
 def test_the_grace_period_keeps_a_task_that_is_not_healthy_yet(cluster):
-    group = cluster.group()
+    group = cluster.group(often=True)
     name = cluster.service(cluster.definition("sick"), group, healthCheckGracePeriodSeconds=60)
     cluster.wait_until(lambda: "unhealthy" in cluster.targets(group).values())
     assert [event for event in cluster.events(name) if "is unhealthy" in event] == []
@@ -193,7 +198,7 @@ def test_the_grace_period_keeps_a_task_that_is_not_healthy_yet(cluster):
 
 def test_a_healthy_task_that_falls_ill_is_replaced_before_it_is_stopped(cluster, tmp_path):
     ill = tmp_path / "ill"
-    group = cluster.group()
+    group = cluster.group(often=True)
     environment = [{"name": "SICK_FILE", "value": str(ill)}]
     name = cluster.service(cluster.definition(environment=environment), group)
     cluster.wait_completed(name)

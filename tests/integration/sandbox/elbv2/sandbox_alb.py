@@ -5,20 +5,17 @@ import http.client
 import socket
 import threading
 import time
-import urllib.request
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from moto.elbv2.models import elbv2_backends
 
 from sandbox.addresses import Addresses
-from sandbox.alb import LoadBalancers
-from sandbox.control import strict
-from sandbox.control.faults import Faults, Plan
-from sandbox.control.internal import ACCOUNT, REGION
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
+from sandbox.api.faults import Faults, Plan
+from sandbox.api.internal import ACCOUNT, REGION
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
+from tests.integration.sandbox.served import served
 from tests.integration.sandbox.strictness import Aws
 
 PORT = 8080
@@ -314,23 +311,11 @@ def forward(weights):
 
 @contextmanager
 def served_site(run_dir):
-    strict.patch_moto()
-    addresses, faults = Addresses(), Faults(Plan())
-    handlers, after = {}, []
-    plane = ControlPlane(0, handlers, after, faults, Record(None))
-    handlers.update(strict.handlers(plane.endpoint_url))
-    load_balancers = LoadBalancers(plane.endpoint_url, addresses, run_dir, faults)
-    after.append(load_balancers.after)
-    plane.start()
-    urllib.request.urlopen(
-        urllib.request.Request(f"{plane.endpoint_url}/moto-api/reset", method="POST")
-    ).close()
-    load_balancers.start()
-    site = Site(plane.endpoint_url, addresses, load_balancers, faults)
-    try:
-        yield site
-    finally:
-        site.close()
-        load_balancers.close()
-        plane.close()
-        addresses.close()
+    faults = Faults(Plan())
+    with closing(Addresses()) as addresses:
+        load_balancers = LoadBalancers(addresses, run_dir, faults)
+        with (
+            served(lambda _: [load_balancers], faults) as url,
+            closing(Site(url, addresses, load_balancers, faults)) as site,
+        ):
+            yield site

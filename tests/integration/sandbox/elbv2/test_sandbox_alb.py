@@ -225,18 +225,18 @@ def test_a_request_in_flight_outlives_its_listener(site):
     assert traffic.answers["slow one"] == 1
 
 
-def test_haproxy_that_dies_is_started_again_and_said_so(site, capfd):
+def proxy_of(site, listener):
+    proxies = site.load_balancers._proxies
+    return next(proxy for (arn, *_), proxy in proxies.items() if arn == listener.arn)
+
+
+def test_haproxy_that_dies_is_restarted_and_reported(site, capfd):
     listener = site.serve(fixed("alive"))
-    proxy = next(
-        proxy
-        for (arn, *_), (proxy, _) in site.load_balancers._proxies.items()
-        if arn == listener.arn
-    )
-    killed = eventually(lambda: proxy._process)
+    killed = eventually(lambda: proxy_of(site, listener)._process)
     killed.kill()
     eventually(lambda: killed.returncode is not None)
     eventually(lambda: listener.status() == 200)
-    assert "ended by itself and is started again" in capfd.readouterr().err
+    assert "ended unexpectedly; restarting it" in capfd.readouterr().err
 
 
 def test_a_port_that_is_taken_is_said_and_served_when_it_is_free(site, capfd):

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from sandbox.alb.prober import Prober
-from sandbox.alb.state import HealthCheck, Target
-from sandbox.alb.targets import Registration
-from sandbox.control.faults import parse_faults
+from sandbox.api.faults import parse_faults
+from sandbox.elbv2.data_plane.prober import Prober
+from sandbox.elbv2.data_plane.state import HealthCheck, Target
+from sandbox.elbv2.data_plane.targets import Registration
 from tests.integration.sandbox.elbv2.sandbox_alb import PORT, eventually, forward, served_site
 
 MISMATCH = {

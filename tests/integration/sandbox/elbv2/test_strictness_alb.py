@@ -2,28 +2,22 @@
 
 import http.client
 import time
+from contextlib import closing
 
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.alb.load_balancers import LoadBalancers
-from sandbox.control.faults import Faults, Plan
+from sandbox.api.faults import Faults, Plan
+from sandbox.elbv2.data_plane.load_balancers import LoadBalancers
 from tests.integration.sandbox.strictness import forward, served_aws
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
-    addresses, parts = Addresses(), []
-    with served_aws(after=lambda call: [part.after(call) for part in parts]) as served:
-        parts.append(
-            LoadBalancers(
-                served.endpoint_url, addresses, tmp_path_factory.mktemp("run"), Faults(Plan())
-            )
-        )
-        parts[0].start()
-        yield served
-        parts[0].close()
-    addresses.close()
+    with closing(Addresses()) as addresses:
+        balancers = LoadBalancers(addresses, tmp_path_factory.mktemp("run"), Faults(Plan()))
+        with served_aws(lambda _: [balancers]) as served:
+            yield served
 
 
 def dns_name(aws, arn):

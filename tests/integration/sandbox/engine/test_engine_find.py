@@ -7,21 +7,15 @@ import docker
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.engine.base import EngineUnavailable
-from sandbox.engine.docker import LABEL
+from sandbox.engine.base import EngineUnavailable, RegistryLogin
+from sandbox.engine.docker.warden import LABEL
 from sandbox.engine.find import find_engine
 
-REGISTRY = "127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+REGISTRY = RegistryLogin("127.0.0.1:9", "AWS", "password")
 
 
 @pytest.fixture
-def find(tmp_path, monkeypatch, cache):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+def find(tmp_path, cache):  # noqa: ARG001 - fixtures are asked for by name
     with ExitStack() as stack:
         addresses = Addresses()
         stack.callback(addresses.close)

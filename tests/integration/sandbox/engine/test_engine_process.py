@@ -16,18 +16,19 @@ import docker.errors
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.engine.base import ContainerSpec, ImageUnavailable
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.base import ContainerSpec, ImageUnavailable, RegistryLogin
+from sandbox.engine.process.engine import ProcessEngine
 
+NO_REGISTRY = RegistryLogin("", "", "")
 OWNER = """
 import functools, sys, time
 from pathlib import Path
 import docker
 from sandbox.addresses import Addresses
-from sandbox.engine.base import ContainerSpec
-from sandbox.engine.process import ProcessEngine
+from sandbox.engine.base import ContainerSpec, RegistryLogin
+from sandbox.engine.process.engine import ProcessEngine
 
-engine = ProcessEngine(Addresses(), Path(sys.argv[1]))
+engine = ProcessEngine(RegistryLogin("", "", ""), Addresses(), Path(sys.argv[1]))
 client = docker.DockerClient(base_url=engine.docker_host)
 context = Path(sys.argv[1], "context")
 context.mkdir()
@@ -46,19 +47,12 @@ time.sleep(300)
 """
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def engine(tmp_path, cache):  # noqa: ARG001 - fixtures are asked for by name
     with ExitStack() as stack:
         addresses = Addresses()
         stack.callback(addresses.close)
-        engine = ProcessEngine(addresses, tmp_path / "run")
+        engine = ProcessEngine(NO_REGISTRY, addresses, tmp_path / "run")
         stack.callback(engine.close)
         yield engine
 
@@ -152,7 +146,7 @@ def test_every_step_of_a_build_is_said(client, tmp_path):
         ("FROM nginx:1", "'nginx:1' cannot be pulled by the embedded engine"),
         ("FROM split-sandbox/python\nCOPY --from=x /a /b", "--from=x is not supported"),
         ("FROM split-sandbox/python\nCOPY missing /b", "missing: not in the build context"),
-        ("FROM split-sandbox/python\nADD https://example.com/a /b", "ADD of an URL"),
+        ("FROM split-sandbox/python\nADD https://example.com/a /b", "ADD of a URL"),
         ("FROM split-sandbox/python\nVOLUME /data", "VOLUME is not supported"),
         ("# nothing", "no FROM"),
     ],
@@ -197,8 +191,8 @@ def test_a_second_build_uses_the_cache(client, tmp_path):
 def test_a_public_python_image_is_replaced_and_that_is_said(client, tmp_path):
     lines = build(client, tmp_path / "context", "FROM python:3.12-slim")
     assert (
-        "---> python:3.12-slim is not pulled: the embedded engine takes the Python of this "
-        "machine for it" in lines
+        "---> python:3.12-slim is not pulled: the embedded engine uses this machine's Python "
+        "instead" in lines
     )
 
 
@@ -304,12 +298,14 @@ def test_asyncio_servers_on_every_address_get_the_containers_own(engine, client,
 
 
 def test_a_registry_elsewhere_is_not_reached(engine):
-    with pytest.raises(ImageUnavailable, match="reaches registries on this machine alone"):
+    with pytest.raises(ImageUnavailable, match="reaches only registries on this machine"):
         engine.pull("public.ecr.aws/nginx/nginx:1")
 
 
 def test_what_the_engine_does_not_have_is_said(client):
-    with pytest.raises(docker.errors.APIError, match="this is the embedded engine of the sandbox"):
+    with pytest.raises(
+        docker.errors.APIError, match="the sandbox's embedded engine, which only builds"
+    ):
         client.containers.create("app:v1")
 
 
@@ -334,7 +330,7 @@ def test_an_unwritable_cache_is_replaced_by_the_sandboxs_folder(tmp_path, monkey
     with ExitStack() as stack:
         addresses = Addresses()
         stack.callback(addresses.close)
-        stack.callback(ProcessEngine(addresses, tmp_path / "run").close)
+        stack.callback(ProcessEngine(NO_REGISTRY, addresses, tmp_path / "run").close)
         assert (tmp_path / "run" / "engine" / "cache" / "blobs").is_dir()
 
 

@@ -4,20 +4,17 @@ import base64
 import threading
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
-import boto3
 import docker
 import docker.errors
 import pytest
 
 from sandbox.addresses import Addresses
-from sandbox.control.faults import Faults, parse_faults
-from sandbox.control.record import Record
-from sandbox.control.server import ControlPlane
+from sandbox.ecr.registry import Registry
 from sandbox.engine.base import ContainerSpec, ImageUnavailable
 from sandbox.engine.find import find_engine
-from sandbox.registry import Registry
+from tests.integration.sandbox.strictness import served_aws
 
 PORT = 3000
 APP = f"""
@@ -92,42 +89,25 @@ class Lines(list):
             assert self._changed.wait_for(lambda: line in self, 20), list(self)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(
     scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)]
 )
 def parts(request, tmp_path_factory, cache):  # noqa: ARG001 - fixtures are asked for by name
     run_dir = tmp_path_factory.mktemp("run")
     with ExitStack() as stack:
-        addresses = Addresses()
-        stack.callback(addresses.close)
-        handlers, after = {}, []
-        control = ControlPlane(0, handlers, after, Faults(parse_faults("")), Record(None))
-        stack.callback(control.close)
-        control.start()
-        registry = Registry(control.endpoint_url, run_dir / "registry")
-        stack.callback(registry.close)
-        handlers["ecr"] = [registry.handle]
-        after.append(registry.after)
-        registry.start()
-        engine = find_engine(request.param, registry.host, addresses, run_dir)
-        stack.callback(engine.close)
-        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        ecr = boto3.client(
-            "ecr", endpoint_url=control.endpoint_url, region_name="us-east-1", **credentials
-        )
-        stack.callback(ecr.close)
-        found = Parts(engine, registry, ecr)
-        stack.callback(found.client.close)
+        addresses = stack.enter_context(closing(Addresses()))
+        made = []
+
+        def registry(url):
+            made.append(Registry(url, run_dir / "registry"))
+            return made
+
+        ecr = stack.enter_context(served_aws(registry)).client("ecr")
+        engine = find_engine(request.param, made[0].login, addresses, run_dir)
+        stack.enter_context(closing(engine))
+        found = Parts(engine, made[0], ecr)
+        stack.enter_context(closing(found.client))
         yield found
-        for repository in ecr.describe_repositories()["repositories"]:
-            ecr.delete_repository(repositoryName=repository["repositoryName"], force=True)
 
 
 @pytest.fixture(scope="module")

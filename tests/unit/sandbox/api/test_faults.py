@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from sandbox.control.call import Call
-from sandbox.control.faults import Faults, InvalidFaults, parse_faults
+from sandbox.api.call import Call
+from sandbox.api.faults import Faults, InvalidFaults, parse_faults
 
 CALL = Call("ecs", "CreateService", {}, "AKIA")
 
@@ -42,7 +42,7 @@ def test_several_faults_stand_in_one_specification():
     ],
 )
 def test_what_is_not_understood_is_shown_with_the_grammar(spec):
-    with pytest.raises(InvalidFaults, match=f"'{spec}' is not understood; known are throttle=P"):
+    with pytest.raises(InvalidFaults, match=f"'{spec}' is not valid; use throttle=P"):
         parse_faults(spec)
 
 

@@ -4,7 +4,7 @@ AWS's own tables of how an alarm treats missing data: 3 evaluation periods, a ra
 
 import pytest
 
-from sandbox.control.strict.alarm_state import judge
+from sandbox.cloudwatch.alarm_state import judge
 
 MEANING = {"X": True, "0": False, "-": None}
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sandbox.alb.access_log import read_request
-from sandbox.alb.metrics import KEPT, Metrics, counted
-from sandbox.alb.statistic import UnknownStatistic, statistic
+from sandbox.cloudwatch.metrics import KEPT, Metrics
+from sandbox.cloudwatch.statistic import UnknownStatistic, statistic
+from sandbox.elbv2.data_plane.access_log import read_request
 
 ALB, GROUP = "app/alb/1", "targetgroup/tg/2"
 ANSWERED = f"request forward {GROUP} 200 -- 5000000 5250000 6000000"
@@ -54,13 +54,13 @@ def test_a_line_that_haproxy_writes_of_itself_is_no_request():
     ],
 )
 def test_a_request_counts_as_on_aws(line, metrics):
-    assert set(counted(read_request(line))) == metrics
+    assert set(read_request(line).counted()) == metrics
 
 
 def test_metrics_are_forgotten_after_three_hours():
     metrics = Metrics()
-    metrics.add(ALB, read_request(ANSWERED))
-    metrics.add(ALB, read_request(f"request forward {GROUP} 200 -- 1 2 {(KEPT + 8) * 1_000_000}"))
+    for second in (6, KEPT + 8):
+        metrics.add((ALB, GROUP), second, ["RequestCount"], 0.25)
     assert [second for second, _ in metrics.read("RequestCount", of_group(), 0, 1 << 40)] == [
         KEPT + 8
     ]

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sandbox.ecs.deployment import breaker_threshold
-from sandbox.ecs.names import page
-from sandbox.ecs.schedule import plan_step
-from sandbox.ecs.task import Task
+from sandbox.ecs.model.deployment import breaker_threshold
+from sandbox.ecs.model.names import page
+from sandbox.ecs.model.schedule import plan_step
+from sandbox.ecs.model.task import Task
 
 DEFINITION = {
     "taskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/app:1",

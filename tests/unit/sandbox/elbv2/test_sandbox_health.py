@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.alb.health import REGISTERING, Failure, Health, matches
-from sandbox.alb.state import HealthCheck
+from sandbox.elbv2.data_plane.health import REGISTERING, Failure, Health, matches
+from sandbox.elbv2.data_plane.state import HealthCheck
 
 CHECK = HealthCheck(
     "HTTP", "traffic-port", "/", 5, 2, healthy_threshold=3, unhealthy_threshold=2, matcher="200"

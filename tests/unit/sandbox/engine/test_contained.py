@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from sandbox.engine.contained import OutsideFolder, contained
+from sandbox.engine.content.contained import OutsideFolder, contained
 
 
 def unpack(tmp_path, *members):
@@ -59,5 +59,5 @@ def test_a_program_does_not_run_as_another_user(tmp_path):
 )
 def test_nothing_leaves_the_folder(tmp_path, members):
     (tmp_path / "escaped").write_text("untouched")
-    with pytest.raises(OutsideFolder, match="outside of the destination"):
+    with pytest.raises(OutsideFolder, match="outside the destination"):
         unpack(tmp_path, *members)

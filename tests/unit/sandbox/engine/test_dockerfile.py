@@ -2,8 +2,14 @@
 
 import pytest
 
-from sandbox.engine.dockerfile import BuildRefused, read_dockerfile
-from sandbox.engine.words import InvalidWords, expand, json_words, key_values, split_words
+from sandbox.engine.process.build.dockerfile import BuildRefused, read_dockerfile
+from sandbox.engine.process.build.words import (
+    InvalidWords,
+    expand,
+    json_words,
+    key_values,
+    split_words,
+)
 
 VARIABLES = {"NAME": "users", "EMPTY": ""}
 
@@ -98,5 +104,5 @@ def test_no_healthcheck_may_be_said():
 
 
 def test_an_instruction_before_from_is_refused():
-    with pytest.raises(BuildRefused, match="stands before FROM"):
+    with pytest.raises(BuildRefused, match="not allowed before FROM"):
         read_dockerfile(b"ENV A=1\nFROM scratch\n")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.engine.base import ContainerSpec
-from sandbox.engine.base_image import stands_for_base
-from sandbox.engine.context import NotInContext, copied
-from sandbox.engine.image import Image
-from sandbox.engine.process_container import container_command, container_environment
-from sandbox.engine.reference import read_reference
+from sandbox.engine.content.base_image import is_base
+from sandbox.engine.content.image import Image
+from sandbox.engine.process.build.context import NotInContext, copied
+from sandbox.engine.process.container import container_command, container_environment
+from sandbox.engine.process.reference import read_reference
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -35,7 +35,7 @@ def test_what_is_no_reference_is_not_read(text):
 
 
 @pytest.mark.parametrize(
-    ("reference", "stands"),
+    ("reference", "replaced"),
     [
         ("split-sandbox/python", True),
         ("split-sandbox/python:latest", True),
@@ -47,8 +47,8 @@ def test_what_is_no_reference_is_not_read(text):
         ("node:22", False),
     ],
 )
-def test_python_images_are_replaced_by_the_hosts_python(reference, stands):
-    assert stands_for_base(reference) is stands
+def test_python_images_are_replaced_by_the_hosts_python(reference, replaced):
+    assert is_base(reference) is replaced
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""CloudWatch: the load balancers' metrics, and alarms that follow their metric."""

@@ -1,1 +1,0 @@
-"""moto over HTTP, and what happens to each request on its way there and back."""

@@ -1,0 +1,1 @@
+"""The API actions of ECS, and what they refuse."""

@@ -1,0 +1,1 @@
+"""Services, deployments and tasks as data, and what the scheduler decides."""

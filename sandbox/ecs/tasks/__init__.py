@@ -1,0 +1,1 @@
+"""Running tasks: containers, environment, targets and logs."""

@@ -1,0 +1,1 @@
+"""Elastic Load Balancing: where moto and AWS differ, and the data plane."""

@@ -1,0 +1,1 @@
+"""The embedded engine: builds images without containers, and runs containers as processes."""

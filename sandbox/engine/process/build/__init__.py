@@ -1,0 +1,1 @@
+"""From a Dockerfile and its context to an image."""

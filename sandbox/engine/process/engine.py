@@ -1,0 +1,175 @@
+"""
+The embedded engine: builds images without containers, and runs containers as processes.
+
+    engine.py         this: the engine as the sandbox uses it
+    ├── api.py        the Docker Engine API, as far as docker-py needs it to build, tag and push
+    ├── build/        from a Dockerfile to an image
+    ├── transfer.py   push and pull
+    └── container.py  a container: rootfs.py, inside/; warden.py when the sandbox is killed
+"""
+
+import contextlib
+import itertools
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Literal
+
+from sandbox.addresses import Addresses
+from sandbox.api.serving import LoopbackServer
+from sandbox.engine.base import ContainerSpec, ImageUnavailable, RegistryLogin
+from sandbox.engine.content.base_image import host_python
+from sandbox.engine.content.image import Image
+from sandbox.engine.content.store import Store, cache_dir
+from sandbox.engine.process.api import EngineApi
+from sandbox.engine.process.container import ProcessContainer
+from sandbox.engine.process.images import Images
+from sandbox.engine.process.reference import read_reference
+from sandbox.engine.process.registry_client import RegistryRefused
+from sandbox.engine.process.rootfs import unpack
+from sandbox.engine.process.transfer import Transfer
+
+__all__ = ["ProcessEngine"]
+
+_MEMORY_INTERVAL: Final = 0.5
+_WARDEN: Final = Path(__file__).with_name("warden.py")
+
+
+class ProcessEngine:
+    """
+    Needs no Docker, no root and no network.
+
+    Args:
+        registry: The registry behind ECR.
+        addresses: Where each container gets its address, in the two subnets by turns.
+        run_dir: The sandbox's folder.
+    """
+
+    name: Literal["docker", "process"] = "process"
+
+    def __init__(self, registry: RegistryLogin, addresses: Addresses, run_dir: Path) -> None:
+        self._registry, self._addresses = registry, addresses
+        self._folder = run_dir / "engine"
+        self._programs = self._folder / "bin"
+        _link_programs(self._programs)
+        self._store = Store(cache_dir(run_dir))
+        self._store.prune()
+        self._images, self._transfer = Images(), Transfer(self._store)
+        self._lock = threading.Lock()
+        self._containers: dict[str, ProcessContainer] = {}
+        self._numbers = itertools.count(1)
+        self._closing = threading.Event()
+        self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+        self._warden = self._spawner.submit(_start_warden).result()
+        self._watch = threading.Thread(
+            target=self._watch_memory, name="container-memory", daemon=True
+        )
+        self._watch.start()
+        self._server = LoopbackServer("docker-api")
+        api = EngineApi(self._store, self._images, self._transfer, self.containers)
+        self._server.start(api.answer)
+        self.docker_host = f"tcp://{self._server.host}"
+
+    def containers(self) -> list[ProcessContainer]:
+        """The running containers."""
+        with self._lock:
+            return list(self._containers.values())
+
+    def pull(self, image: str) -> str:
+        """
+        Pull what the store does not have; return the image's digest.
+
+        Raises:
+            ImageUnavailable: The registry does not have it, or does not answer.
+        """
+        return self._pull(image).digest
+
+    def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> ProcessContainer:
+        """
+        Start a process with its own address.
+
+        Raises:
+            ImageUnavailable: The image has not been pulled and cannot be.
+        """
+        image = self._images.find(spec.image) or self._pull(spec.image)
+        number = next(self._numbers)
+        address = self._addresses.task(self._addresses.subnets[number % 2])
+        root = self._folder / "containers" / str(number)
+        unpack(self._store, image, root)
+        container = ProcessContainer(spec, image, root, address, on_line)
+        container.spawn(self._spawner, self._programs)
+        with self._lock:
+            self._containers[spec.name] = container
+        self._notify_warden("+", container.pid)
+        container.watch(self._ended)
+        return container
+
+    def close(self) -> None:
+        """Kill every container, and delete everything but the images, which the next run uses."""
+        self._closing.set()
+        self._watch.join()
+        for container in self.containers():
+            container.kill()
+        self._server.close()
+        if self._warden.stdin:
+            self._warden.stdin.close()
+        self._warden.wait()
+        self._spawner.shutdown()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _pull(self, name: str) -> Image:
+        reference = read_reference(name)
+        if reference is None:
+            raise ImageUnavailable(f"CannotPullContainerError: invalid reference format: {name}")
+        try:
+            image = self._transfer.pull(reference, self._login(reference.host))
+        except RegistryRefused as error:
+            reason = str(error)
+            if error.status == 404:
+                reason = f"failed to resolve ref {name}: {name}: not found"
+            raise ImageUnavailable(f"CannotPullContainerError: {reason}") from None
+        self._images.tag(reference, image)
+        return image
+
+    def _login(self, host: str) -> tuple[str, str] | None:
+        if host != self._registry.host:
+            return None
+        return self._registry.username, self._registry.password
+
+    def _ended(self, container: ProcessContainer) -> None:
+        with self._lock:
+            if self._containers.get(container.spec.name) is container:
+                del self._containers[container.spec.name]
+        self._notify_warden("-", container.pid)
+
+    def _notify_warden(self, sign: str, group: int) -> None:
+        with self._lock, contextlib.suppress(ValueError, BrokenPipeError):
+            if self._warden.stdin:
+                self._warden.stdin.write(f"{sign}{group}\n")
+                self._warden.stdin.flush()
+
+    def _watch_memory(self) -> None:
+        while not self._closing.wait(_MEMORY_INTERVAL):
+            for container in self.containers():
+                container.check_memory()
+
+
+def _link_programs(folder: Path) -> None:
+    """Make a folder for PATH in which `python` is the host's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
+        with contextlib.suppress(FileExistsError):
+            (folder / name).symlink_to(host_python())
+
+
+def _start_warden() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", _WARDEN],
+        stdin=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

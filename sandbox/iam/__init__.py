@@ -1,0 +1,1 @@
+"""IAM: trust policies and AWS's managed policies."""

@@ -1,0 +1,1 @@
+"""CloudWatch Logs: requests that AWS refuses."""

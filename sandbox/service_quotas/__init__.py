@@ -1,0 +1,1 @@
+"""Service Quotas: AWS's default values."""
