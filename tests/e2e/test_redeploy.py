@@ -281,12 +281,12 @@ def test_no_user_of_a_service_that_changes_often_saw_a_failure(pruned):
     assert pruned.traffic["failed"] == 0
 
 
-def test_a_service_that_is_not_carved_out_is_left_alone(start_sandbox, start_run, tmp_path):
+def test_a_service_that_is_not_split_off_is_skipped(start_sandbox, start_run, tmp_path):
     sandbox = start_sandbox()
     run = start_run(edited_config(sandbox, tmp_path, quick), module="flows.redeploy")
     run.wait()
     calls = [call["action"] for call in sandbox.record() if call["mutating"]]
-    assert (run.process.returncode, run.outcome["status"], run.log.count("left alone"), calls) == (
+    assert (run.process.returncode, run.outcome["status"], run.log.count("skipped: "), calls) == (
         0,
         "unchanged",
         3,

@@ -80,10 +80,34 @@ def test_the_object_has_the_keys_of_the_contract(rehearsal):
         "traffic",
         "alb_url",
         "error",
+        "events",
+        "plan",
     ]
     assert {tuple(service) for service in rehearsal.outcome["services"].values()} == {
         ("stage", "weight", "healthy_targets", "image", "task_definition")
     }
+
+
+def test_events_have_the_keys_of_the_contract(rehearsal):
+    assert {tuple(event) for event in rehearsal.outcome["events"]} == {
+        ("at", "kind", "service", "text", "weight", "verdict", "numbers")
+    }
+
+
+def test_the_weights_of_every_service_are_events(rehearsal):
+    for name in SERVICES:
+        weights = [
+            event["weight"]
+            for event in rehearsal.outcome["events"]
+            if event["kind"] == "weight" and event["service"] == name
+        ]
+        assert weights == [10, 50, 100]
+
+
+def test_no_gate_and_no_check_fails(rehearsal):
+    verdicts = [event["verdict"] for event in rehearsal.outcome["events"] if event["verdict"]]
+    assert set(verdicts) <= {"pass", "inconclusive"}
+    assert "pass" in verdicts
 
 
 def test_it_says_which_engine_it_used(rehearsal):
