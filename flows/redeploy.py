@@ -1,46 +1,55 @@
 """
-Rolls out what has changed in services that are carved out already.
+Rolls out what has changed in services that have been split off already.
 
     python -m flows.redeploy [CONFIG] [--only NAME]... [--plan] [--json]
 
-Only what changed is built. ECS stops an old task when a new one is healthy; when the new ones do
-not become so, its circuit breaker goes back to the old revision, and this run fails.
+Only what changed is built. ECS stops an old task when a new one is healthy; when the new tasks do
+not become healthy, its circuit breaker restores the old revision, and this run fails.
 """
 
 import asyncio
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from prefect import flow, tags
-from prefect.runtime import flow_run
 
 from config.errors import PreflightFailed, ResourceConflict, StepFailed
+from config.load import load_config
 from config.split import SplitConfig
-from flows.cli.redeploy import run_redeploy_command
-from flows.fan_out.bounded import Results, error_words, side_by_side
-from flows.plan.change import verify_plan
-from flows.plan.observe import observe
-from flows.plan.options import REDEPLOY_DEFAULTS, RedeployOptions, SplitOptions
+from flows.cli.redeploy import change_source, own_copy, redeploy_options, redeploy_parser
+from flows.cli.rehearsal import rehearsing
+from flows.cli.run import ReportFiles, Run, run_command
+from flows.fan_out.bounded import Results, failures, side_by_side
+from flows.plan.change import ServicePlan, verify_plan
+from flows.plan.observe import by_place, observe
+from flows.plan.options import REDEPLOY_DEFAULTS, RedeployOptions, SplitOptions, chosen_services
 from flows.plan.owner import TAG, owner_of
-from flows.plan.preflight import survey
+from flows.plan.preflight import check_command, survey
 from flows.plan.redeploy import RedeployPlan, plan_redeploy
 from flows.plan.split import plan_split
 from flows.plan.status import ServiceNow, read_service_now
-from flows.record.events import emit, record_outcome, start_record
-from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
-from flows.report.artifacts import publish_outcome, publish_rows
-from flows.runtime.config_source import ConfigSource, read_source
+from flows.record.events import emit
+from flows.record.outcome import Outcome, ServiceOutcome
+from flows.runtime.config_source import ConfigSource
+from flows.runtime.result import read_engine, read_monolith_outcome
+from flows.runtime.run import begin_run, locked_run, published_plan
 from flows.service.prepare import prepare
 from flows.service.prune import prune
 from flows.service.rolling_update import roll_out
-from tasks.aws.call import call
+from flows.split import split
 from tasks.aws.credentials import refusals_explained
-from tasks.discovery import Discovered, read_monolith
-from tasks.ecr.build import check_engine, engine_name
-from tasks.elbv2.lock import hold_listener
+from tasks.discovery import Discovered
+from tasks.ecr.build import check_engine
 from tasks.preflight.finding import errors, warnings
 
 __all__ = ["main", "redeploy", "redeploy_service"]
+
+_RATE: Final = 100.0
+_REPORT: Final = Path("redeploy-report.html")
 
 
 @flow(name="redeploy", flow_run_name="redeploy {config.name}", retries=0, persist_result=False)
@@ -50,47 +59,36 @@ async def redeploy(
     account_id: str | None = None,
 ) -> Outcome:
     """
-    Roll out what has changed in services that are carved out already; the others are left alone.
+    Roll out what has changed in services that have been split off already; the others are skipped.
 
     Args:
         config: The split: a split.yaml that the worker can read, or its content.
-        options: What of it this run is about.
+        options: Which services.
         account_id: Account of the credentials, where the command line has read it already.
 
     Raises:
         BadInput: Nothing was changed.
-        StepFailed: At least one service failed; it runs what it ran before, unless the message says
-            otherwise.
+        RunFailed: At least one service failed; it runs what it ran before, unless the message
+            states otherwise.
     """
-    start_record()
-    config = await read_source(config)
+    config = await begin_run(config)
     discovered = await survey(config, SplitOptions(only=options.only), account_id)
+    work = _Redeploy(config, discovered, options)
     with refusals_explained():
-        plan = await _plan(config, discovered, options)
-    await publish_rows(config, plan.rows())
-    await _check(config, plan)
-    _tell(plan)
+        plan = await work.plan()
+    async with published_plan(config, plan.rows()):
+        await work.check(plan)
+    _emit_notes(plan)
     if options.plan_only or not plan.changed:
-        status: Status = "planned" if plan.changed else "unchanged"
-        return record_outcome(await _outcome(config, discovered, plan, {}, status=status))
-    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        fresh = await _plan(config, discovered, options, plan.images)
-        verify_plan(plan.rows(full=True), fresh.rows(full=True))
-        plan = fresh
-        results = await _roll_out_all(config, discovered, plan)
-        failure = await _finish(config, discovered, plan, results, options)
-        outcome = await _outcome(
-            config,
-            discovered,
-            plan,
-            results,
-            status="failed" if failure else "completed",
-            error=failure,
-        )
-    await publish_outcome(config, record_outcome(outcome))
-    if failure:
-        raise StepFailed(failure)
-    return outcome
+        outcome = await work.outcome(plan, {}, None)
+        return outcome.with_plan(plan.rows(), is_empty=not plan.changed)
+
+    async with locked_run(config, discovered) as run:
+        plan = await work.verified(plan)
+        results = await work.roll_out_all(plan)
+        error = await work.finish(plan, results)
+        run.finish(await work.outcome(plan, results, error))
+    return run.outcome
 
 
 @flow(name="redeploy service", flow_run_name="redeploy {name}", retries=0, persist_result=False)
@@ -107,7 +105,7 @@ async def redeploy_service(
         image: As planned: content tag of the image to build, or reference of a ready one.
 
     Raises:
-        StepFailed: A step failed; the service runs what it ran before, unless the message says
+        StepFailed: A step failed; the service runs what it ran before, unless the message states
             otherwise.
     """
     service = config.service(name)
@@ -117,143 +115,188 @@ async def redeploy_service(
     return await roll_out(config, discovered, service, owner, prepared)
 
 
-async def _plan(
-    config: SplitConfig,
-    discovered: Discovered,
-    options: RedeployOptions,
-    images: Mapping[str, str] | None = None,
-) -> RedeployPlan:
-    chosen = [
-        service for service in config.services if not options.only or service.name in options.only
-    ]
-    observed = await observe(config, discovered, chosen, images=images)
-    return plan_redeploy(plan_split(config, discovered, observed).services)
+def _emit_notes(plan: RedeployPlan) -> None:
+    for name, reason in plan.left_alone.items():
+        emit("note", name, f"skipped: {reason}")
+    for item in plan.unchanged:
+        emit("note", item.service, "no changes: it runs what the config asks for")
+    for text in plan.notes:
+        emit("note", None, text)
 
 
-async def _check(config: SplitConfig, plan: RedeployPlan) -> None:
-    """Names that others hold, and an engine where something has to be built."""
-    if plan.conflicts:
-        raise ResourceConflict("\n".join(plan.conflicts))
-    building = {
-        f"services[{index}]": service
-        for index, service in enumerate(config.services)
-        if service.name in plan.to_build()
-    }
-    if building:
-        findings = await asyncio.to_thread(check_engine, config.docker_host, building)
+@dataclass(frozen=True)
+class _Redeploy:
+    """The steps of one run."""
+
+    config: SplitConfig
+    discovered: Discovered
+    options: RedeployOptions
+
+    async def plan(self, images: Mapping[str, str] | None = None) -> RedeployPlan:
+        """
+        What is to be done, by what AWS holds now.
+
+        Args:
+            images: Of an earlier plan.
+        """
+        chosen = chosen_services(self.config, self.options.only)
+        observed = await observe(self.config, self.discovered, chosen, images=images)
+        split = plan_split(self.config, self.discovered, observed)
+        return plan_redeploy(split.services)
+
+    async def verified(self, plan: RedeployPlan) -> RedeployPlan:
+        """
+        The plan as of now, under the lock.
+
+        Raises:
+            StalePlan: It is no longer what was shown.
+        """
+        fresh = await self.plan(plan.images)
+        verify_plan(plan.rows(full=True), fresh.rows(full=True))
+        return fresh
+
+    async def check(self, plan: RedeployPlan) -> None:
+        """
+        Check for names that are taken, and for an engine where something has to be built.
+
+        Raises:
+            ResourceConflict: A name is taken.
+            PreflightFailed: The engine does not answer.
+        """
+        if plan.conflicts:
+            raise ResourceConflict("\n".join(plan.conflicts))
+        if plan.to_build():
+            await self._check_engine(plan.to_build())
+
+    async def _check_engine(self, names: Sequence[str]) -> None:
+        services = by_place(self.config, names)
+        findings = await asyncio.to_thread(check_engine, self.config.docker_host, services)
         for text in warnings(findings):
             emit("note", None, text)
         if errors(findings):
             raise PreflightFailed("\n".join(errors(findings)))
 
+    async def roll_out_all(self, plan: RedeployPlan) -> Results:
+        """Every service that has changed, side by side."""
 
-def _tell(plan: RedeployPlan) -> None:
-    for name, reason in plan.left_alone.items():
-        emit("note", name, f"left alone: {reason}")
-    for item in plan.unchanged:
-        emit("note", item.service, "runs what the config asks for")
-    for text in plan.notes:
-        emit("note", None, text)
+        async def work(name: str) -> ServiceOutcome:
+            with tags(TAG):
+                return await redeploy_service(self.config, name, self.discovered, plan.images[name])
 
+        names = [item.service for item in plan.changed]
+        return await side_by_side(names, self.config.max_parallel, work)
 
-async def _roll_out_all(
-    config: SplitConfig, discovered: Discovered, plan: RedeployPlan
-) -> dict[str, ServiceOutcome | BaseException]:
-    async def work(name: str) -> ServiceOutcome:
-        with tags(TAG):
-            return await redeploy_service(config, name, discovered, plan.images[name])
+    async def finish(self, plan: RedeployPlan, results: Results) -> str | None:
+        """
+        Delete old images and revisions of the services that were rolled out.
 
-    return await side_by_side([item.service for item in plan.changed], config.max_parallel, work)
+        Returns:
+            Why the run failed; None when it did not.
+        """
+        failed = failures(results)
+        lines = _failure(failed, len(results))
+        rolled_out = [item for item in plan.changed if item.service not in failed]
+        uris = await self._repository_uris(plan)
+        try:
+            await prune(self.config, rolled_out, uris)
+        except StepFailed as error:
+            lines.append(str(error))
+        return "\n".join(lines) or None
 
+    async def _repository_uris(self, plan: RedeployPlan) -> dict[str, str]:
+        """Of the services that run what they should."""
+        fresh = await self.plan(plan.images)
+        uris = {}
+        for item in fresh.unchanged:
+            if item.state.repository:
+                uris[item.service] = item.state.repository.uri
+        return uris
 
-async def _finish(
-    config: SplitConfig,
-    discovered: Discovered,
-    plan: RedeployPlan,
-    results: Results,
-    options: RedeployOptions,
-) -> str | None:
-    """
-    Prune what the new revisions have replaced.
-
-    Returns:
-        Why the run failed; None when it did not.
-    """
-    failed = {
-        name: error_words(result)
-        for name, result in results.items()
-        if isinstance(result, BaseException)
-    }
-    fresh = await _plan(config, discovered, options, plan.images)
-    uris = {
-        item.service: item.state.repository.uri for item in fresh.unchanged if item.state.repository
-    }
-    lines = list(failed.values())
-    try:
-        await prune(config, [item for item in plan.changed if item.service not in failed], uris)
-    except StepFailed as error:
-        lines.append(str(error))
-    if failed:
-        names = ", ".join(failed)
-        lines.insert(
-            0, f"{len(failed)} of {len(results)} services could not be redeployed ({names})"
+    async def outcome(self, plan: RedeployPlan, results: Results, error: str | None) -> Outcome:
+        """What AWS holds at the end."""
+        services = {}
+        for item in await self._fresh_services(plan):
+            now = await read_service_now(self.config, item)
+            services[item.service] = _service_outcome(now, results.get(item.service))
+        return Outcome(
+            status="failed" if error else "completed",
+            engine=await read_engine(self.config) if plan.to_build() else None,
+            services=services,
+            monolith=await read_monolith_outcome(self.config),
+            alb_url=self.discovered.alb_url,
+            error=error,
         )
-    return "\n".join(lines) or None
+
+    async def _fresh_services(self, plan: RedeployPlan) -> Sequence[ServicePlan]:
+        """What is still to be done, now that the run has ended."""
+        services = chosen_services(self.config, plan.images)
+        observed = await observe(self.config, self.discovered, services, images=plan.images)
+        return plan_split(self.config, self.discovered, observed).services
 
 
-async def _outcome(
-    config: SplitConfig,
-    discovered: Discovered,
-    plan: RedeployPlan,
-    results: Results,
-    *,
-    status: Status,
-    error: str | None = None,
-) -> Outcome:
-    """What AWS holds at the end."""
-    monolith, _, _ = await call(read_monolith, config.aws, config.cluster, config.monolith.service)
-    chosen = [service for service in config.services if service.name in plan.images]
-    observed = await observe(config, discovered, chosen, images=plan.images)
-    split = plan_split(config, discovered, observed)
-    now = {item.service: await read_service_now(config, item) for item in split.services}
-    return Outcome(
-        status=status,
-        engine=await _engine(config) if plan.to_build() else None,
-        services={name: _service_outcome(item, results.get(name)) for name, item in now.items()},
-        monolith=MonolithOutcome(
-            service=monolith.service,
-            desired_count=monolith.desired_count,
-            drained=monolith.desired_count == 0,
-        ),
-        alb_url=discovered.alb_url,
-        error=error,
-    )
-
-
-async def _engine(config: SplitConfig) -> str | None:
-    """
-    Name of the engine; one that has gone by the end of the run must not hide
-    what the run came to.
-    """
-    try:
-        return await asyncio.to_thread(engine_name, config.docker_host)
-    except PreflightFailed:
-        return None
+def _failure(failed: Mapping[str, str], services: int) -> list[str]:
+    if not failed:
+        return []
+    names = ", ".join(failed)
+    head = f"{len(failed)} of {services} services could not be redeployed ({names})"
+    return [head, *failed.values()]
 
 
 def _service_outcome(
     now: ServiceNow, result: ServiceOutcome | BaseException | None
 ) -> ServiceOutcome:
     """What it runs: after a rollback that is not the newest revision."""
-    held = {name: getattr(now, name) for name in ServiceOutcome.model_fields}
-    return ServiceOutcome(
-        **held | ({"stage": "failed"} if isinstance(result, BaseException) else {})
-    )
+    fields = {name: getattr(now, name) for name in ServiceOutcome.model_fields}
+    outcome = ServiceOutcome(**fields)
+    if isinstance(result, BaseException):
+        return outcome.at("failed")
+    return outcome
 
 
-def main() -> int:
-    """The command line."""
-    return run_redeploy_command(redeploy)
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line: on a config, or as a rehearsal when there is none."""
+    arguments = redeploy_parser().parse_args(argv)
+    options = redeploy_options(arguments)
+    if arguments.config:
+        return run_command(arguments, lambda run: _on_config(run, arguments.config, options))
+
+    with tempfile.TemporaryDirectory(prefix="redeploy-") as folder:
+        files = ReportFiles(_REPORT, Path(folder) / "answers.jsonl", "Redeploy")
+        command = _Rehearsal(arguments.engine, options, files.record)
+        return run_command(arguments, command.work, files=files)
+
+
+async def _on_config(run: Run, path: Path, options: RedeployOptions) -> Outcome:
+    config = load_config(path)
+    account_id = await check_command(config, SplitOptions(only=options.only))
+    services = [service.name for service in chosen_services(config, options.only)]
+    title = f"{config.name}: redeploy in {config.cluster}"
+    return await run.watch(title, services, lambda: redeploy(config, options, account_id))
+
+
+@dataclass(frozen=True)
+class _Rehearsal:
+    """A redeploy of the sample, which is split first."""
+
+    engine: str
+    options: RedeployOptions
+    record: Path
+    """For the live client."""
+
+    async def work(self, run: Run) -> Outcome:
+        """Split the sample, change one of its services, and redeploy it."""
+        async with rehearsing(self.engine, rate=_RATE, record=self.record) as rehearsal:
+            config = own_copy(rehearsal.config, self.record.parent)
+            account_id = await check_command(config, SplitOptions(only=self.options.only))
+            title = f"rehearsal of a redeploy of {config.name} on the {rehearsal.engine} engine"
+            services = [service.name for service in config.services]
+            return await run.watch(title, services, lambda: self._redeploy(config, account_id))
+
+    async def _redeploy(self, config: SplitConfig, account_id: str) -> Outcome:
+        await split(config, SplitOptions(drain=False), account_id)
+        changed, *_ = chosen_services(config, self.options.only)
+        change_source(changed)
+        return await redeploy(config, self.options, account_id)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@ Registers everything in a Prefect server: work pool, deployments, automations, l
 
     python -m flows.register [--pool NAME] [--root DIR]
 
-The server is the one that PREFECT_API_URL names. Safe to repeat: what is there is brought into
-line.
+The server is the one that PREFECT_API_URL names. Safe to repeat: what exists is updated.
 """
 
 import argparse
@@ -13,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import yaml
@@ -23,110 +22,108 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
-from flows.cli.command import DONE, FAILED, REFUSED, say
+from flows.cli.run import DONE, FAILED, REFUSED, say
+from flows.runtime.process import PYTHON, ROOT
 from tasks.aws.rate_limit import GLOBAL_LIMITS
 
 __all__ = ["main", "register"]
 
-_ROOT: Final = Path(__file__).parent.parent
-_DEPLOYMENTS: Final = _ROOT / "deployments"
-
-
-async def register(pool: str, root: Path) -> None:
-    """
-    Bring the server of PREFECT_API_URL into line with deployments/.
-
-    Args:
-        pool: Work pool of the deployments; one of type process is made when there is none of that
-            name.
-        root: Folder of this checkout on the workers.
-
-    Raises:
-        DeployFailed: `prefect deploy` failed; its message stands on stderr.
-    """
-    async with get_client() as client:
-        await _ensure_pool(client, pool)
-        for name, (burst, rate) in GLOBAL_LIMITS.items():
-            await client.upsert_global_concurrency_limit_by_name(
-                name, limit=burst, slot_decay_per_second=rate
-            )
-        for automation in _automations():
-            await _ensure_automation(client, automation)
-    await _deploy(pool, root)
+_DEPLOYMENTS: Final = ROOT / "deployments"
 
 
 class DeployFailed(Exception):
     """Raised when `prefect deploy` failed."""
 
 
+async def register(pool: str, root: Path) -> None:
+    """
+    Register everything in deployments/ in the server of PREFECT_API_URL.
+
+    Args:
+        pool: Work pool of the deployments; created with type process if it does not exist.
+        root: Folder of this checkout on the workers.
+
+    Raises:
+        DeployFailed: `prefect deploy` failed.
+    """
+    async with get_client() as client:
+        await _ensure_pool(client, pool)
+        await _ensure_limits(client)
+        for automation in _automations():
+            await _ensure_automation(client, automation)
+    await _deploy(pool, root)
+
+
 async def _ensure_pool(client: PrefectClient, name: str) -> None:
-    """A pool that is there stays as its owner made it, of whatever type."""
+    """A pool that exists stays as its owner made it, of whatever type."""
     try:
         await client.create_work_pool(WorkPoolCreate(name=name, type="process"))
     except ObjectAlreadyExists:
         return
-    say(f"work pool {name}: made, of type process")
+    say(f"created work pool {name} of type process")
+
+
+async def _ensure_limits(client: PrefectClient) -> None:
+    for name, (burst, rate) in GLOBAL_LIMITS.items():
+        await client.upsert_global_concurrency_limit_by_name(
+            name,
+            limit=burst,
+            slot_decay_per_second=rate,
+        )
 
 
 def _automations() -> list[AutomationCore]:
-    found: dict[str, Any] = yaml.safe_load(
-        (_DEPLOYMENTS / "automations.yaml").read_text(encoding="utf-8")
-    )
-    return [AutomationCore.model_validate(item) for item in found["automations"]]
+    text = (_DEPLOYMENTS / "automations.yaml").read_text(encoding="utf-8")
+    found = yaml.safe_load(text)["automations"]
+    return [AutomationCore.model_validate(item) for item in found]
 
 
-async def _ensure_automation(client: PrefectClient, wanted: AutomationCore) -> None:
-    there = await client.read_automations_by_name(wanted.name)
-    if there:
-        # Whoever has switched it off in the UI finds it switched off.
-        await client.update_automation(
-            there[0].id, wanted.model_copy(update={"enabled": there[0].enabled})
-        )
+async def _ensure_automation(client: PrefectClient, automation: AutomationCore) -> None:
+    existing = await client.read_automations_by_name(automation.name)
+    if not existing:
+        await client.create_automation(automation)
+        say(f"created automation {automation.name!r}")
         return
-    await client.create_automation(wanted)
-    say(f"automation {wanted.name!r}: made")
+
+    # One that was switched off in the UI stays off.
+    update = {"enabled": existing[0].enabled}
+    await client.update_automation(existing[0].id, automation.model_copy(update=update))
 
 
 async def _deploy(pool: str, root: Path) -> None:
     """`prefect deploy` finds entry points from its working folder, not from that of its file."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"),
+        *(*PYTHON, "prefect", "--no-prompt", "deploy", "--all"),
         *("--prefect-file", str(_DEPLOYMENTS / "prefect.yaml")),
-        cwd=_ROOT,
+        cwd=ROOT,
         env={**os.environ, "SPLITTER_ROOT": str(root), "SPLITTER_WORK_POOL": pool},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await process.communicate()
+    output, _ = await process.communicate()
     if process.returncode:
-        raise DeployFailed(
-            f"prefect deploy failed with exit code {process.returncode}:\n{out.decode()}"
-        )
+        head = f"prefect deploy failed with exit code {process.returncode}:"
+        raise DeployFailed(f"{head}\n{output.decode()}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.register", description="Register everything in a server."
-    )
-    parser.add_argument("--pool", default="local-process", help="work pool of the deployments")
-    parser.add_argument(
-        "--root", type=Path, default=_ROOT, help="folder of this checkout on the workers"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     url = PREFECT_API_URL.value()
     if url is None:
         say(
-            "PREFECT_API_URL is not set; set it to the API of your Prefect server, e.g. http://127.0.0.1:4200/api"
+            "PREFECT_API_URL is not set; set it to the API of your Prefect server, e.g. "
+            "http://127.0.0.1:4200/api"
         )
         return REFUSED
+
     try:
         asyncio.run(register(arguments.pool, arguments.root.absolute()))
     except httpx.HTTPError as error:
         say(
-            f"the Prefect server at {url} cannot be used: {error}; check PREFECT_API_URL, and "
-            "that it runs"
+            f"the Prefect server at {url} does not answer: {error}; check PREFECT_API_URL, and "
+            "that the server runs"
         )
         return FAILED
     except DeployFailed as error:
@@ -134,6 +131,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     say(f"registered in {url}, on work pool {arguments.pool}")
     return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.register",
+        description="Register work pool, deployments, automations and limits in the Prefect server "
+        "that PREFECT_API_URL names.",
+    )
+    parser.add_argument(
+        "--pool",
+        default="local-process",
+        help="work pool of the deployments (default: local-process)",
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=ROOT,
+        help="folder of this checkout on the workers (default: this one)",
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,39 +1,43 @@
 """
-Sends paths back to the monolith, at any time after a split, also a partial or a killed one.
+Rolls paths back to the monolith, at any time after a split, also a partial or a killed one.
 
     python -m flows.rollback CONFIG [--only NAME]... [--remove] [--yes] [--plan] [--json]
 
 The monolith comes first: its recorded size, its health, its scaling, its rules; then the weights,
-and with `--remove` the services. On a terminal it asks before it begins. Elsewhere it begins at
-once, as nothing is lost that a split would not bring again; but with `--remove`, which deletes, it
-wants `--yes`.
+and with `--remove` the services. On a terminal it asks for confirmation. Elsewhere it begins at
+once, as another split restores all of it; but `--remove`, which deletes, then requires `--yes`.
 """
 
+import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from config.errors import StepFailed, TrafficConflict
+from config.load import load_config
 from config.split import SplitConfig
-from flows.cli.rollback import check_names, run_rollback_command
-from flows.fan_out.bounded import Results, error_words, side_by_side
+from flows.cli.arguments import add_only, add_plan, add_yes, command_parser, each_once
+from flows.cli.run import Run, run_command
+from flows.fan_out.bounded import failures, side_by_side
 from flows.monolith.restore import restore_monolith
-from flows.plan.options import ROLLBACK_DEFAULTS, RollbackOptions
+from flows.plan.options import ROLLBACK_DEFAULTS, RollbackOptions, chosen_services, unknown_names
 from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
-from flows.record.events import emit, record_outcome, start_record
-from flows.record.outcome import Outcome, ServiceOutcome, Status
-from flows.report.artifacts import publish_outcome, publish_rows
-from flows.runtime.agree import agree
-from flows.runtime.config_source import ConfigSource, read_source
+from flows.record.events import emit
+from flows.record.outcome import Outcome, ServiceOutcome
+from flows.runtime.approval import approve_start
+from flows.runtime.config_source import ConfigSource
+from flows.runtime.run import begin_run, locked_run, published_plan
 from flows.service.remove import remove_service
 from flows.service.request_rate import wait_until_idle
-from tasks.aws.credentials import refusals_explained
+from tasks.aws.call import call
+from tasks.aws.credentials import read_account, refusals_explained
 from tasks.discovery import Discovered, discover
-from tasks.elbv2.lock import hold_listener
 from tasks.elbv2.rule import delete_rule
+from tasks.elbv2.rule_matching import Rule
 from tasks.elbv2.weights import is_returned, return_rule
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
@@ -50,7 +54,7 @@ async def rollback(
     account_id: str | None = None,
 ) -> Outcome:
     """
-    Send paths back to the monolith.
+    Roll paths back to the monolith.
 
     Args:
         config: The split: a split.yaml that the worker can read, or its content.
@@ -59,161 +63,218 @@ async def rollback(
 
     Raises:
         BadInput: Nothing was changed.
-        StepFailed: The monolith did not come back, and the services serve on; or a service kept its
-            paths.
+        RunFailed: The monolith did not come back, and the services continue to serve; or a service
+            kept its paths.
     """
-    start_record()
-    config = await read_source(config)
-    check_names(config, options.only)
+    config = await begin_run(config)
+    refuse(unknown_names(config, "--only", options.only))
     discovered = await discover(config, account_id)
-    found = await _plan(config, discovered, options)
-    await publish_rows(config, found.rows())
-    refuse(found.refusals)
-    if options.plan_only or found.is_empty:
-        status: Status = "unchanged" if found.is_empty else "planned"
-        return record_outcome(await outcome_of(config, discovered, found, status=status, stages={}))
-    await agree(
-        _question(config, found), found.rows(), yes=options.yes, undoable=not options.remove
-    )
-    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        fresh = await _plan(config, discovered, options)
-        verify_rollback(found, fresh)
-        found = fresh
-        failure, stages = await _go_back(config, discovered, found)
-        left = await _plan(config, discovered, options)
-        status = "failed" if failure else "completed"
-        outcome = await outcome_of(
-            config, discovered, left, status=status, stages=stages, error=failure
-        )
-    await publish_outcome(config, record_outcome(outcome))
-    if failure:
-        raise StepFailed(failure)
-    return outcome
+    work = _Rollback(config, discovered, options)
+    plan = await work.plan()
+    rows = plan.rows()
+    async with published_plan(config, rows):
+        refuse(plan.refusals)
+    if options.plan_only or plan.is_empty:
+        outcome = await work.outcome(plan, _Done({}, None))
+        return outcome.with_plan(rows, is_empty=plan.is_empty)
+
+    await approve_start(work.question(plan), rows, yes=options.yes, undoable=not options.remove)
+    async with locked_run(config, discovered) as run:
+        plan = await work.verified(plan)
+        done = await work.carry_out(plan)
+        left = await work.plan()
+        run.finish(await work.outcome(left, done))
+    return run.outcome
 
 
-async def _plan(
-    config: SplitConfig, discovered: Discovered, options: RollbackOptions
-) -> RollbackPlan:
-    chosen = [
-        service for service in config.services if not options.only or service.name in options.only
-    ]
-    with refusals_explained():
-        return await plan_rollback(config, discovered, chosen, remove=options.remove)
+@dataclass(frozen=True)
+class _Done:
+    """What a run has done."""
+
+    stages: dict[str, str]
+    """Stage of each service that it changed."""
+    error: str | None
+    """Why the run failed, if it did."""
 
 
-def _question(config: SplitConfig, found: RollbackPlan) -> str:
-    names = ", ".join(item.service for item in found.owned)
-    removed = " and remove what was made for them" if found.remove else ""
-    return f"Send the paths of {names} back to {config.monolith.service}{removed}?"
+@dataclass(frozen=True)
+class _Rollback:
+    """The steps of one run."""
 
+    config: SplitConfig
+    discovered: Discovered
+    options: RollbackOptions
 
-async def _go_back(
-    config: SplitConfig, discovered: Discovered, found: RollbackPlan
-) -> tuple[str | None, dict[str, str]]:
-    """
-    The monolith, then the weights, then the removal.
-
-    Returns:
-        Why the run failed, None when it did not; and the stage of each service that it touched.
-    """
-    if found.restores:
-        try:
-            await restore_monolith(config, discovered, "rolled back")
-            await run_checks(
-                config.monolith.service,
-                "on the public route",
-                Route(discovered.alb_url),
-                config.monolith.checks,
+    async def plan(self) -> RollbackPlan:
+        """What is to be done, by what AWS holds now."""
+        chosen = chosen_services(self.config, self.options.only)
+        with refusals_explained():
+            return await plan_rollback(
+                self.config,
+                self.discovered,
+                chosen,
+                remove=self.options.remove,
             )
-        except StepFailed as error:
-            return (
-                f"{config.monolith.service} did not come back, so the services serve on\n{error}",
-                {},
-            )
-    owned = {item.service: item for item in found.returning}
 
-    async def give_back(name: str) -> ServiceOutcome:
-        return await _return_paths(config, discovered, owned[name])
+    async def verified(self, plan: RollbackPlan) -> RollbackPlan:
+        """
+        The plan as of now, under the lock.
 
-    # All weights at once: whoever calls for the way back does not want to wait for the metrics in
-    # between.
-    results = await side_by_side(list(owned), max(len(owned), 1), give_back)
-    failed = _failed(results)
-    await asyncio.gather(
-        *(
-            _see_it_returned(config, discovered, item)
-            for name, item in owned.items()
-            if name not in failed
+        Raises:
+            StalePlan: It is no longer what was shown.
+        """
+        fresh = await self.plan()
+        verify_rollback(plan, fresh)
+        return fresh
+
+    def question(self, plan: RollbackPlan) -> str:
+        """What a person is asked to approve."""
+        names = ", ".join(item.service for item in plan.owned)
+        text = f"Roll the paths of {names} back to {self.config.monolith.service}"
+        if plan.remove:
+            return f"{text} and remove everything that the split made for them?"
+        return f"{text}?"
+
+    async def carry_out(self, plan: RollbackPlan) -> _Done:
+        """The monolith, then the weights, then the removal."""
+        if plan.restores:
+            try:
+                await self._restore_monolith()
+            except StepFailed as error:
+                name = self.config.monolith.service
+                return _Done({}, f"{name} did not come back; the services still serve\n{error}")
+
+        failed = await self._return_all(plan.returning)
+        stages = {item.service: "returned" for item in plan.returning}
+        removing = [item for item in plan.removing if item.service not in failed]
+        failed |= await self._remove_all(removing)
+        stages |= {item.service: "removed" for item in removing}
+        stages |= dict.fromkeys(failed, "failed")
+        return _Done(stages, _error(len(stages), failed))
+
+    async def _restore_monolith(self) -> None:
+        monolith = self.config.monolith
+        await restore_monolith(self.config, self.discovered, "rolled back")
+        await run_checks(
+            monolith.service,
+            "on the public route",
+            Route(self.discovered.alb_url),
+            monolith.checks,
         )
-    )
-    stages = {name: "failed" if name in failed else "returned" for name in owned}
-    to_remove = {item.service: item for item in found.removing if item.service not in failed}
-    if to_remove:
-        failed |= _failed(await _remove(config, discovered, to_remove))
-        stages |= {name: "failed" if name in failed else "removed" for name in to_remove}
-    if not failed:
-        return None, stages
-    details = "\n".join(failed.values())
-    return (
-        (
-            f"{len(failed)} of {len(stages)} services could not be rolled back "
-            f"({', '.join(failed)})\n{details}"
-        ),
-        stages,
-    )
 
+    async def _return_all(self, returning: Sequence[OwnedResources]) -> dict[str, str]:
+        """All weights at once: a rollback does not wait for metrics in between."""
+        owned = {item.service: item for item in returning}
 
-def _failed(results: Results) -> dict[str, str]:
-    return {
-        name: error_words(result)
-        for name, result in results.items()
-        if isinstance(result, BaseException)
-    }
+        async def return_paths(name: str) -> ServiceOutcome:
+            return await self._return_paths(owned[name])
 
+        results = await side_by_side(list(owned), len(owned) or 1, return_paths)
+        failed = failures(results)
+        waits = [self._await_returned(item) for item in returning if item.service not in failed]
+        await asyncio.gather(*waits)
+        return failed
 
-async def _return_paths(
-    config: SplitConfig, discovered: Discovered, owned: OwnedResources
-) -> ServiceOutcome:
-    """Every request of its paths to the monolith; what a killed run has left goes as well."""
-    name, monolith = owned.service, discovered.monolith.target_group_arn
-    emit("stage", name, "returning")
-    for rule in owned.path_rules:
-        if is_returned(rule, monolith):
-            continue
-        if owned.target_group_arn is None:
+    async def _return_paths(self, owned: OwnedResources) -> ServiceOutcome:
+        """Every request of its paths to the monolith; rules left by a killed run go as well."""
+        emit("stage", owned.service, "returning")
+        for rule in owned.path_rules:
+            if not is_returned(rule, self.discovered.monolith.target_group_arn):
+                await self._return_rule(rule, owned)
+        emit("weight", owned.service, "weight 0%: rolled back to the monolith", weight=0)
+        for rule in owned.private_rules:
+            await delete_rule(self.config.aws, rule.arn)
+        return ServiceOutcome.of("returned", weight=0)
+
+    async def _return_rule(self, rule: Rule, owned: OwnedResources) -> None:
+        group = owned.target_group_arn
+        if group is None:
             raise TrafficConflict(
-                f"{rule.label} forwards to a target group that is not {name}'s; put it back by hand"
+                f"{rule.label} forwards to a target group that is not {owned.service}'s; restore "
+                "it by hand"
             )
-        await return_rule(config.aws, rule.arn, monolith, owned.target_group_arn)
-    emit("weight", name, "weight 0 %: rolled back", weight=0)
-    for rule in owned.private_rules:
-        await delete_rule(config.aws, rule.arn)
-    return ServiceOutcome(stage="returned", weight=0)
+        monolith = self.discovered.monolith.target_group_arn
+        await return_rule(self.config.aws, rule.arn, monolith, group)
 
+    async def _await_returned(self, owned: OwnedResources) -> None:
+        if owned.target_group_arn:
+            await wait_until_idle(
+                self.config,
+                self.discovered.load_balancer_arn,
+                self.config.service(owned.service),
+                owned.target_group_arn,
+            )
+        emit("stage", owned.service, "returned")
 
-async def _see_it_returned(
-    config: SplitConfig, discovered: Discovered, owned: OwnedResources
-) -> None:
-    if owned.target_group_arn:
-        service = config.service(owned.service)
-        await wait_until_idle(config, discovered.load_balancer_arn, service, owned.target_group_arn)
-    emit("stage", owned.service, "returned")
+    async def _remove_all(self, removing: Sequence[OwnedResources]) -> dict[str, str]:
+        adopted = {item.service: item.adopted for item in removing}
 
+        async def remove(name: str) -> ServiceOutcome:
+            return await remove_service(
+                self.config,
+                self.discovered,
+                self.config.service(name),
+                adopted=adopted[name],
+            )
 
-async def _remove(
-    config: SplitConfig, discovered: Discovered, owned: Mapping[str, OwnedResources]
-) -> Results:
-    async def remove(name: str) -> ServiceOutcome:
-        return await remove_service(
-            config, discovered, config.service(name), adopted=owned[name].adopted
+        results = await side_by_side(list(adopted), self.config.max_parallel, remove)
+        return failures(results)
+
+    async def outcome(self, left: RollbackPlan, done: _Done) -> Outcome:
+        """What AWS holds at the end."""
+        return await outcome_of(
+            self.config,
+            self.discovered,
+            left,
+            status="failed" if done.error else "completed",
+            stages=done.stages,
+            error=done.error,
         )
 
-    return await side_by_side(list(owned), config.max_parallel, remove)
+
+def _error(services: int, failed: dict[str, str]) -> str | None:
+    if not failed:
+        return None
+    names = ", ".join(failed)
+    head = f"{len(failed)} of {services} services could not be rolled back ({names})"
+    return "\n".join([head, *failed.values()])
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    return run_rollback_command(rollback)
+    arguments = _parser().parse_args(argv)
+    options = RollbackOptions(
+        only=each_once(arguments.only),
+        remove=arguments.remove,
+        yes=arguments.yes,
+        plan_only=arguments.plan,
+    )
+    return run_command(arguments, lambda run: _work(run, arguments.config, options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "rollback",
+        "Roll paths back to the monolith, at any time after a split: first the monolith's "
+        "recorded size, its health and its rules, then the weights.",
+        config_required=True,
+    )
+    add_plan(parser)
+    add_only(parser, "roll back only this service's paths; repeatable")
+    parser.add_argument(
+        "--remove", action="store_true", help="then remove what the split made for the services"
+    )
+    add_yes(parser, "skip confirmation (required for deletes when non-interactive)")
+    return parser
+
+
+async def _work(run: Run, path: Path, options: RollbackOptions) -> Outcome:
+    config = load_config(path)
+    refuse(unknown_names(config, "--only", options.only))
+    account_id = await call(read_account, config.aws)
+    services = [service.name for service in chosen_services(config, options.only)]
+    title = f"{config.name}: rollback to {config.monolith.service} in {config.cluster}"
+    return await run.watch(title, services, lambda: rollback(config, options, account_id))
 
 
 if __name__ == "__main__":

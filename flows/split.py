@@ -5,34 +5,39 @@ Splits a monolith: preflight, plan, one subflow per service, drain, report.
     [--json]
 """
 
-import asyncio
+import argparse
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from prefect import flow
-from prefect.runtime import flow_run
 
-from config.errors import PreflightFailed, StepFailed
+from config.errors import StepFailed
+from config.load import load_config
 from config.split import SplitConfig
-from flows.cli.split import run_split_command
-from flows.fan_out.first_step import settle_approved
-from flows.fan_out.services import Results, error_words
+from flows.cli.rehearsal import rehearsing
+from flows.cli.run import ReportFiles, Run, run_command
+from flows.cli.split import split_options, split_parser
+from flows.fan_out.bounded import Results, failures
+from flows.fan_out.services import settle_all
 from flows.fan_out.work_pool import check_work_pool
 from flows.monolith.drain import drain_monolith, explain_not_drained, verify_drained
 from flows.plan.change import ServicePlan, verify_plan
-from flows.plan.observe import observe
-from flows.plan.options import SPLIT_DEFAULTS, SplitOptions
-from flows.plan.preflight import preflight, survey
+from flows.plan.observe import Observation, observe
+from flows.plan.options import SPLIT_DEFAULTS, SplitOptions, chosen_services
+from flows.plan.preflight import check_command, preflight, survey
 from flows.plan.split import Plan, plan_split
-from flows.record.events import emit, record_outcome, start_record
-from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Status
-from flows.report.artifacts import evidence_markdown, publish_outcome, publish_plan
-from flows.runtime.config_source import ConfigSource, read_source
-from tasks.aws.call import call
+from flows.record.events import emit
+from flows.record.outcome import Outcome, ServiceOutcome
+from flows.report.artifacts import evidence_markdown
+from flows.runtime.config_source import ConfigSource
+from flows.runtime.result import read_engine, read_monolith_outcome
+from flows.runtime.run import begin_run, locked_run, published_plan
 from tasks.aws.credentials import refusals_explained
-from tasks.discovery import Discovered, read_monolith
-from tasks.ecr.build import engine_name
-from tasks.elbv2.lock import hold_listener, is_abandoned
+from tasks.discovery import Discovered
+from tasks.elbv2.lock import is_abandoned
 
 __all__ = ["main", "split"]
 
@@ -48,46 +53,32 @@ async def split(
 
     Args:
         config: What to split, and how: a split.yaml that the worker can read, or its content.
-        options: What of it this run is about.
+        options: Which services this run moves, and what else it may do.
         account_id: Account of the credentials, where the command line has read it already.
 
     Raises:
         BadInput: Nothing was changed.
-        StepFailed: At least one service failed, or the monolith came back; the monolith serves what
-            was not moved.
+        RunFailed: At least one service failed, or the monolith was restored; the monolith serves
+            what was not moved.
     """
-    start_record()
-    config = await read_source(config)
+    config = await begin_run(config)
     discovered = await survey(config, options, account_id)
+    work = _Split(config, discovered, options)
     with refusals_explained():
-        plan = await _plan(config, discovered, options)
-    await publish_plan(config, plan)
-    await preflight(config, discovered, plan, options)
+        plan = await work.plan()
+    async with published_plan(config, plan.rows()):
+        await preflight(config, discovered, plan, options)
     if options.plan_only or (plan.is_empty and not _was_interrupted(plan)):
-        status: Status = "unchanged" if plan.is_empty else "planned"
-        if plan.is_empty and not plan.drain.already_drained:
-            await explain_not_drained(config, discovered, plan.drain)
-        return record_outcome(await _outcome(config, discovered, plan, {}, status=status))
+        return await work.planned(plan)
+
     await check_work_pool(config)
-    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        fresh = await _plan(config, discovered, options, plan.images)
-        verify_plan(plan.rows(full=True), fresh.rows(full=True))
-        plan = fresh
+    async with locked_run(config, discovered) as run:
+        plan = await work.verified(plan)
         unsettled = [item.service for item in plan.services if not item.settled]
-        results = await settle_approved(config, discovered, unsettled, options, plan.images)
-        failure = await _finish(config, discovered, plan, results, options)
-        outcome = await _outcome(
-            config,
-            discovered,
-            plan,
-            results,
-            status="failed" if failure else "completed",
-            error=failure,
-        )
-    await publish_outcome(config, record_outcome(outcome))
-    if failure:
-        raise StepFailed(failure)
-    return outcome
+        results = await settle_all(config, discovered, unsettled, options, plan.images)
+        error = await work.finish(plan, results)
+        run.finish(await work.outcome(plan, results, error))
+    return run.outcome
 
 
 def _was_interrupted(plan: Plan) -> bool:
@@ -95,125 +86,195 @@ def _was_interrupted(plan: Plan) -> bool:
     Whether a killed run has left its lock: its last steps may be missing, although no resource
     differs.
     """
-    return is_abandoned(plan.services[0].state.rules)
+    rules = plan.services[0].state.rules
+    return is_abandoned(rules)
 
 
-async def _plan(
-    config: SplitConfig,
-    discovered: Discovered,
-    options: SplitOptions,
-    images: Mapping[str, str] | None = None,
-) -> Plan:
-    chosen = [
-        service for service in config.services if not options.only or service.name in options.only
-    ]
-    observed = await observe(config, discovered, chosen, images=images)
-    return plan_split(config, discovered, observed, adopt=options.adopt, drain=options.drain)
+@dataclass(frozen=True)
+class _Split:
+    """The steps of one run."""
 
+    config: SplitConfig
+    discovered: Discovered
+    options: SplitOptions
 
-async def _finish(
-    config: SplitConfig, discovered: Discovered, plan: Plan, results: Results, options: SplitOptions
-) -> str | None:
-    """
-    Drain, where everything has settled and the config allows it.
+    async def plan(self, images: Mapping[str, str] | None = None) -> Plan:
+        """
+        What is to be done, by what AWS holds now.
 
-    Returns:
-        Why the run failed; None when it did not.
-    """
-    failed = {
-        name: error_words(result)
-        for name, result in results.items()
-        if isinstance(result, BaseException)
-    }
-    if failed:
-        emit("drain", None, f"{config.monolith.service} is not drained: {', '.join(failed)} failed")
-        details = "\n".join(failed.values())
-        serving = f"{config.monolith.service} serves what was not moved"
-        return (
-            f"{len(failed)} of {len(plan.services)} services failed ({', '.join(failed)}); "
-            f"{serving}\n{details}"
+        Args:
+            images: Of an earlier plan.
+        """
+        chosen = chosen_services(self.config, self.options.only)
+        observed = await observe(self.config, self.discovered, chosen, images=images)
+        return plan_split(
+            self.config,
+            self.discovered,
+            observed,
+            adopt=self.options.adopt,
+            drain=self.options.drain,
         )
-    try:
-        if plan.drain.will_drain:
-            observed = await observe(config, discovered, config.services, images=plan.images)
-            groups = {
-                name: str(service.state.target_group_arn)
-                for name, service in observed.services.items()
-            }
-            await drain_monolith(
-                config, discovered, groups, evidence_markdown(config), yes=options.yes
-            )
-        elif plan.drain.already_drained:
-            await verify_drained(config, discovered)
-        else:
-            await explain_not_drained(config, discovered, plan.drain)
-    except StepFailed as error:
-        return str(error)
-    return None
+
+    async def verified(self, plan: Plan) -> Plan:
+        """
+        The plan as of now, under the lock.
+
+        Raises:
+            StalePlan: It is no longer what was shown.
+        """
+        fresh = await self.plan(plan.images)
+        verify_plan(plan.rows(full=True), fresh.rows(full=True))
+        return fresh
+
+    async def planned(self, plan: Plan) -> Outcome:
+        """The outcome of a run that ends with its plan."""
+        if plan.is_empty and not plan.drain.already_drained:
+            await explain_not_drained(self.config, self.discovered, plan.drain)
+        outcome = await self.outcome(plan, {}, None)
+        return outcome.with_plan(plan.rows(), is_empty=plan.is_empty)
+
+    async def finish(self, plan: Plan, results: Results) -> str | None:
+        """
+        Drain, where everything has settled and the config allows it.
+
+        Returns:
+            Why the run failed; None when it did not.
+        """
+        failed = failures(results)
+        if failed:
+            return self._failure(failed, len(plan.services))
+        try:
+            await self._drain(plan)
+        except StepFailed as error:
+            return str(error)
+        return None
+
+    def _failure(self, failed: Mapping[str, str], services: int) -> str:
+        monolith = self.config.monolith.service
+        names = ", ".join(failed)
+        emit("drain", None, f"{monolith} is not drained: {names} failed")
+        head = f"{len(failed)} of {services} services failed ({names})"
+        return "\n".join([f"{head}; {monolith} serves what was not moved", *failed.values()])
+
+    async def _drain(self, plan: Plan) -> None:
+        if plan.drain.already_drained:
+            await verify_drained(self.config, self.discovered)
+            return
+        if not plan.drain.will_drain:
+            await explain_not_drained(self.config, self.discovered, plan.drain)
+            return
+
+        observed = await observe(
+            self.config, self.discovered, self.config.services, images=plan.images
+        )
+        await drain_monolith(
+            self.config,
+            self.discovered,
+            _target_groups(observed),
+            evidence_markdown(self.config),
+            yes=self.options.yes,
+        )
+
+    async def outcome(self, plan: Plan, results: Results, error: str | None) -> Outcome:
+        """What AWS holds at the end."""
+        services = {}
+        for item in await self._fresh_services(plan):
+            services[item.service] = _service_outcome(item, results.get(item.service))
+        return Outcome(
+            status="failed" if error else "completed",
+            engine=await read_engine(self.config) if _builds(self.config) else None,
+            services=services,
+            monolith=await read_monolith_outcome(self.config),
+            alb_url=self.discovered.alb_url,
+            error=error,
+        )
+
+    async def _fresh_services(self, plan: Plan) -> Sequence[ServicePlan]:
+        """What is still to be done, now that the run has ended."""
+        services = chosen_services(self.config, plan.images)
+        observed = await observe(self.config, self.discovered, services, images=plan.images)
+        return plan_split(self.config, self.discovered, observed).services
 
 
-async def _outcome(
-    config: SplitConfig,
-    discovered: Discovered,
-    plan: Plan,
-    results: Results,
-    *,
-    status: Status,
-    error: str | None = None,
-) -> Outcome:
-    """What AWS holds at the end."""
-    monolith, _, _ = await call(read_monolith, config.aws, config.cluster, config.monolith.service)
-    services = [config.service(item.service) for item in plan.services]
-    observed = await observe(config, discovered, services, images=plan.images)
-    fresh = plan_split(config, discovered, observed)
-    outcomes = {
-        item.service: _service_outcome(item, results.get(item.service)) for item in fresh.services
+def _target_groups(observed: Observation) -> dict[str, str]:
+    """ARN by service."""
+    return {
+        name: str(service.state.target_group_arn) for name, service in observed.services.items()
     }
-    return Outcome(
-        status=status,
-        engine=await _engine(config),
-        services=outcomes,
-        monolith=MonolithOutcome(
-            service=monolith.service,
-            desired_count=monolith.desired_count,
-            drained=monolith.desired_count == 0,
-        ),
-        alb_url=discovered.alb_url,
-        error=error,
-    )
 
 
-async def _engine(config: SplitConfig) -> str | None:
-    """Name of the engine; a run that has nothing to build does not need one to be there."""
-    if not any(service.build for service in config.services):
-        return None
-    try:
-        return await asyncio.to_thread(engine_name, config.docker_host)
-    except PreflightFailed:
-        return None
+def _builds(config: SplitConfig) -> bool:
+    """Whether it needs a container engine at all."""
+    return any(service.build for service in config.services)
 
 
 def _service_outcome(
     plan: ServicePlan, result: ServiceOutcome | BaseException | None
 ) -> ServiceOutcome:
-    state = plan.state
-    definition = state.task_definition or {}
-    containers: Sequence[Mapping[str, str]] = definition.get("containerDefinitions", [])
-    stage = (
-        "settled" if plan.settled else "failed" if isinstance(result, BaseException) else "planned"
-    )
-    return ServiceOutcome(
-        stage=stage,
+    definition = plan.state.task_definition or {}
+    containers = definition.get("containerDefinitions", [])
+    return ServiceOutcome.of(
+        _stage(plan, result),
         weight=plan.weight,
-        healthy_targets=state.health.healthy if state.health else None,
+        health=plan.state.health,
         image=containers[0]["image"] if containers else None,
         task_definition=definition.get("taskDefinitionArn"),
     )
 
 
-def main() -> int:
-    """The command line."""
-    return run_split_command(split)
+def _stage(plan: ServicePlan, result: ServiceOutcome | BaseException | None) -> str:
+    if plan.settled:
+        return "settled"
+    if isinstance(result, BaseException):
+        return "failed"
+    return "planned"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line: on a config, or as a rehearsal when there is none."""
+    arguments = split_parser().parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="split-") as folder:
+        files = ReportFiles(
+            report=arguments.report,
+            record=Path(folder) / "answers.jsonl",
+            title="Split",
+        )
+        command = _Command(arguments, files.record)
+        return run_command(arguments, command.work, files=files)
+
+
+@dataclass(frozen=True)
+class _Command:
+    """The command line of one run."""
+
+    arguments: argparse.Namespace
+    record: Path
+    """For the live client of a rehearsal."""
+
+    async def work(self, run: Run) -> Outcome:
+        """Load or rehearse, and run the flow."""
+        if self.arguments.config:
+            config = load_config(self.arguments.config)
+            where = f"{config.monolith.service} in {config.cluster}"
+            return await self._watch(run, config, f"{config.name}: split of {where}")
+        return await self._rehearse(run)
+
+    async def _rehearse(self, run: Run) -> Outcome:
+        rehearsal = rehearsing(
+            self.arguments.engine,
+            rate=self.arguments.rate,
+            record=self.record,
+            keep=self.arguments.keep,
+        )
+        async with rehearsal as found:
+            title = f"rehearsal of {found.config.name} on the {found.engine} engine"
+            return await self._watch(run, found.config, title)
+
+    async def _watch(self, run: Run, config: SplitConfig, title: str) -> Outcome:
+        options = split_options(self.arguments)
+        account_id = await check_command(config, options)
+        services = [service.name for service in chosen_services(config, options.only)]
+        return await run.watch(title, services, lambda: split(config, options, account_id))
 
 
 if __name__ == "__main__":

@@ -4,55 +4,40 @@ Removes exactly what a split has made.
     python -m flows.teardown CONFIG [--yes] [--plan] [--json]
 
 It goes by the tags: a resource of the same name that the split did not make stays, as does what it
-adopted, and a service that the config has no more is found. It refuses while anything of the split
+adopted; a service that is no longer in the config is found. It refuses while anything of the split
 serves users: `python -m flows.rollback` comes first.
 """
 
+import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from prefect import flow
-from prefect.runtime import flow_run
 
-from config.errors import StepFailed
+from config.load import load_config
 from config.service import ServiceConfig
 from config.split import SplitConfig
-from flows.cli.rollback import run_teardown_command
-from flows.fan_out.bounded import error_words, side_by_side
+from flows.cli.arguments import add_plan, add_yes, command_parser
+from flows.cli.run import Run, run_command
+from flows.fan_out.bounded import failures, side_by_side
+from flows.plan.change import Row
 from flows.plan.options import TEARDOWN_DEFAULTS, TeardownOptions
 from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
-from flows.record.events import record_outcome, start_record
-from flows.record.outcome import Outcome, ServiceOutcome, Status
-from flows.report.artifacts import publish_outcome, publish_rows
-from flows.report.tables import Row
-from flows.runtime.agree import agree
-from flows.runtime.config_source import ConfigSource, read_source
+from flows.record.outcome import Outcome, ServiceOutcome
+from flows.runtime.approval import approve_start
+from flows.runtime.config_source import ConfigSource
+from flows.runtime.run import begin_run, locked_run, published_plan
 from flows.service.remove import remove_service
 from tasks.aws.call import call
-from tasks.aws.credentials import refusals_explained
+from tasks.aws.credentials import read_account, refusals_explained
 from tasks.discovery import Discovered, discover
-from tasks.elbv2.lock import hold_listener
 from tasks.elbv2.rule import read_rules
 from tasks.preflight.finding import refuse
-from tasks.state.owned import former_service, read_former_services
+from tasks.state.owned import OwnedResources, former_service, read_former_services
 
 __all__ = ["main", "teardown"]
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What there is to remove."""
-
-    services: tuple[ServiceConfig, ...]
-    """Those of the config, and former ones."""
-    rollback_plan: RollbackPlan
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.rollback_plan.removing or self.rollback_plan.abandoned)
-
-    def rows(self) -> list[Row]:
-        return [row for row in self.rollback_plan.rows() if row["action"] == "delete"]
 
 
 @flow(name="teardown", flow_run_name="teardown {config.name}", retries=0, persist_result=False)
@@ -66,117 +51,190 @@ async def teardown(
 
     Args:
         config: The split: a split.yaml that the worker can read, or its content.
-        options: Whether it is agreed on, and whether it is only planned.
+        options: Whether to skip confirmation, and whether to show only the plan.
         account_id: Account of the credentials, where the command line has read it already.
 
     Raises:
         BadInput: Nothing was changed; among others because something of the split serves users.
-        StepFailed: Something is left; run it again.
+        RunFailed: Something is left; run it again.
     """
-    start_record()
-    config = await read_source(config)
+    config = await begin_run(config)
     discovered = await discover(config, account_id)
-    found = await _look(config, discovered)
-    await publish_rows(config, found.rows())
-    if found.is_empty:
-        return record_outcome(
-            await outcome_of(config, discovered, found.rollback_plan, status="unchanged", stages={})
+    work = _Teardown(config, discovered)
+    found = await work.find()
+    async with published_plan(config, found.rows):
+        refuse(work.refusals(found))
+    if options.plan_only or found.is_empty:
+        outcome = await work.outcome({}, found)
+        return outcome.with_plan(found.rows, is_empty=found.is_empty)
+
+    await approve_start(found.question, found.rows, yes=options.yes, undoable=False)
+    async with locked_run(config, discovered) as run:
+        found = await work.verified(found)
+        failed = await work.remove(found)
+        left = await work.find()
+        run.finish(await work.outcome(failed, left, removed=found.names))
+    return run.outcome
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to remove."""
+
+    services: tuple[ServiceConfig, ...]
+    """Those of the config, and former ones."""
+    plan: RollbackPlan
+
+    @property
+    def names(self) -> list[str]:
+        """Services of which something is removed."""
+        return [item.service for item in self.plan.removing]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to remove."""
+        return not (self.plan.removing or self.plan.abandoned)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The plan, without what a rollback does first."""
+        rows = self.plan.rows()
+        return [row for row in rows if row["action"] == "delete"]
+
+    @property
+    def question(self) -> str:
+        """What a person is asked to approve."""
+        if not self.names:
+            return "Remove the lock of a run that was killed?"
+        return f"Remove everything that the split made for {', '.join(self.names)}?"
+
+
+@dataclass(frozen=True)
+class _Teardown:
+    """The steps of one run."""
+
+    config: SplitConfig
+    discovered: Discovered
+
+    async def find(self) -> _Found:
+        """What the split has made, by its tags."""
+        with refusals_explained():
+            services = (*self.config.services, *await self._former_services())
+            plan = await plan_rollback(self.config, self.discovered, services, remove=True)
+        return _Found(services, plan)
+
+    async def _former_services(self) -> list[ServiceConfig]:
+        """Those that the split has made, and that are no longer in the config."""
+        aws = self.config.aws
+        rules = await call(read_rules, aws, self.discovered.listener_arn)
+        known = [service.name for service in self.config.services]
+        names = await read_former_services(aws, self.config.name, rules, known)
+        return [former_service(name) for name in names]
+
+    async def verified(self, found: _Found) -> _Found:
+        """
+        What there is to remove as of now, under the lock.
+
+        Raises:
+            StalePlan: It is no longer what was shown.
+            PreflightFailed: It is in use.
+        """
+        fresh = await self.find()
+        verify_rollback(found.plan, fresh.plan)
+        refuse(self.refusals(fresh))
+        return fresh
+
+    def refusals(self, found: _Found) -> list[str]:
+        """Why nothing may be removed: it may be in use."""
+        if found.is_empty:
+            return []
+
+        in_use = self._drained(found.plan)
+        for item in found.plan.removing:
+            in_use += _traffic(found.plan, item)
+        if in_use:
+            in_use.append("roll back first: `python -m flows.rollback CONFIG`")
+        return [*in_use, *found.plan.refusals]
+
+    def _drained(self, plan: RollbackPlan) -> list[str]:
+        """What of the monolith only a rollback restores."""
+        name = self.config.monolith.service
+        lines = []
+        if plan.record:
+            size = plan.record.desired_count
+            lines.append(
+                f"{name} is drained; its size of {size} tasks is recorded only in its tags"
+            )
+        for rule in plan.taken_over:
+            text = f"{rule.label} was taken over from {name}, and is not restored"
+            lines.append(text)
+        return lines
+
+    async def remove(self, found: _Found) -> dict[str, str]:
+        """Remove service by service, side by side; returns what went wrong by name."""
+        services = {service.name: service for service in found.services}
+        adopted = {item.service: item.adopted for item in found.plan.removing}
+
+        async def remove(name: str) -> ServiceOutcome:
+            return await remove_service(
+                self.config,
+                self.discovered,
+                services[name],
+                adopted=adopted[name],
+            )
+
+        results = await side_by_side(found.names, self.config.max_parallel, remove)
+        return failures(results)
+
+    async def outcome(
+        self, failed: dict[str, str], left: _Found, *, removed: Sequence[str] = ()
+    ) -> Outcome:
+        """What AWS holds at the end."""
+        stages = dict.fromkeys(removed, "removed") | dict.fromkeys(failed, "failed")
+        return await outcome_of(
+            self.config,
+            self.discovered,
+            left.plan,
+            status="failed" if failed else "completed",
+            stages=stages,
+            error="\n".join(failed.values()) or None,
         )
-    _refuse(config, found.rollback_plan)
-    if options.plan_only:
-        return record_outcome(
-            await outcome_of(config, discovered, found.rollback_plan, status="planned", stages={})
-        )
-    await agree(_question(found), found.rows(), yes=options.yes, undoable=False)
-    async with hold_listener(config.aws, discovered.listener_arn, f"{flow_run.name} {flow_run.id}"):
-        fresh = await _look(config, discovered)
-        verify_rollback(found.rollback_plan, fresh.rollback_plan)
-        found = fresh
-        _refuse(config, found.rollback_plan)
-        failed = await _remove_all(config, discovered, found)
-        left = await _look(config, discovered)
-        stages = {
-            item.service: "failed" if item.service in failed else "removed"
-            for item in found.rollback_plan.removing
-        }
-        error = "\n".join(failed.values()) or None
-        status: Status = "failed" if failed else "completed"
-        outcome = await outcome_of(
-            config, discovered, left.rollback_plan, status=status, stages=stages, error=error
-        )
-    await publish_outcome(config, record_outcome(outcome))
-    if error:
-        raise StepFailed(error)
-    return outcome
 
 
-async def _look(config: SplitConfig, discovered: Discovered) -> _Found:
-    with refusals_explained():
-        rules = await call(read_rules, config.aws, discovered.listener_arn)
-        known = [service.name for service in config.services]
-        former = await read_former_services(config.aws, config.name, rules, known)
-        services = (*config.services, *(former_service(name) for name in former))
-        rollback_plan = await plan_rollback(config, discovered, services, remove=True)
-    return _Found(services, rollback_plan)
+def _traffic(plan: RollbackPlan, item: OwnedResources) -> list[str]:
+    weight = plan.weight(item)
+    if weight is None:
+        return [f"{item.service}: its rules forward to a target group that the split did not make"]
+    if weight:
+        return [f"{item.service}: receives {weight}% of the requests for its paths"]
+    return []
 
 
-def _refuse(config: SplitConfig, found: RollbackPlan) -> None:
-    """
-    Nothing is removed that somebody may be using.
-
-    Raises:
-        PreflightFailed: With every reason.
-    """
-    lines = []
-    name = config.monolith.service
-    if found.record:
-        lines.append(
-            f"{name} is drained, and its size of {found.record.desired_count} tasks is only "
-            "recorded on it"
-        )
-    lines += [
-        f"{rule.label} was taken from {name}, and has not been given back"
-        for rule in found.taken_over
-    ]
-    for item in found.removing:
-        weight = found.weight(item)
-        if weight is None:
-            lines.append(f"{item.service}: somebody has changed where its rules forward to")
-        elif weight:
-            lines.append(f"{item.service}: gets {weight} % of the requests for its paths")
-    if lines:
-        lines.append("bring them back first: `python -m flows.rollback CONFIG`")
-    lines += found.refusals
-    refuse(lines)
-
-
-def _question(found: _Found) -> str:
-    names = (
-        ", ".join(item.service for item in found.rollback_plan.removing)
-        or "nothing but a dead run's lock"
-    )
-    return f"Remove what was made for {names}?"
-
-
-async def _remove_all(config: SplitConfig, discovered: Discovered, found: _Found) -> dict[str, str]:
-    """Remove service by service, side by side; returns what went wrong by name."""
-    services = {service.name: service for service in found.services}
-    adopted = {item.service: item.adopted for item in found.rollback_plan.removing}
-
-    async def remove(name: str) -> ServiceOutcome:
-        return await remove_service(config, discovered, services[name], adopted=adopted[name])
-
-    results = await side_by_side(list(adopted), config.max_parallel, remove)
-    return {
-        name: error_words(result)
-        for name, result in results.items()
-        if isinstance(result, BaseException)
-    }
-
-
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    return run_teardown_command(teardown)
+    arguments = _parser().parse_args(argv)
+    options = TeardownOptions(yes=arguments.yes, plan_only=arguments.plan)
+    return run_command(arguments, lambda run: _work(run, arguments.config, options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "teardown",
+        "Remove exactly what the split of CONFIG made. Refused while any of it serves users, and "
+        "while the monolith is drained: roll back first.",
+        config_required=True,
+    )
+    add_plan(parser)
+    add_yes(parser, "skip confirmation (required for deletes when non-interactive)")
+    return parser
+
+
+async def _work(run: Run, path: Path, options: TeardownOptions) -> Outcome:
+    config = load_config(path)
+    account_id = await call(read_account, config.aws)
+    services = [service.name for service in config.services]
+    title = f"{config.name}: teardown in {config.cluster}"
+    return await run.watch(title, services, lambda: teardown(config, options, account_id))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a person sees while a run is going on: a live table on a terminal, plain lines elsewhere."""
+"""The live display of a run: a table on a terminal, plain lines elsewhere."""
 
 import os
 import sys
@@ -17,47 +17,74 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.lines import dated_line, event_line, event_text
 from flows.record.outcome import Event, Outcome
 from flows.report.client_log import ClientLog
-from flows.report.formats import clock, duration
+from flows.report.formats import duration
 from flows.report.terminal import STAGE_STYLES, print_summary
 from flows.report.timeline import FINAL_STAGES
 
-__all__ = ["Screen", "log_line"]
+__all__ = ["Screen"]
 
 _REFRESHES_PER_SECOND: Final = 4
 _TRAFFIC_EVERY: Final = 10.0
 _PLAIN_WIDTH: Final = 100
-_KIND_STYLES: Final = {"weight": "cyan", "drain": "magenta", "stage": "bold"}
-_VERDICT_STYLES: Final = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
+_BAR_WIDTH: Final = 20
 
 
 @dataclass
 class _ServiceState:
-    """What is known of one service."""
+    """The row of one service."""
 
     stage: str = "waiting"
-    weight: int | None = None
+    weight: int = 0
     healthy: int | None = None
     began: float | None = None
     ended: float | None = None
     message: str = ""
 
-    def take(self, event: Event) -> None:
-        """Take in an event."""
-        self.began = self.began or event.time
-        self.message = log_text(event).partition("\n")[0]
+    def update(self, event: Event) -> None:
+        """Show a new event."""
+        self.began = self.began or event.at
+        self.message = event_text(event).partition("\n")[0]
         self.healthy = event.numbers.get("healthy_targets", self.healthy)
-        if event.kind == "weight":
+        if event.weight is not None and event.kind == "weight":
             self.weight = event.weight
         if event.kind == "stage":
-            self.stage = event.text
-            self.ended = event.time if event.text in FINAL_STAGES else None
+            self._begin_stage(event)
+
+    def _begin_stage(self, event: Event) -> None:
+        self.stage = event.text
+        self.ended = None
+        if event.text in FINAL_STAGES:
+            self.ended = event.at
 
     @property
     def elapsed(self) -> str:
-        """How long it has been worked on."""
-        return duration((self.ended or time.time()) - self.began) if self.began else ""
+        """The time since its first event, or until its last stage."""
+        if self.began is None:
+            return ""
+
+        until = self.ended or time.time()
+        return duration(until - self.began)
+
+    def cells(self) -> list[Text | ProgressBar]:
+        """Its row, after the name."""
+        return [
+            Text(self.stage, style=STAGE_STYLES.get(self.stage, "cyan")),
+            _bar(self.weight),
+            Text(f"{self.weight:>3}%"),
+            Text(self.health),
+            Text(self.elapsed, justify="right"),
+            Text(self.message, style="dim", no_wrap=True, overflow="ellipsis"),
+        ]
+
+    @property
+    def health(self) -> str:
+        """Its healthy targets, where they are known."""
+        if self.healthy is None:
+            return ""
+        return f"{self.healthy} healthy"
 
 
 class Screen:
@@ -72,7 +99,7 @@ class Screen:
         stream: Where to write; stderr by default.
         live: Whether a live table is wanted; a stream that is no terminal gets plain lines all the
             same.
-        answers: The live client's record; it can be given later.
+        client: The live client's record.
     """
 
     def __init__(
@@ -82,30 +109,36 @@ class Screen:
         services: Sequence[str],
         stream: TextIO | None = None,
         live: bool = True,
-        answers: ClientLog | None = None,
+        client: ClientLog | None = None,
     ) -> None:
-        self.answers = answers
-        self._title, self._wants_live = title, live
-        self._states = {name: _ServiceState() for name in services}
+        self._title = title
+        self._client = client
         self._console = _console(stream or sys.stderr)
+        self._wants_live = live and not self._console.is_dumb_terminal
         self._live: Live | None = None
         self._lock = threading.Lock()
-        self._began = self._traffic_shown = time.time()
+        self._states = {name: _ServiceState() for name in services}
+        self._began = time.time()
+        self._traffic_shown = self._began
 
     def __enter__(self) -> Self:
-        if self._wants_live and self._console.is_terminal and not self._console.is_dumb_terminal:
-            # stdout stays as it is: with --json it belongs to the one JSON object.
-            self._live = Live(
-                get_renderable=self._render,
-                console=self._console,
-                refresh_per_second=_REFRESHES_PER_SECOND,
-                redirect_stdout=False,
-                transient=True,
-            )
-            self._live.start(refresh=True)
+        if self._wants_live and self._console.is_terminal:
+            self._live = self._start_table()
         else:
             self._console.print(self._title, markup=False, highlight=False, soft_wrap=True)
         return self
+
+    def _start_table(self) -> Live:
+        # stdout stays as it is: with --json it belongs to the one JSON object.
+        table = Live(
+            get_renderable=self._render,
+            console=self._console,
+            refresh_per_second=_REFRESHES_PER_SECOND,
+            redirect_stdout=False,
+            transient=True,
+        )
+        table.start(refresh=True)
+        return table
 
     def __exit__(
         self,
@@ -120,16 +153,23 @@ class Screen:
     def on_event(self, event: Event) -> None:
         """Show an event: a line that stays, and the service's row."""
         with self._lock:
-            if event.service is not None:
-                self._states.setdefault(event.service, _ServiceState()).take(event)
-            width = max((len(name) for name in (*self._states, "monolith")), default=0)
-        self._print(log_line(event, width))
+            width = self._update_row(event)
+
+        self._print(event_line(event, width))
         if self._live is None:
             self._show_traffic_now_and_then()
 
+    def _update_row(self, event: Event) -> int:
+        """The row of the event's service; returns the width of the column of names."""
+        name = event.service
+        if name is not None:
+            state = self._states.setdefault(name, _ServiceState())
+            state.update(event)
+        return max(map(len, [*self._states, "monolith"]))
+
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Keep the live table off the terminal while the block talks to a person there."""
+        """Keep the live table off the terminal while the block asks a person there."""
         live = self._live
         if live is None:
             yield
@@ -142,39 +182,44 @@ class Screen:
 
     def line(self, text: str, style: str = "dim") -> None:
         """
-        Write a line of somebody else's, such as a library's log, that stays above the live table.
+        Write a line that is no event, such as a library's log; it stays above the live table.
 
         Args:
             text: One line or several.
             style: How rich shows it on a terminal.
         """
-        self._print(_dated(time.time(), "", Text(text, style)))
+        self._print(dated_line(time.time(), "", Text(text, style)))
 
-    def summary(
-        self,
-        outcome: Outcome,
-        events: Sequence[Event],
-        report_path: Path | None = None,
-        engine: str | None = None,
-    ) -> None:
+    def summary(self, outcome: Outcome, report: Path | None = None) -> None:
         """
-        Print what the run came to: services, stages, who answered, failures,
-        where to look next.
+        Print what the run came to: services, stages, traffic, failures, next steps.
+
+        Args:
+            outcome: With the run's events.
+            report: The HTML report, where one was written.
         """
-        if self.answers:
-            self.answers.poll()
-        tally = self.answers.tally if self.answers else None
+        tally = None
+        if self._client:
+            self._client.poll()
+            tally = self._client.tally
+
         print_summary(
-            self._console, outcome, events, report=report_path, engine=engine, tally=tally
+            self._console,
+            outcome,
+            outcome.events,
+            report=report,
+            tally=tally,
         )
 
     def _show_traffic_now_and_then(self) -> None:
         with self._lock:
             now = time.time()
-            if self.answers is None or now - self._traffic_shown < _TRAFFIC_EVERY:
+            if self._client is None or now - self._traffic_shown < _TRAFFIC_EVERY:
                 return
+
             self._traffic_shown = now
-            line = _dated(now, "", self._traffic(self.answers))
+            line = dated_line(now, "", _traffic(self._client))
+
         self._print(line)
 
     def _print(self, line: Text) -> None:
@@ -182,90 +227,59 @@ class Screen:
 
     def _render(self) -> Group:
         with self._lock:
-            parts: list[Text | Table] = [
-                Text(f"{self._title}  {duration(time.time() - self._began)}", style="bold")
-            ]
-            parts.append(self._services())
-            if self.answers:
-                parts.append(self._traffic(self.answers))
+            parts: list[Text | Table] = [self._heading(), self._services()]
+            if self._client:
+                parts.append(_traffic(self._client))
+
         return Group(*parts)
+
+    def _heading(self) -> Text:
+        elapsed = duration(time.time() - self._began)
+        return Text(f"{self._title}  {elapsed}", style="bold")
 
     def _services(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        knows_health = any(state.healthy is not None for state in self._states.values())
         for name, state in self._states.items():
-            weight = state.weight or 0
-            cells: list[Text | ProgressBar] = [
-                Text(name, style="bold"),
-                Text(state.stage, style=STAGE_STYLES.get(state.stage, "cyan")),
-                ProgressBar(
-                    total=100,
-                    completed=weight,
-                    width=20,
-                    complete_style="cyan",
-                    finished_style="green",
-                ),
-                Text(f"{weight:>3} %"),
-            ]
-            if knows_health:
-                cells.append(Text("" if state.healthy is None else f"{state.healthy} healthy"))
-            table.add_row(
-                *cells,
-                Text(state.elapsed, justify="right"),
-                Text(state.message, style="dim", no_wrap=True, overflow="ellipsis"),
-            )
+            table.add_row(Text(name, style="bold"), *state.cells())
         return table
 
-    def _traffic(self, answers: ClientLog) -> Text:
-        answers.poll()
-        tally = answers.tally
-        failed = f"{tally.failed:,} failed" if tally.failed else "none failed"
-        text = Text(f"traffic: {tally.requests:,} requests, ")
-        text.append(failed, style="bold red" if tally.failed else "green")
-        text.append(f", {answers.rate:.0f}/s")
-        for backend, share in answers.shares().items():
-            text.append(f"  {backend} {share:.0%}", style="dim")
-        return text
 
-
-def log_text(event: Event) -> str:
-    """What an event says, with its verdict and its error."""
-    error = event.numbers.get("error") if event.kind == "stage" else None
-    text = f"{event.text}: {error}" if error else event.text
-    return (
-        f"{event.verdict.upper() if event.verdict == 'fail' else event.verdict}  {text}"
-        if event.verdict
-        else text
+def _bar(weight: int) -> ProgressBar:
+    return ProgressBar(
+        total=100,
+        completed=weight,
+        width=_BAR_WIDTH,
+        complete_style="cyan",
+        finished_style="green",
     )
 
 
-def log_line(event: Event, width: int = 0) -> Text:
-    """
-    An event as a line of a log, e.g. `12:03:04 users  weight 10 %`.
-
-    Args:
-        event: What happened.
-        width: Characters of the column with the service's name.
-    """
-    style = _VERDICT_STYLES.get(event.verdict or "") or _KIND_STYLES.get(event.kind, "")
-    if event.kind == "stage":
-        style = STAGE_STYLES.get(event.text, style)
-    return _dated(
-        event.time, f"{event.service or 'monolith':<{width}}  ", Text(log_text(event), style)
+def _traffic(client: ClientLog) -> Text:
+    client.poll()
+    return Text.assemble(
+        f"traffic: {client.tally.requests:,} requests, ",
+        _failed(client.tally.failed),
+        f", {client.rate:.0f}/s",
+        (_shares(client), "dim"),
     )
 
 
-def _dated(event: float, head: str, body: Text) -> Text:
-    """
-    Time, head and body; further lines of the body stand under its first, with their own
-    indentation.
-    """
-    lines = body.split("\n")
-    indentation = "\n" + " " * (9 + len(head))
-    return Text.assemble((f"{clock(event)} ", "dim"), (head, "bold"), Text(indentation).join(lines))
+def _shares(client: ClientLog) -> str:
+    shares = client.shares()
+    return "".join(f"  {backend} {share:.0%}" for backend, share in shares.items())
+
+
+def _failed(count: int) -> Text:
+    if count:
+        return Text(f"{count:,} failed", style="bold red")
+    return Text("none failed", style="green")
 
 
 def _console(stream: TextIO) -> Console:
-    """A console of a fixed width where there is no terminal that could tell its own."""
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS") or _PLAIN_WIDTH)
+    """A console; of a fixed width where there is no terminal to measure."""
+    if stream.isatty():
+        return Console(file=stream, highlight=False)
+
+    columns = os.environ.get("COLUMNS")
+    width = int(columns) if columns else _PLAIN_WIDTH
     return Console(file=stream, width=width, highlight=False)

@@ -1,7 +1,4 @@
-"""
-The log of a run on the terminal: what the tasks say and what is tried again, without Prefect's own
-bookkeeping.
-"""
+"""The log of a run on the terminal: messages and retries of the tasks, not Prefect's own lines."""
 
 import logging
 from collections.abc import Iterator
@@ -15,12 +12,18 @@ from prefect.logging.configuration import setup_logging
 
 from config.errors import SplitterError
 from flows.cli.live import Screen
-from flows.record.events import EMITTED
+from flows.record.events import JOURNALED
 
 __all__ = ["log_on_screen"]
 
 _PREFECT: Final = str(Path(prefect.__file__).parent)
 _STYLES: Final = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
+# The run reports these itself; anything else is a fault, and its traceback is wanted.
+_EXPECTED: Final = (
+    SplitterError,
+    botocore.exceptions.ClientError,
+    botocore.exceptions.BotoCoreError,
+)
 
 
 class _ScreenHandler(logging.Handler):
@@ -34,34 +37,39 @@ class _ScreenHandler(logging.Handler):
 
     def __init__(self, screen: Screen, *, verbose: bool) -> None:
         super().__init__(logging.INFO)
-        self._screen, self._verbose = screen, verbose
+        self._screen = screen
+        self._verbose = verbose
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show the record, unless it says what is shown already."""
-        if not getattr(record, EMITTED, False) and (self._verbose or self._matters(record)):
-            self._screen.line(
-                f"{_source(record)}{self.format(record)}", _STYLES.get(record.levelno, "dim")
-            )
+        """Show the record, unless it repeats an event, which the screen shows by itself."""
+        if self._is_shown(record):
+            text = _source(record) + self.format(record)
+            style = _STYLES.get(record.levelno, "dim")
+            self._screen.line(text, style)
 
-    def _matters(self, record: logging.LogRecord) -> bool:
-        if not record.pathname.startswith(_PREFECT):
-            return True
-        if "Retry" in record.getMessage():
-            return True
-        # What fails on purpose is told in words of its own; anything else is a fault, and its
-        # traceback is wanted.
-        error = record.exc_info[1] if record.exc_info else None
-        expected = (
-            SplitterError,
-            botocore.exceptions.ClientError,
-            botocore.exceptions.BotoCoreError,
-        )
-        return error is not None and not isinstance(error, expected)
+    def _is_shown(self, record: logging.LogRecord) -> bool:
+        if getattr(record, JOURNALED, False):
+            return False
+        return self._verbose or _matters(record)
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    if not record.pathname.startswith(_PREFECT):
+        return True
+    if "Retry" in record.getMessage():
+        return True
+    if not record.exc_info:
+        return False
+
+    error = record.exc_info[1]
+    return not isinstance(error, _EXPECTED)
 
 
 def _source(record: logging.LogRecord) -> str:
     name = getattr(record, "task_run_name", None)
-    return f"[{name}] " if name and name != "Unknown" else ""
+    if name in (None, "Unknown"):
+        return ""
+    return f"[{name}] "
 
 
 @contextmanager
@@ -69,10 +77,13 @@ def log_on_screen(screen: Screen, *, verbose: bool) -> Iterator[None]:
     """Send the log to the screen while the block runs."""
     setup_logging()
     logger = logging.getLogger("prefect")
-    before, propagated = logger.handlers, logger.propagate
+    handlers = logger.handlers
+    propagate = logger.propagate
+    logger.handlers = [_ScreenHandler(screen, verbose=verbose)]
     # Prefect's console handler sits on the root logger.
-    logger.handlers, logger.propagate = [_ScreenHandler(screen, verbose=verbose)], False
+    logger.propagate = False
     try:
         yield
     finally:
-        logger.handlers, logger.propagate = before, propagated
+        logger.handlers = handlers
+        logger.propagate = propagate

@@ -1,8 +1,7 @@
 """The plan on a terminal."""
 
 import sys
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rich import box
@@ -15,41 +14,61 @@ from flows.record.outcome import Outcome
 __all__ = ["print_plan"]
 
 _STYLES: Final = {"create": "green", "update": "yellow", "conflict": "bold red", "drain": "yellow"}
+_COLUMNS: Final = ("resource", "name", "action", "details")
 _WIDTH: Final = 140
 
 
-def print_plan(rows: Sequence[dict[str, str]], outcome: Outcome) -> None:
-    """
-    Print what a run would do, grouped by service, on stderr.
-
-    Args:
-        rows: Of `flows.plan.split.Plan.rows`.
-        outcome: Of the run that made the plan.
-    """
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH, highlight=False)
-    order = list(dict.fromkeys(row["service"] for row in rows))
-    grouped = sorted(rows, key=lambda row: order.index(row["service"]))
-    for service, own in groupby(grouped, key=lambda row: row["service"]):
-        table = Table(
-            box=box.SIMPLE_HEAD,
-            title=Text(service, style="bold"),
-            title_justify="left",
-            pad_edge=False,
-        )
-        for name in ("resource", "name", "action", "details"):
-            table.add_column(name, overflow="fold")
-        for row in own:
-            table.add_row(
-                row["resource"],
-                Text(row["name"]),
-                Text(row["action"], style=_STYLES.get(row["action"], "dim")),
-                Text(row["details"]),
-            )
+def print_plan(outcome: Outcome) -> None:
+    """Print the plan of a run, grouped by service, on stderr."""
+    console = _console()
+    for table in _tables(outcome.plan or ()):
         console.print(table)
-    words = {"unchanged": "Nothing to do: AWS holds what the config asks for."}
-    console.print(
-        Text(
-            outcome.error
-            or words.get(outcome.status, "Nothing was changed; run without --plan to do it.")
-        )
+
+    conclusion = Text(_conclusion(outcome))
+    console.print(conclusion)
+
+
+def _console() -> Console:
+    width = None if sys.stderr.isatty() else _WIDTH
+    return Console(stderr=True, width=width, highlight=False)
+
+
+def _tables(rows: Iterable[Mapping[str, str]]) -> Iterable[Table]:
+    """One a service, in the order of their first rows."""
+    tables: dict[str, Table] = {}
+    for row in rows:
+        service = row["service"]
+        if service not in tables:
+            tables[service] = _table(service)
+        tables[service].add_row(*_cells(row))
+    return tables.values()
+
+
+def _table(service: str) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(service, style="bold"),
+        title_justify="left",
+        pad_edge=False,
     )
+    for name in _COLUMNS:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _cells(row: Mapping[str, str]) -> list[Text]:
+    action = row["action"]
+    return [
+        Text(row["resource"]),
+        Text(row["name"]),
+        Text(action, style=_STYLES.get(action, "dim")),
+        Text(row["details"]),
+    ]
+
+
+def _conclusion(outcome: Outcome) -> str:
+    if outcome.error:
+        return outcome.error
+    if outcome.status == "unchanged":
+        return "No changes: AWS matches the config."
+    return "Nothing was changed; run without --plan to apply this plan."

@@ -1,149 +1,247 @@
-"""
-A flow run under a command line, and who watches it: the live screen, the log, the summary, the one
-JSON object.
-"""
+"""The one runner of the commands: a run from its start to summary, JSON object and exit code."""
 
 import argparse
+import asyncio
+import signal
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+import botocore.exceptions
 from prefect import tags
 
-from flows.cli.command import CHANGES_PLANNED, exit_code, print_json, run_command, say
+from config.errors import BadInput, SplitterError
+from flows.cli.arguments import print_json
 from flows.cli.live import Screen
 from flows.cli.log import log_on_screen
 from flows.cli.plan_table import print_plan
 from flows.plan.owner import TAG
-from flows.record.outcome import Event, Journal, Outcome
+from flows.record.journal import Journal, recording_in
+from flows.record.outcome import Outcome, PlanRefused, RunFailed
 from flows.report.client_log import ClientLog, LoggedRequest, read_client_log, summarize
 from flows.report.html.page import write_report
-from flows.runtime.private_server import await_records, on_private_server, start_private_server
+from flows.runtime.cancellation import cancel_once
+from flows.runtime.private_server import (
+    await_private_server,
+    awaiting_records,
+    running_private_server,
+)
+from flows.runtime.terminal import stepping_aside
+from tasks.aws.task import transient_reason
 
-__all__ = ["ReportFiles", "WatchedRun", "run_watched"]
+__all__ = ["DONE", "FAILED", "REFUSED", "ReportFiles", "Run", "run_command", "say"]
+
+DONE: Final = 0
+FAILED: Final = 1
+REFUSED: Final = 2
+CHANGES_PLANNED: Final = 3
+
+_EXIT_CODES: Final = {
+    "completed": DONE,
+    "unchanged": DONE,
+    "failed": FAILED,
+    "refused": REFUSED,
+    "planned": CHANGES_PLANNED,
+}
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """What the report of a run rests on, beside its events."""
+    """Where the HTML report goes, and what it is made from beside the run's events."""
 
     report: Path
     """Where the HTML report goes."""
     record: Path
-    """File of the live client's answers; it need not be there."""
-    title: str = "Split"
+    """File of the live client's record; there is none where no client runs."""
+    title: str
     """Heading of the report."""
 
 
-class WatchedRun:
+class Run:
     """
     One run of a command.
 
     Args:
         live: Whether a live table is wanted; never where stdout is for a program.
         verbose: Whether Prefect's own log lines are wanted too.
-        report_files: Where the client's answers are, and where the report goes; None for a run
-            without either.
+        files: For a run that writes a report.
     """
 
-    def __init__(
-        self, *, live: bool, verbose: bool, report_files: ReportFiles | None = None
-    ) -> None:
-        self._live, self._verbose, self._evidence = live, verbose, report_files
+    def __init__(self, *, live: bool, verbose: bool, files: ReportFiles | None) -> None:
+        self.journal = Journal()
+        self._live = live
+        self._verbose = verbose
+        self._files = files
         self._began = time.time()
         self._screen: Screen | None = None
-        self.journal = Journal(self._show)
-
-    def _show(self, event: Event) -> None:
-        if self._screen:
-            self._screen.on_event(event)
 
     async def watch(
-        self,
-        title: str,
-        services: Sequence[str],
-        flow_run: Callable[[], Awaitable[Outcome]],
-        *,
-        client: bool = False,
+        self, title: str, services: Sequence[str], flow: Callable[[], Awaitable[Outcome]]
     ) -> Outcome:
         """
-        Run a flow under the screen, and wait for its records.
+        Run a flow under the screen, on a private Prefect server unless PREFECT_API_URL names one.
 
         Args:
             title: What the run is, in a few words.
             services: Names in the order of their rows.
-            flow_run: Starts the flow.
-            client: Whether a live client writes its answers down meanwhile.
+            flow: Calls the flow.
         """
-        await start_private_server()
-        answers = ClientLog(self._evidence.record) if client and self._evidence else None
-        self._screen = Screen(title, services=services, live=self._live, answers=answers)
-        self.journal.pause_screen = self._screen.paused
-        with self._screen, log_on_screen(self._screen, verbose=self._verbose):
-            try:
-                with tags(TAG):  # what the crash automation of a server of the user's looks for
-                    return await flow_run()
-            finally:
-                if self.journal.flow_run_id and on_private_server():
-                    await await_records(self.journal.flow_run_id)
+        async with running_private_server():
+            await await_private_server()
+            record = self._record
+            self._screen = Screen(
+                title,
+                services=services,
+                live=self._live,
+                client=ClientLog(record) if record else None,
+            )
+            with self._shown_on(self._screen):
+                async with awaiting_records():
+                    return await flow()
 
-    def sum_up(self, outcome: Outcome, *, plan: bool) -> Outcome:
-        """Add what the client saw; show plan or summary, and write the report."""
-        report_files = self._evidence
-        answers = (
-            list(read_client_log(report_files.record))
-            if report_files and report_files.record.exists()
-            else []
+    @contextmanager
+    def _shown_on(self, screen: Screen) -> Iterator[None]:
+        with (
+            screen,
+            log_on_screen(screen, verbose=self._verbose),
+            stepping_aside(screen.paused),
+            self.journal.shown_by(screen.on_event),
+            tags(TAG),  # by which the crash automation of a user's own server finds the run
+        ):
+            yield
+
+    @property
+    def _record(self) -> Path | None:
+        """The live client's record, where a client runs."""
+        if self._files and self._files.record.exists():
+            return self._files.record
+        return None
+
+    def finish(self, outcome: Outcome, *, plan: bool) -> Outcome:
+        """
+        Add events and traffic to the outcome, and show it: as plan or as summary, with the report.
+
+        Args:
+            outcome: What the run came to.
+            plan: Whether the run was only to show its plan.
+        """
+        requests = self._requests()
+        outcome = outcome.model_copy(
+            update={
+                "events": tuple(self.journal.events),
+                "traffic": summarize(requests) if requests else None,
+            }
         )
-        if answers:
-            outcome = outcome.model_copy(update={"traffic": summarize(answers)})
-        if self._screen is None:
-            say(str(outcome.error))
-        elif plan:
-            print_plan(self.journal.plan, outcome)
-        else:
-            self._screen.summary(outcome, self.journal.events, self._report(outcome, answers))
+        self._show(outcome, requests, plan=plan)
         return outcome
 
-    def _report(self, outcome: Outcome, answers: Sequence[LoggedRequest]) -> Path | None:
-        if self._evidence is None or not self.journal.events:
+    def _show(self, outcome: Outcome, requests: Sequence[LoggedRequest], *, plan: bool) -> None:
+        if self._screen and plan:
+            print_plan(outcome)
+        elif self._screen:
+            report = self._write_report(outcome, requests)
+            self._screen.summary(outcome, report)
+        elif outcome.error:
+            say(outcome.error)
+
+    def _requests(self) -> list[LoggedRequest]:
+        """What the live client recorded."""
+        record = self._record
+        return list(read_client_log(record)) if record else []
+
+    def _write_report(self, outcome: Outcome, requests: Sequence[LoggedRequest]) -> Path | None:
+        """Write the HTML report, where the run has one; returns its path."""
+        if self._files is None or not outcome.events:
             return None
-        report, title = self._evidence.report, self._evidence.title
+
+        path = self._files.report
         try:
             write_report(
-                report,
+                path,
                 outcome,
-                self.journal.events,
-                answers,
-                title=title,
+                outcome.events,
+                requests,
+                title=self._files.title,
                 started=self._began,
                 ended=time.time(),
             )
         except OSError as error:
-            # What the run came to stands whether or not its report can be kept.
-            say(f"--report: {report} cannot be written ({error}); give --report a path that can")
+            # The run has ended the same way whether or not its report can be kept.
+            say(f"--report: cannot write {path} ({error}); choose another path")
             return None
-        return report
+        return path
 
 
-def run_watched(
-    arguments: argparse.Namespace, run: WatchedRun, work: Callable[[], Awaitable[Outcome]]
+Work = Callable[[Run], Awaitable[Outcome]]
+"""Loads the config, checks it, and calls `Run.watch` with the flow."""
+
+
+def run_command(
+    arguments: argparse.Namespace, work: Work, *, files: ReportFiles | None = None
 ) -> int:
     """
-    Run a command to its end, and say what it came to.
+    Run a command to its end, also when it is interrupted, and show what it came to.
+
+    SIGINT and SIGTERM cancel the work, which then brings traffic back to where it is safe.
 
     Args:
-        arguments: Of the command line; `json`, and where the command has it `plan`.
-        run: Who watches.
-        work: The command; it calls `run.watch`.
+        arguments: Of the command line: `json`, `verbose`, and where the command has it `plan`.
+        work: What the command does.
+        files: For a command that writes a report.
 
     Returns:
         The exit code.
     """
-    plan = getattr(arguments, "plan", False)
-    outcome, error = run_command(work, run.journal)
-    outcome = run.sum_up(outcome, plan=plan)
+    run = Run(
+        live=not arguments.json,
+        verbose=arguments.verbose,
+        files=files,
+    )
+    outcome = _run_to_end(run, work)
+    outcome = run.finish(outcome, plan=getattr(arguments, "plan", False))
     if arguments.json:
-        print_json(outcome, **({"plan": run.journal.plan} if plan else {}))
-    return CHANGES_PLANNED if error is None and outcome.status == "planned" else exit_code(error)
+        print_json(outcome)
+    return _EXIT_CODES[outcome.status]
+
+
+def _run_to_end(run: Run, work: Work) -> Outcome:
+    try:
+        with recording_in(run.journal):
+            return asyncio.run(_interruptible(run, work))
+    except asyncio.CancelledError:
+        return Outcome.failed("interrupted; run the same command again to go on")
+    except (PlanRefused, RunFailed) as error:
+        return error.outcome
+    except BadInput as error:
+        return Outcome.refused(str(error))
+    except SplitterError as error:
+        return Outcome.failed(str(error))
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        return Outcome.failed(_aws_text(error))
+
+
+async def _interruptible(run: Run, work: Work) -> Outcome:
+    loop = asyncio.get_running_loop()
+    current = asyncio.current_task()
+    if current is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, cancel_once, current)
+    return await work(run)
+
+
+def _aws_text(error: BaseException) -> str:
+    """AWS's own message, and what to do about it."""
+    if transient_reason(error):
+        remedy = "it was tried several times; run again later"
+    else:
+        remedy = "check the permissions of the credentials"
+    return f"AWS: {error}; {remedy}"
+
+
+def say(text: str) -> None:
+    """A line for a person, on stderr."""
+    print(text, file=sys.stderr, flush=True)

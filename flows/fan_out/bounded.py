@@ -1,4 +1,4 @@
-"""Works on several services at once; one that fails leaves the others alone."""
+"""Works on several services at once; one that fails does not affect the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -8,52 +8,63 @@ from config.errors import SplitterError
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 
-__all__ = ["Results", "error_words", "side_by_side"]
+__all__ = ["Results", "error_text", "failures", "side_by_side"]
 
+Work: TypeAlias = Callable[[str], Awaitable[ServiceOutcome]]
 Results: TypeAlias = Mapping[str, ServiceOutcome | BaseException]
+"""Outcome or error by service name."""
 
 _APART: Final = 0.3
 
 
-async def side_by_side(
-    names: Sequence[str], places: int, work: Callable[[str], Awaitable[ServiceOutcome]]
-) -> dict[str, ServiceOutcome | BaseException]:
+async def side_by_side(names: Sequence[str], places: int, work: Work) -> Results:
     """
     Work on every service.
 
     Args:
         names: The services.
         places: How many are worked on at a time.
-        work: Begins a subflow for the service of that name; on a cancel, it brings what it does to
+        work: Runs a subflow for the service of that name; when cancelled, it brings what it does to
             a safe end.
-
-    Returns:
-        Outcome or error by service name.
     """
     free = asyncio.Semaphore(places)
-
-    async def take_place(name: str, position: int) -> ServiceOutcome:
-        # Subflow runs that begin in one moment lock a SQLite server, whose clients then pause for
-        # seconds.
-        await asyncio.sleep(position * _APART)
-        async with free:
-            try:
-                return await work(name)
-            except Exception as error:
-                emit("stage", name, "failed", numbers={"error": error_words(error)})
-                raise
-
     running = [
-        asyncio.create_task(take_place(name, position)) for position, name in enumerate(names)
+        asyncio.create_task(_in_turn(free, name, position * _APART, work))
+        for position, name in enumerate(names)
     ]
     try:
-        done = await asyncio.gather(*running, return_exceptions=True)
+        results = await asyncio.gather(*running, return_exceptions=True)
     except asyncio.CancelledError:
         await asyncio.gather(*running, return_exceptions=True)
         raise
-    return dict(zip(names, done, strict=True))
+    return dict(zip(names, results, strict=True))
 
 
-def error_words(error: BaseException) -> str:
-    """An error of ours speaks for itself; any other says its kind as well."""
-    return str(error) if isinstance(error, SplitterError) else f"{type(error).__name__}: {error}"
+async def _in_turn(free: asyncio.Semaphore, name: str, delay: float, work: Work) -> ServiceOutcome:
+    # Subflow runs that begin in one moment lock a SQLite server, whose clients then pause for
+    # seconds.
+    await asyncio.sleep(delay)
+    async with free:
+        try:
+            return await work(name)
+        except Exception as error:
+            emit("stage", name, "failed", numbers={"error": error_text(error)})
+            raise
+
+
+def failures(results: Results) -> dict[str, str]:
+    """Why services failed, by name."""
+    return {
+        name: error_text(result)
+        for name, result in results.items()
+        if isinstance(result, BaseException)
+    }
+
+
+def error_text(error: BaseException) -> str:
+    """The message of an error; with its type where it is not one of ours."""
+    if isinstance(error, SplitterError):
+        return str(error)
+
+    kind = type(error).__name__
+    return f"{kind}: {error}"

@@ -1,12 +1,9 @@
-"""
-One service of a split as a deployment run on a Prefect work pool, so that hosts
-share a split.
-"""
+"""A service of a split as a deployment run on a Prefect work pool, so that hosts share a split."""
 
 import asyncio
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
 from uuid import UUID
 
@@ -32,9 +29,10 @@ from prefect.states import Cancelled, Cancelling, Crashed
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
 from flows.plan.owner import TAG
-from flows.record.events import JOURNAL, start_record
+from flows.record.journal import current_journal
 from flows.record.outcome import Event, ServiceOutcome
-from flows.runtime.config_source import ConfigSource, read_source
+from flows.runtime.config_source import ConfigSource
+from flows.runtime.run import begin_run
 from flows.service.settle import settle_service
 from tasks.aws.rate_limit import paced_across_workers
 from tasks.aws.task import log
@@ -64,44 +62,46 @@ async def settle_on_worker(
     image: str,
 ) -> ServiceOutcome:
     """
-    Carve one service out of the monolith, as a part of a split that runs elsewhere and holds the
-    listener.
+    Move one service out of the monolith, as a part of a split that runs elsewhere and has locked
+    the listener.
 
     Args:
         config: The split.
         name: The service's name.
-        adopt: Services that may take over what this split did not make.
-        approved: Whether the service may get its first user.
+        adopt: Services that may adopt resources that this split did not make.
+        approved: Whether traffic may be shifted to the service.
         image: As planned: content tag of the image to build, or reference of a ready one.
 
     Raises:
-        StepFailed: A step failed; the service's paths are the monolith's, unless the message says
-            otherwise.
+        StepFailed: A step failed; the monolith serves the service's paths, unless the message
+            states otherwise.
     """
-    start_record()
-    config = await read_source(config)
+    config = await begin_run(config)
     with paced_across_workers(across=True):
         discovered = await discover(config)
         try:
             return await settle_service.fn(
-                config, name, discovered, adopt, approved=approved, image=image
+                config,
+                name,
+                discovered,
+                adopt,
+                approved=approved,
+                image=image,
             )
         finally:
-            await asyncio.shield(_publish_moments(config, name))
+            await asyncio.shield(_publish_events(config, name))
 
 
-async def _publish_moments(config: SplitConfig, name: str) -> None:
+async def _publish_events(config: SplitConfig, name: str) -> None:
     """What happened, for people, and for the split that waits for this run."""
-    journal = JOURNAL.get()
-    events = [asdict(event) for event in journal.events] if journal else []
-    await acreate_table_artifact(
-        table=events, key=_key(config, name), description=f"What happened to {name}"
-    )
+    events = [asdict(event) for event in current_journal().events]
+    key = _PoolRun(config, name).events_key
+    await acreate_table_artifact(table=events, key=key, description=f"What happened to {name}")
 
 
 async def check_work_pool(config: SplitConfig) -> None:
     """
-    See that services can be fanned out as the config says.
+    Check that services can be fanned out as the config asks.
 
     Raises:
         PreflightFailed: The Prefect server has no deployment for them.
@@ -113,59 +113,78 @@ async def check_work_pool(config: SplitConfig) -> None:
             await client.read_deployment_by_name(_DEPLOYMENT)
         except ObjectNotFound:
             raise PreflightFailed(
-                f"fan_out: work_pool needs the deployment {_DEPLOYMENT}, which the Prefect "
-                f"server at {client.api_url} "
-                "does not have; register it with `make deploy`, or choose in_process"
+                f"fan_out: work_pool needs the deployment {_DEPLOYMENT}, which the Prefect server "
+                f"at {client.api_url} does not have; register it with `make deploy`, or choose "
+                "in_process"
             ) from None
+
+
+@dataclass(frozen=True)
+class _PoolRun:
+    """The run of one service of a split on the work pool."""
+
+    config: SplitConfig
+    name: str
+
+    @property
+    def events_key(self) -> str:
+        """Of the artifact with its events."""
+        return f"{self.config.name}-{self.name}-events"
+
+    @property
+    def tags(self) -> list[str]:
+        """By which a later split finds it."""
+        return [f"split:{self.config.name}", f"service:{self.name}"]
 
 
 async def settle_on_pool(
     config: SplitConfig, name: str, adopt: list[str], *, approved: bool, image: str
 ) -> ServiceOutcome:
     """
-    Carve one service out on whichever worker takes it.
+    Move one service out of the monolith on any worker of the pool.
 
     Raises:
         StepFailed: Its run did not complete.
     """
+    pool_run = _PoolRun(config, name)
+    parameters = {
+        "config": config.model_dump(mode="json"),
+        "name": name,
+        "adopt": adopt,
+        "approved": approved,
+        "image": image,
+    }
     async with get_client() as client:
-        await _end_earlier_runs(client, config, name)
+        await _end_earlier_runs(client, pool_run)
         run = await arun_deployment(
             _DEPLOYMENT,
             client=client,
-            parameters={
-                "config": config.model_dump(mode="json"),
-                "name": name,
-                "adopt": adopt,
-                "approved": approved,
-                "image": image,
-            },
-            tags=[TAG, *_tags(config, name)],
+            parameters=parameters,
+            tags=[TAG, *pool_run.tags],
             timeout=0,
         )
-        try:
-            run = await _wait_until_ended(client, run.id)
-        except asyncio.CancelledError:
-            await asyncio.shield(_end(client, run.id))
-            raise
-        events = await _read_moments(client, run.id, _key(config, name))
-    journal = JOURNAL.get()
-    if journal:
-        journal.adopt(events)
-    if run.state is None or not run.state.is_completed():
-        state = f"{run.state.name}: {run.state.message}" if run.state else "without a state"
-        raise StepFailed(f"{name}: its run {run.name} on the work pool ended {state}")
+        run = await _await_or_cancel(client, run)
+        events = await _read_events(client, run.id, pool_run.events_key)
+    current_journal().adopt(events)
+    _check_completed(name, run)
     stages = [event.text for event in events if event.kind == "stage"]
-    return ServiceOutcome(stage=stages[-1] if stages else "settled")
+    return ServiceOutcome.of(stages[-1] if stages else "settled")
 
 
-def _key(config: SplitConfig, name: str) -> str:
-    """Of the artifact with a run's events."""
-    return f"{config.name}-{name}-events"
+async def _await_or_cancel(client: PrefectClient, run: FlowRun) -> FlowRun:
+    """A split that is cancelled cancels the runs that it waits for."""
+    try:
+        return await _wait_until_ended(client, run.id)
+    except asyncio.CancelledError:
+        await asyncio.shield(_end(client, run.id))
+        raise
 
 
-def _tags(config: SplitConfig, name: str) -> list[str]:
-    return [f"split:{config.name}", f"service:{name}"]
+def _check_completed(name: str, run: FlowRun) -> None:
+    if run.state and run.state.is_completed():
+        return
+    state = f"{run.state.name}: {run.state.message}" if run.state else "without a state"
+    raise StepFailed(f"{name}: its run {run.name} on the work pool ended {state}")
 
 
 async def _wait_until_ended(
@@ -181,25 +200,25 @@ async def _wait_until_ended(
         await asyncio.sleep(_POLL)
 
 
-async def _end_earlier_runs(client: PrefectClient, config: SplitConfig, name: str) -> None:
-    """A split that was killed leaves runs behind that may still be at work on the same service."""
+async def _end_earlier_runs(client: PrefectClient, pool_run: _PoolRun) -> None:
+    """A split that was killed leaves runs behind that may still work on the same service."""
     deployment = await client.read_deployment_by_name(_DEPLOYMENT)
     found = await client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
-            tags=FlowRunFilterTags(all_=_tags(config, name)),
+            tags=FlowRunFilterTags(all_=pool_run.tags),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_OPEN)),
         ),
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
     )
     for run in found:
-        log().warning("%s: ending %s, which an earlier split has left behind", name, run.name)
+        log().warning("%s: ending %s, left by an earlier split", pool_run.name, run.name)
         await _end(client, run.id)
 
 
 async def _end(client: PrefectClient, run_id: UUID) -> None:
     """
-    Cancel a run, and wait until it has brought its traffic back; a run whose worker is gone cannot
-    say so.
+    Cancel a run, and wait until it has brought its traffic back; a run whose worker is gone never
+    reports that.
     """
     run = await client.read_flow_run(run_id)
     if run.state and run.state.is_final():
@@ -210,19 +229,19 @@ async def _end(client: PrefectClient, run_id: UUID) -> None:
     await client.set_flow_run_state(run_id, Cancelling())
     run = await _wait_until_ended(client, run_id, _END_PATIENCE)
     if run.state and not run.state.is_final():
-        gone: State[None] = Crashed(
-            message=(
-                f"It did not end within {_END_PATIENCE:g} s of being cancelled: its worker is gone."
-            )
-        )
-        await client.set_flow_run_state(run_id, gone, force=True)
+        message = f"It did not end within {_END_PATIENCE:g} s of the cancel: its worker is gone."
+        crashed: State[None] = Crashed(message=message)
+        await client.set_flow_run_state(run_id, crashed, force=True)
 
 
-async def _read_moments(client: PrefectClient, run_id: UUID, key: str) -> list[Event]:
-    """A run that was killed has left none."""
+async def _read_events(client: PrefectClient, run_id: UUID, key: str) -> list[Event]:
+    """None of a run that was killed."""
     found = await client.read_artifacts(
         artifact_filter=ArtifactFilter(
             flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[key])
         )
     )
-    return [Event(**row) for artifact in found for row in json.loads(str(artifact.data))]
+    events: list[Event] = []
+    for artifact in found:
+        events += [Event(**row) for row in json.loads(str(artifact.data))]
+    return events

@@ -1,9 +1,10 @@
 """Options of the runs: which services they work on, and what they may do."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from config.base import ConfigModel
+from config.service import ServiceConfig
 from config.split import SplitConfig
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "RollbackOptions",
     "SplitOptions",
     "TeardownOptions",
+    "chosen_services",
     "unknown_names",
 ]
 
@@ -79,6 +81,19 @@ class TeardownOptions(ConfigModel):
 
 TEARDOWN_DEFAULTS: Final = TeardownOptions()
 """After confirmation."""
+
+
+def chosen_services(config: SplitConfig, only: Collection[str]) -> list[ServiceConfig]:
+    """
+    The services that a run works on.
+
+    Args:
+        config: The split.
+        only: Their names; all when empty.
+    """
+    if not only:
+        return list(config.services)
+    return [service for service in config.services if service.name in only]
 
 
 def unknown_names(config: SplitConfig, option: str, names: Iterable[str]) -> list[str]:

@@ -281,22 +281,14 @@ async def outcome_of(
     """
     services = await _service_outcomes(config, discovered, plan)
     for name, stage in stages.items():
-        known = services.get(name, ServiceOutcome(stage=stage))
-        services[name] = known.model_copy(update={"stage": stage})
+        known = services.get(name, ServiceOutcome.of(stage))
+        services[name] = known.at(stage)
     return Outcome(
         status=status,
         services=services,
-        monolith=_monolith_outcome(plan.monolith),
+        monolith=MonolithOutcome.of(plan.monolith.service, plan.monolith.desired_count),
         alb_url=discovered.alb_url,
         error=error,
-    )
-
-
-def _monolith_outcome(monolith: Monolith) -> MonolithOutcome:
-    return MonolithOutcome(
-        service=monolith.service,
-        desired_count=monolith.desired_count,
-        drained=monolith.desired_count == 0,
     )
 
 
@@ -313,10 +305,10 @@ async def _service_outcome(
     group = owned.target_group_arn
     health = await call(read_target_health, config.aws, group) if group else None
     revision = await _read_revision(config, discovered, owned)
-    return ServiceOutcome(
-        stage=_stage(plan, owned),
+    return ServiceOutcome.of(
+        _stage(plan, owned),
         weight=plan.weight(owned),
-        healthy_targets=health.healthy if health else None,
+        health=health,
         image=await read_image(config.aws, revision) if revision else None,
         task_definition=revision,
     )

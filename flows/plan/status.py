@@ -187,10 +187,10 @@ async def read_service_now(config: SplitConfig, plan: ServicePlan) -> ServiceNow
     service = _own_service(plan, owner)
     held = service or {}
     image = await read_image(config.aws, held["taskDefinition"]) if service else None
-    return ServiceNow(
-        stage=_stage(plan, service),
+    return ServiceNow.of(
+        _stage(plan, service),
         weight=plan.weight,
-        healthy_targets=health.healthy if plan.state.health else None,
+        health=plan.state.health,
         image=image,
         task_definition=held.get("taskDefinition"),
         targets=health.states,
@@ -251,10 +251,9 @@ async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> Mon
     health = await call(read_target_health, aws, monolith.target_group_arn)
     scaling = await call(read_suspension, aws, discovered.cluster_arn, monolith.service)
     record = SizeRecord.from_tags(monolith.tags)
-    return MonolithNow(
-        service=monolith.service,
-        desired_count=monolith.desired_count,
-        drained=monolith.desired_count == 0,
+    return MonolithNow.of(
+        monolith.service,
+        monolith.desired_count,
         running_count=monolith.running_count,
         targets=health.states,
         recorded_count=record.desired_count if record else None,

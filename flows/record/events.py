@@ -1,80 +1,58 @@
-"""
-Tells what happens in a run to all who watch: the log, the journal of a command line, Prefect's
-events.
-"""
+"""Emits what happens in a run: to its journal, to the log, and as Prefect events."""
 
 import logging
-from contextvars import ContextVar
 from typing import Any, Final
 
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from flows.record.outcome import Event, Journal, Outcome
-from flows.runtime.cancellation import heed_sigterm
+from flows.record.journal import current_journal
+from flows.record.outcome import Event
 from tasks.aws.task import log
 
-__all__ = ["EMITTED", "JOURNAL", "emit", "record_outcome", "start_record"]
+__all__ = ["JOURNALED", "emit"]
 
-JOURNAL: Final[ContextVar[Journal | None]] = ContextVar("journal", default=None)
-"""The journal of the command line that runs the flow; None when a worker does."""
+JOURNALED: Final = "journaled"
+"""Attribute of log records that repeat an event of the journal."""
 
-
-EMITTED: Final = "told"
-"""Attribute of log records that the journal has as well."""
+_PREFECT_EVENTS: Final = ("stage", "weight", "drain")
 
 
 def emit(kind: str, service: str | None, text: str, **details: Any) -> Event:
     """
-    Say that something happened.
+    Record that something happened.
 
     Args:
-        kind: As `Moment.kind`.
-        service: The service it is about; None for the split or the monolith.
+        kind: As `Event.kind`.
+        service: The service that it concerns; None for the split or the monolith.
         text: One line for a person.
         **details: Other fields of the event.
     """
-    event = (JOURNAL.get() or Journal()).add(kind, service, text, **details)
+    event = current_journal().add(kind, service, text, **details)
     level = logging.WARNING if event.verdict == "fail" else logging.INFO
-    log().log(level, "%s%s", f"{service}: " if service else "", text, extra={EMITTED: True})
-    if kind in ("stage", "weight", "drain"):
-        emit_event(
-            event=_event_name(event),
-            resource={
-                "prefect.resource.id": f"split.service.{service}"
-                if service
-                else "split.monolith.monolith",
-                "prefect.resource.name": service or "monolith",
-                "split.flow-run": str(flow_run.id or ""),
-            },
-            payload={"text": text, "weight": event.weight, **event.numbers},
-        )
+    subject = f"{service}: " if service else ""
+    log().log(level, "%s%s", subject, text, extra={JOURNALED: True})
+    if kind in _PREFECT_EVENTS:
+        _emit_to_prefect(event)
     return event
 
 
-def _event_name(event: Event) -> str:
+def _emit_to_prefect(event: Event) -> None:
+    name = event.service or "monolith"
+    kind = "service" if event.service else "monolith"
+    resource = {
+        "prefect.resource.id": f"split.{kind}.{name}",
+        "prefect.resource.name": name,
+        "split.flow-run": str(flow_run.id or ""),
+    }
+    payload = {"text": event.text, "weight": event.weight, **event.numbers}
+    emit_event(event=_prefect_name(event), resource=resource, payload=payload)
+
+
+def _prefect_name(event: Event) -> str:
     """For example `split.service.settled`, `split.service.shifted`, `split.monolith.drain`."""
     if event.kind == "weight":
         return "split.service.shifted"
-    return f"split.service.{event.text}" if event.kind == "stage" else "split.monolith.drain"
-
-
-def record_outcome(outcome: Outcome) -> Outcome:
-    """Leave the outcome to the command line that runs the flow, which may yet raise."""
-    journal = JOURNAL.get()
-    if journal:
-        journal.outcome = outcome
-    return outcome
-
-
-def start_record() -> None:
-    """
-    Begin a run's journal, where no command line has, leave it the flow run's id, and let SIGTERM
-    end it well.
-    """
-    journal = JOURNAL.get()
-    if journal is None:
-        journal = Journal()
-        JOURNAL.set(journal)
-    heed_sigterm()
-    journal.flow_run_id = str(flow_run.id)
+    if event.kind == "stage":
+        return f"split.service.{event.text}"
+    return "split.monolith.drain"

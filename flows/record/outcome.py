@@ -1,14 +1,31 @@
-"""What a run came to: the JSON object of the command lines, and the events the report marks."""
+"""
+What a run came to: the JSON object of the command lines, and the errors that carry it.
 
-import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+The two errors add to the tree in `config.errors`:
+
+    PlanRefused (BadInput)    the plan was made, and the run refused
+    RunFailed (StepFailed)    the run ended, and not all of it succeeded
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Event", "Journal", "MonolithOutcome", "Outcome", "ServiceOutcome", "TrafficOutcome"]
+from config.errors import BadInput, StepFailed
+from tasks.elbv2.target_group import TargetHealth
+
+__all__ = [
+    "Event",
+    "MonolithOutcome",
+    "Outcome",
+    "PlanRefused",
+    "RunFailed",
+    "ServiceOutcome",
+    "Status",
+    "TrafficOutcome",
+]
 
 Status = Literal["completed", "planned", "unchanged", "failed", "refused"]
 
@@ -34,6 +51,41 @@ class ServiceOutcome(_Outcome):
     task_definition: str | None = None
     """ARN of the revision."""
 
+    @classmethod
+    def of(
+        cls,
+        stage: str,
+        *,
+        weight: int | None = None,
+        health: TargetHealth | None = None,
+        image: str | None = None,
+        task_definition: str | None = None,
+        **more: Any,
+    ) -> Self:
+        """
+        What a service came to, by what AWS holds of it.
+
+        Args:
+            stage: The stage it reached.
+            weight: Percent of its paths' requests that it gets.
+            health: Of its target group, where it has one.
+            image: Reference of the image that it runs.
+            task_definition: ARN of the revision that it runs.
+            **more: Further fields, of a subclass.
+        """
+        return cls(
+            stage=stage,
+            weight=weight,
+            healthy_targets=health.healthy if health else None,
+            image=image,
+            task_definition=task_definition,
+            **more,
+        )
+
+    def at(self, stage: str) -> Self:
+        """The same service, at another stage."""
+        return self.model_copy(update={"stage": stage})
+
 
 class MonolithOutcome(_Outcome):
     """The monolith at the end of a run."""
@@ -43,7 +95,20 @@ class MonolithOutcome(_Outcome):
     desired_count: int | None = None
     """Desired count."""
     drained: bool = False
-    """Whether this tool brought it to 0."""
+    """Whether its desired count is 0."""
+
+    @classmethod
+    def of(cls, service: str, desired_count: int, **more: Any) -> Self:
+        """
+        The monolith, by what ECS holds of it.
+
+        Args:
+            service: ECS service name.
+            desired_count: Its desired count.
+            **more: Further fields, of a subclass.
+        """
+        drained = desired_count == 0
+        return cls(service=service, desired_count=desired_count, drained=drained, **more)
 
 
 class TrafficOutcome(_Outcome):
@@ -54,7 +119,26 @@ class TrafficOutcome(_Outcome):
     failed: int
     """Requests answered with 5xx or not at all."""
     by_backend: dict[str, int] = Field(default_factory=dict)
-    """Answers by who gave them."""
+    """Answers by the backend that sent them."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a run."""
+
+    at: float
+    """Seconds since the epoch."""
+    kind: Literal["stage", "weight", "verdict", "check", "drain", "note"]
+    service: str | None
+    """None when it concerns the whole split or the monolith."""
+    text: str
+    """One line for a person."""
+    weight: int | None = None
+    """For `weight`: the service's new percentage."""
+    verdict: Literal["pass", "fail", "inconclusive"] | None = None
+    """For `verdict` and `check`."""
+    numbers: dict[str, Any] = field(default_factory=dict)
+    """What a verdict rests on."""
 
 
 class Outcome(_Outcome):
@@ -74,61 +158,47 @@ class Outcome(_Outcome):
     """Where the listener answers."""
     error: str | None = None
     """Why the run failed or was refused."""
+    events: tuple[Event, ...] = ()
+    """What happened, oldest first."""
+    plan: tuple[dict[str, str], ...] | None = None
+    """Rows of the plan, where the run ended with its plan."""
+
+    @classmethod
+    def refused(cls, error: str, plan: Sequence[dict[str, str]] | None = None) -> Self:
+        """A run that ended before it changed anything, perhaps with its plan."""
+        rows = None if plan is None else tuple(plan)
+        return cls(status="refused", error=error, plan=rows)
+
+    @classmethod
+    def failed(cls, error: str) -> Self:
+        """A run of which nothing else is known."""
+        return cls(status="failed", error=error)
+
+    def with_plan(self, plan: Sequence[dict[str, str]], *, is_empty: bool) -> Self:
+        """The outcome of a run that ended with its plan."""
+        status = "unchanged" if is_empty else "planned"
+        return self.model_copy(update={"status": status, "plan": tuple(plan)})
 
 
-@dataclass(frozen=True)
-class Event:
-    """
-    Something that happened in a run, for the live display and for the report's
-    chart and table.
-    """
+class PlanRefused(BadInput):
+    """Raised when a run was refused after its plan was made; `outcome` has the plan."""
 
-    time: float
-    """Seconds since the epoch."""
-    kind: Literal["stage", "weight", "verdict", "check", "drain", "note"]
-    service: str | None
-    """None when it concerns the whole split or the monolith."""
-    text: str
-    """One line for a person."""
-    weight: int | None = None
-    """For `weight`: the service's new percentage."""
-    verdict: Literal["pass", "fail", "inconclusive"] | None = None
-    """For `verdict` and `check`."""
-    numbers: dict[str, Any] = field(default_factory=dict)
-    """What a verdict rests on."""
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+    def __str__(self) -> str:
+        """The reasons."""
+        return str(self.outcome.error)
 
 
-class Journal:
-    """
-    Collects a run's events, and tells them to whoever listens.
+class RunFailed(StepFailed):
+    """Raised when a run that changed AWS did not succeed; `outcome` has what it came to."""
 
-    Args:
-        listener: Called with each new event, in the order in which they happened.
-    """
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
-    def __init__(self, listener: Callable[[Event], None] | None = None) -> None:
-        self.events: list[Event] = []
-        self.outcome: Outcome | None = None
-        """What the run came to, also where its flow then raises."""
-        self.plan: list[dict[str, str]] = []
-        """The rows of the plan."""
-        self.flow_run_id: str | None = None
-        """The run's own flow run."""
-        self.pause_screen: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Keeps a live screen off the terminal while a person is asked there."""
-        self._listener = listener
-
-    def add(self, kind: Any, service: str | None, text: str, **details: Any) -> Event:
-        """Write down something that happened just now."""
-        event = Event(time=time.time(), kind=kind, service=service, text=text, **details)
-        self.events.append(event)
-        if self._listener:
-            self._listener(event)
-        return event
-
-    def adopt(self, events: Iterable[Event]) -> None:
-        """Add what happened elsewhere, in another worker's run."""
-        for event in events:
-            self.events.append(event)
-            if self._listener:
-                self._listener(event)
+    def __str__(self) -> str:
+        """Why it failed."""
+        return str(self.outcome.error)

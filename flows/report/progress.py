@@ -13,8 +13,8 @@ async def show_progress(service: str, weight: int) -> None:
     """
     Show the weight that a service has reached.
 
-    A server that does not answer must not hold up a shift: then the picture is old, and the log
-    says so.
+    A server that does not answer must not hold up a shift: the artifact is then out of date, and
+    the log has a warning.
 
     Args:
         service: Its name.
@@ -22,10 +22,11 @@ async def show_progress(service: str, weight: int) -> None:
     """
     if flow_run.id is None:
         return
-    words = f"Percent of its paths' requests that {service} gets"
     try:
         await acreate_progress_artifact(
-            progress=float(weight), key=f"{service}-traffic", description=words
+            progress=float(weight),
+            key=f"{service}-traffic",
+            description=f"Percent of its paths' requests that {service} gets",
         )
     except httpx.HTTPError as error:
         log().warning("the progress artifact of %s was not written: %s", service, error)

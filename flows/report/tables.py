@@ -240,4 +240,4 @@ def _markdown_cell(value: object) -> str:
 
 
 def _clock(event: Event) -> str:
-    return clock(event.time)
+    return clock(event.at)

@@ -46,7 +46,6 @@ def print_summary(
     events: Sequence[Event],
     *,
     report: Path | None,
-    engine: str | None,
     tally: Tally | None,
 ) -> None:
     """
@@ -57,12 +56,11 @@ def print_summary(
         outcome: The run's result.
         events: Its events, oldest first.
         report: The HTML report, if one was written.
-        engine: Container engine that built the images; the outcome's own if None.
         tally: The live client's counts with latencies; without it, the outcome's traffic is shown
             without latencies.
     """
     _print_headline(console, outcome, events)
-    _print_engine(console, engine or outcome.engine)
+    _print_engine(console, outcome.engine)
 
     _print_table(console, "Services", _service_rows(outcome, events))
     _print_table(console, "Time in each stage", _stage_rows(events))

@@ -61,7 +61,7 @@ def stage_durations(
             the last event if not given.
     """
     if ended is None:
-        ended = max((event.time for event in events), default=0.0)
+        ended = max((event.at for event in events), default=0.0)
 
     stages = {}
     for service in services_in(events):
@@ -72,7 +72,7 @@ def stage_durations(
 
 def _durations(events: Iterable[Event], ended: float) -> list[StageTime]:
     """Each lasts until the next one begins, the last one until `ended`."""
-    begun = [StageTime(event.text, event.time, 0.0) for event in events]
+    begun = [StageTime(event.text, event.at, 0.0) for event in events]
     times = [stage.started for stage in begun]
     ends = [*times[1:], ended]
     return [stage.until(end) for stage, end in zip(begun, ends, strict=False)]
@@ -91,5 +91,5 @@ def weight_steps(events: Iterable[Event]) -> dict[str, list[WeightStep]]:
         if event.service is None or event.weight is None or event.kind != "weight":
             continue
         own = steps.setdefault(event.service, [])
-        own.append(WeightStep(event.time, event.weight))
+        own.append(WeightStep(event.at, event.weight))
     return steps

@@ -9,18 +9,19 @@ Cancelled, and not Crashed, only if its own handler is installed.
 """
 
 import asyncio
+import signal
 from types import FrameType
 from typing import Any, Final
 
 from prefect.exceptions import TerminationSignal
 from prefect.utilities import engine
 
-__all__ = ["cancel_once", "heed_sigterm"]
+__all__ = ["cancel_once", "install"]
 
 _ROOTS: Final[list["asyncio.Task[Any]"]] = []
 
 
-def heed_sigterm() -> None:
+def install() -> None:
     """
     Let SIGTERM cancel the outermost flow of this process; every flow that a worker may start calls
     it first.
@@ -28,6 +29,11 @@ def heed_sigterm() -> None:
     root = asyncio.current_task()
     if root is not None and all(task.done() for task in _ROOTS):
         _ROOTS[:] = [root]
+    # The handler of this run is in place already, that of later ones will be ours.
+    is_in_place = engine.is_prefect_sigterm_handler_installed()
+    engine._prefect_sigterm_handler = _handle  # type: ignore[assignment]  # noqa: SLF001 - see above
+    if is_in_place:
+        signal.signal(signal.SIGTERM, _handle)
 
 
 def cancel_once(task: "asyncio.Task[Any]") -> None:
@@ -44,6 +50,3 @@ def _handle(number: int, frame: FrameType | None = None) -> None:
         raise TerminationSignal(signal=number)
     for task in working:
         task.get_loop().call_soon_threadsafe(cancel_once, task)
-
-
-engine._prefect_sigterm_handler = _handle  # type: ignore[assignment]  # noqa: SLF001 - see above

@@ -33,13 +33,11 @@ ConfigSource: TypeAlias = ConfigFile | SplitConfig
 
 async def read_source(source: ConfigSource) -> SplitConfig:
     """
-    The config that a run's parameter stands for.
+    Read the config that a run has as its parameter.
 
     Raises:
         InvalidConfig: The file cannot be read, or a value in it cannot work.
     """
-    return (
-        source
-        if isinstance(source, SplitConfig)
-        else await asyncio.to_thread(load_config, source.path)
-    )
+    if isinstance(source, SplitConfig):
+        return source
+    return await asyncio.to_thread(load_config, source.path)

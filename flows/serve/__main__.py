@@ -9,24 +9,24 @@ Runs until Ctrl-C or SIGTERM, and then ends everything that it started.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from flows.cli.command import DONE, FAILED, REFUSED, say
-from flows.runtime.process import Program, ProgramEnded, await_true
+from flows.cli.run import DONE, FAILED, REFUSED, say
+from flows.runtime.process import PYTHON, Program, ProgramEnded, await_true
 from flows.serve.database import Database, NoPostgres, running_database
 
 __all__ = ["main"]
 
-_ROOT: Final = Path(__file__).parents[2]
-_PYTHON: Final = (sys.executable, "-m")
 _POOL: Final = "local-process"
 
 
@@ -36,12 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        say(f"--data: {arguments.data} cannot be made: {error.strerror}; give another folder")
+        say(f"--data: cannot create {arguments.data}: {error.strerror}; choose another folder")
         return REFUSED
+    return _serve(_Serving(arguments.port, arguments.data.absolute()), arguments.database)
+
+
+def _serve(serving: "_Serving", database: str) -> int:
+    """Serve until a signal; returns the exit code."""
     try:
-        asyncio.run(_serve(arguments))
+        asyncio.run(_run_until_signal(serving, database))
     except NoPostgres as error:
-        say(f"--database: no PostgreSQL can be had: {error}; or leave --database out")
+        say(f"--database: PostgreSQL is not available: {error}; or leave --database out")
         return REFUSED
     except ProgramEnded as error:
         say(str(error))
@@ -51,19 +56,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m flows.serve", description="Prefect on this machine, all set up."
+        prog="python -m flows.serve",
+        description="Run a Prefect server, a work pool and a worker on this machine, with every "
+        "deployment registered.",
     )
     parser.add_argument(
-        "--port", type=int, default=4200, metavar="N", help="port of the server on 127.0.0.1"
+        "--port",
+        type=int,
+        default=4200,
+        metavar="N",
+        help="port of the server on 127.0.0.1 (default: 4200)",
     )
+    data = _data_folder()
     parser.add_argument(
-        "--data", type=Path, default=_data_folder(), metavar="DIR", help="where records and logs go"
+        "--data",
+        type=Path,
+        default=data,
+        metavar="DIR",
+        help=f"folder for the database and logs (default: {data})",
     )
     parser.add_argument(
         "--database",
         choices=("auto", "postgresql", "sqlite"),
         default="auto",
-        help="what is under the server; auto takes SQLite where no PostgreSQL can be had",
+        help="the server's database; auto is PostgreSQL where it is installed, else SQLite",
     )
     return parser.parse_args(argv)
 
@@ -72,28 +88,69 @@ def _data_folder() -> Path:
     """As root a folder that other accounts can enter, since PostgreSQL refuses to run as root."""
     if os.geteuid() == 0:
         return Path("/var/lib/ecs-splitter")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "ecs-splitter"
+
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(home) / "ecs-splitter"
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
-    stop = asyncio.Event()
+@dataclass(frozen=True)
+class _Serving:
+    """Where the server is, and what its clients need."""
+
+    port: int
+    data: Path
+    """Folder for the database and logs."""
+
+    @property
+    def url(self) -> str:
+        """Of the server and its UI."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of the server's clients."""
+        return {
+            **os.environ,
+            "PREFECT_HOME": str(self.data / "prefect"),
+            "PREFECT_API_URL": f"{self.url}/api",
+        }
+
+    async def start(self, name: str, *arguments: str, log: str, **more: str) -> Program:
+        """
+        Start one of its programs.
+
+        Args:
+            name: For messages.
+            *arguments: Of `python -m`.
+            log: Name of its log file.
+            **more: Further environment variables.
+        """
+        return await Program.start(
+            name,
+            *(*PYTHON, *arguments),
+            log=self.data / log,
+            env={**self.environment, **more},
+            # With SIGINT, Prefect's programs end in order.
+            end_signal=signal.SIGINT,
+        )
+
+
+async def _run_until_signal(serving: _Serving, database: str) -> None:
+    running = asyncio.create_task(_run_all(serving, database))
+
+    def stop() -> None:
+        if not running.cancelling():
+            say("ending worker, server and database …")
+            running.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    url, data = f"http://127.0.0.1:{arguments.port}", arguments.data.absolute()
-    serving = asyncio.create_task(_run_all(url, data, arguments.database))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not serving.done():
-        say("ending worker, server and database …")
-        serving.cancel()
-    await asyncio.gather(serving, return_exceptions=True)
-    if not serving.cancelled():
-        serving.result()
+        loop.add_signal_handler(number, stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
-async def _run_all(url: str, data: Path, database: str) -> None:
+async def _run_all(serving: _Serving, database: str) -> None:
     """
     Everything, in the order in which one needs the other.
 
@@ -101,51 +158,51 @@ async def _run_all(url: str, data: Path, database: str) -> None:
         ProgramEnded: One of them did not start, or ended.
     """
     async with (
-        running_database(data, database) as store,
-        _running_server(url, data, store) as (server, environment),
-        _running_worker(data, environment) as worker,
+        running_database(serving.data, database) as store,
+        _running_server(serving, store) as server,
+        _running_worker(serving) as worker,
     ):
         say(
-            f"Prefect: {url} (on {store.label}); work pool {_POOL}; logs in {data}; Ctrl-C ends "
-            "it all"
+            f"Prefect: {serving.url} (on {store.label}); work pool {_POOL}; logs in "
+            f"{serving.data}; Ctrl-C ends it all"
         )
-        programs = [program for program in (store.program, server, worker) if program]
-        await asyncio.wait(
-            [program.ended for program in programs], return_when=asyncio.FIRST_COMPLETED
-        )
-        for program in programs:
-            program.check()
+        programs = [server, worker]
+        if store.program:
+            programs.append(store.program)
+        await _watch(programs)
+
+
+async def _watch(programs: Sequence[Program]) -> None:
+    """Wait until one of the programs ends, which none should."""
+    ended = [program.ended for program in programs]
+    await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+    for program in programs:
+        await program.check()
 
 
 @asynccontextmanager
-async def _running_server(
-    url: str, data: Path, store: Database
-) -> AsyncIterator[tuple[Program, dict[str, str]]]:
-    """The server, with everything registered; and the environment of its clients."""
-    port = httpx.URL(url).port
-    if await _answers(url):
-        raise ProgramEnded(f"port {port} of 127.0.0.1 is taken; give another one with --port")
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(data / "prefect"),
-        "PREFECT_API_URL": f"{url}/api",
-    }
-    server = await Program.start(
+async def _running_server(serving: _Serving, store: Database) -> AsyncIterator[Program]:
+    """The server, with everything registered."""
+
+    async def answers() -> bool:
+        return await _answers(serving.url)
+
+    if await answers():
+        raise ProgramEnded(
+            f"--port: port {serving.port} of 127.0.0.1 is in use; choose another one"
+        )
+    server = await serving.start(
         "Prefect server",
-        *(*_PYTHON, "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)),
-        log=data / "server.log",
-        cwd=_ROOT,
-        env=environment
-        | {
-            "PREFECT_API_DATABASE_CONNECTION_URL": store.url,
-            # The pages would otherwise call port 4200, whatever the server's own port is.
-            "PREFECT_SERVER_UI_API_URL": f"{url}/api",
-        },
+        *("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(serving.port)),
+        log="server.log",
+        PREFECT_API_DATABASE_CONNECTION_URL=store.url,
+        # The pages would otherwise call port 4200, whatever the server's own port is.
+        PREFECT_SERVER_UI_API_URL=f"{serving.url}/api",
     )
     async with server:
-        await await_true(lambda: _answers(url), server)
-        await _register(data, environment)
-        yield server, environment
+        await await_true(answers, server)
+        await _register(serving)
+        yield server
 
 
 async def _answers(url: str) -> bool:
@@ -156,35 +213,20 @@ async def _answers(url: str) -> bool:
             return False
 
 
-async def _register(data: Path, environment: dict[str, str]) -> None:
-    command = (*_PYTHON, "flows.register", "--pool", _POOL)
-    registering = await Program.start(
-        "flows.register", *command, log=data / "register.log", cwd=_ROOT, env=environment
-    )
+async def _register(serving: _Serving) -> None:
+    command = ("flows.register", "--pool", _POOL)
+    registering = await serving.start("flows.register", *command, log="register.log")
     async with registering:
         if await registering.ended:
-            registering.check()
+            await registering.check()
 
 
 @asynccontextmanager
-async def _running_worker(data: Path, environment: dict[str, str]) -> AsyncIterator[Program]:
-    worker = await Program.start(
+async def _running_worker(serving: _Serving) -> AsyncIterator[Program]:
+    worker = await serving.start(
         "Prefect worker",
-        *(
-            *_PYTHON,
-            "prefect",
-            "worker",
-            "start",
-            "--pool",
-            _POOL,
-            "--type",
-            "process",
-            "--name",
-            "serve",
-        ),
-        log=data / "worker.log",
-        cwd=_ROOT,
-        env=environment,
+        *("prefect", "worker", "start", "--pool", _POOL, "--type", "process", "--name", "serve"),
+        log="worker.log",
     )
     async with worker:
         yield worker

@@ -17,6 +17,7 @@ from tasks.discovery import Discovered
 from tasks.ecr.build import build_image, content_tag, push_image, read_digest
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.task_definition import desired_task_definition, ensure_task_definition
+from tasks.elbv2.target_group import TargetHealth
 from tasks.iam.task_role import desired_task_role, ensure_task_role
 
 __all__ = ["Prepared", "prepare"]
@@ -32,13 +33,13 @@ class Prepared:
     """ARN of the revision."""
 
     def outcome(
-        self, stage: str, *, weight: int, healthy_targets: int | None = None
+        self, stage: str, *, weight: int, health: TargetHealth | None = None
     ) -> ServiceOutcome:
         """The service's outcome at a stage."""
-        return ServiceOutcome(
-            stage=stage,
+        return ServiceOutcome.of(
+            stage,
             weight=weight,
-            healthy_targets=healthy_targets,
+            health=health,
             image=self.image,
             task_definition=self.task_definition,
         )

@@ -54,7 +54,7 @@ async def remove_service(
     else:
         await _remove_resources(config, discovered, service, owner)
         emit("stage", service.name, "removed")
-    return ServiceOutcome(stage="removed")
+    return ServiceOutcome.of("removed")
 
 
 async def _remove_rules(

@@ -66,7 +66,7 @@ async def roll_out(
         raise type(error)(f"{error}\n{note}") from None
     emit_checks_passed(service.name, ON_PUBLIC_ROUTE, len(service.checks))
     emit("stage", service.name, "settled", numbers={"healthy_targets": health.healthy})
-    return prepared.outcome("settled", weight=100, healthy_targets=health.healthy)
+    return prepared.outcome("settled", weight=100, health=health)
 
 
 @dataclass(frozen=True)

@@ -71,4 +71,4 @@ async def _settle(placement: Placement, prepared: Prepared) -> ServiceOutcome:
     health = await call(read_target_health, aws, placement.target_group_arn)
     numbers = {"healthy_targets": health.healthy}
     emit("stage", placement.name, "settled", numbers=numbers)
-    return prepared.outcome("settled", weight=100, healthy_targets=health.healthy)
+    return prepared.outcome("settled", weight=100, health=health)

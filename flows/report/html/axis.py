@@ -27,7 +27,7 @@ class TimeAxis:
 
     def share(self, event: Event) -> float:
         """Where on the axis an event is, from 0 to 1."""
-        elapsed = event.time - self.start
+        elapsed = event.at - self.start
         return elapsed / self.seconds
 
     @classmethod
@@ -93,7 +93,7 @@ class TimeAxis:
 
 def event_time(event: Event) -> str:
     """An event's place on a date axis."""
-    return axis_time(event.time)
+    return axis_time(event.at)
 
 
 def axis_time(seconds: float) -> str:

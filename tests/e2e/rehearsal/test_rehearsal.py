@@ -75,7 +75,7 @@ def test_it_completes(rehearsal):
 
 
 def test_the_object_has_the_keys_of_the_contract(rehearsal):
-    keys = {"status", "engine", "services", "monolith", "traffic", "alb_url", "error"}
+    keys = {"status", "engine", "services", "monolith", "traffic", "alb_url", "error", "events"}
     assert keys <= set(rehearsal.outcome)
 
 
@@ -83,6 +83,25 @@ def test_each_service_has_the_keys_of_the_contract(rehearsal):
     keys = {"stage", "weight", "healthy_targets", "image", "task_definition"}
     services = rehearsal.outcome["services"].values()
     assert [set(service) for service in services if not keys <= set(service)] == []
+
+
+def test_each_event_has_the_keys_of_the_contract(rehearsal):
+    keys = {"at", "kind", "service", "verdict", "text", "numbers"}
+    events = rehearsal.outcome["events"]
+    assert [event for event in events if not keys <= set(event)] == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_weight_of_a_service_is_an_event(rehearsal, name):
+    events = [event for event in rehearsal.outcome["events"] if event["service"] == name]
+    weights = [event["weight"] for event in events if event["kind"] == "weight"]
+    assert weights == [10, 50, 100]
+
+
+def test_no_gate_and_no_check_fails(rehearsal):
+    verdicts = [event["verdict"] for event in rehearsal.outcome["events"] if event["verdict"]]
+    assert set(verdicts) <= {"pass", "inconclusive"}
+    assert "pass" in verdicts
 
 
 def test_the_outcome_names_the_engine(rehearsal):

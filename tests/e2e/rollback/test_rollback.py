@@ -166,10 +166,10 @@ def test_a_repeated_run_has_nothing_to_do(story, again):
     [
         (
             "teardown of a drained one",
-            "monolith is drained, and its size of 2 tasks is only recorded on it",
+            "monolith is drained; its size of 2 tasks is recorded only in its tags",
         ),
-        ("teardown of a drained one", "the default action was taken from monolith"),
-        ("teardown under traffic", "users: gets 100 % of the requests for its paths"),
+        ("teardown of a drained one", "the default action was taken over from monolith"),
+        ("teardown under traffic", "users: receives 100% of the requests for its paths"),
     ],
 )
 def test_a_teardown_is_refused_with_the_reason(story, run, reason):

@@ -91,7 +91,7 @@ def test_a_config_survives_as_the_parameter_of_a_run():
     )
 
 
-def test_every_schedule_is_off_until_somebody_turns_it_on():
+def test_every_schedule_is_inactive_at_first():
     schedules = [
         schedule for item in PREFECT["deployments"] for schedule in item.get("schedules", [])
     ]
@@ -112,7 +112,7 @@ def test_every_automation_is_one_that_prefect_reads(automation):
     assert AutomationCore.model_validate(automation).enabled
 
 
-def test_the_watch_for_dead_workers_waits_for_three_heartbeats():
+def test_a_run_is_marked_as_crashed_after_three_missing_heartbeats_at_the_earliest():
     [automation] = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text())[
         "automations"
     ]

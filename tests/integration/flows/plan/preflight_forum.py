@@ -13,8 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.cli.split import run_split_command
-from flows.split import split
+from flows.split import main
 
 ACCOUNT = "arn:aws:iam::123456789012"
 
@@ -120,7 +119,7 @@ class Forum:
         path.write_text(yaml.safe_dump(self.config), encoding="utf-8")
         before = len(self.sandbox.record())
         report = ["--report", str(self.folder / "report.html")]
-        code = run_split_command(split, [str(path), "--json", *report, *self.arguments])
+        code = main([str(path), "--json", *report, *self.arguments])
         calls = self.sandbox.record()[before:]
         changes = [call for call in calls if call["mutating"] and call["error_code"] is None]
         return code, [f"{call['service']} {call['action']}" for call in changes]

@@ -5,7 +5,6 @@ refuses a plan that is no longer true once it has the listener.
 
 import collections
 import contextlib
-import functools
 import gc
 import io
 import json
@@ -18,13 +17,7 @@ import pytest
 from prefect.testing.utilities import prefect_test_harness
 
 import tasks.ecr.build
-from flows.cli.redeploy import run_redeploy_command
-from flows.cli.rollback import run_rollback_command, run_teardown_command
-from flows.cli.split import run_split_command
-from flows.redeploy import redeploy
-from flows.rollback import rollback
-from flows.split import split
-from flows.teardown import teardown
+from flows import redeploy, rollback, split, teardown
 from tests.e2e.runs import edited_config, only, quick, wait_until
 
 pytestmark = [
@@ -36,10 +29,10 @@ pytestmark = [
 ]
 
 COMMANDS = {
-    "split": functools.partial(run_split_command, split),
-    "redeploy": functools.partial(run_redeploy_command, redeploy),
-    "rollback": functools.partial(run_rollback_command, rollback),
-    "teardown": functools.partial(run_teardown_command, teardown),
+    "split": split.main,
+    "redeploy": redeploy.main,
+    "rollback": rollback.main,
+    "teardown": teardown.main,
 }
 LOCKED_AND_RELEASED = ["CreateRule", "DeleteRule"]
 

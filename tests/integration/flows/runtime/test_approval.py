@@ -1,4 +1,4 @@
-"""Who has to agree before a run takes something away, and what becomes of the question."""
+"""Which runs need approval before they begin, and what an answer on the terminal does."""
 
 import os
 import pty
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import PreflightFailed
-from flows.runtime.agree import agree
+from flows.runtime.approval import approve_start
 
 ROWS = [
     {
@@ -21,7 +21,7 @@ ROWS = [
 
 
 @pytest.fixture
-def nobody(monkeypatch):
+def no_terminal(monkeypatch):
     """A run whose standard input is no terminal."""
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr("sys.stdin", nothing)
@@ -38,39 +38,39 @@ def terminal(monkeypatch):
     os.close(keyboard)
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("no_terminal")
 @pytest.mark.parametrize("undoable", [True, False])
-async def test_an_answer_given_beforehand_is_an_answer(undoable):
-    await agree("Remove users?", ROWS, yes=True, undoable=undoable)
+async def test_yes_skips_the_question(undoable):
+    await approve_start("Remove users?", ROWS, yes=True, undoable=undoable)
 
 
-@pytest.mark.usefixtures("nobody")
-async def test_what_can_be_undone_needs_nobody_where_nobody_can_be_asked():
-    await agree("Send users back?", ROWS, yes=False, undoable=True)
+@pytest.mark.usefixtures("no_terminal")
+async def test_without_a_terminal_what_can_be_undone_needs_no_approval():
+    await approve_start("Send users back?", ROWS, yes=False, undoable=True)
 
 
-@pytest.mark.usefixtures("nobody")
-async def test_what_deletes_is_refused_where_nobody_can_be_asked():
-    with pytest.raises(PreflightFailed, match=r"--yes: Remove users\? Nobody can be asked here"):
-        await agree("Remove users?", ROWS, yes=False, undoable=False)
+@pytest.mark.usefixtures("no_terminal")
+async def test_without_a_terminal_what_deletes_is_refused():
+    with pytest.raises(PreflightFailed, match=r"--yes: Remove users\? This deletes"):
+        await approve_start("Remove users?", ROWS, yes=False, undoable=False)
 
 
 @pytest.mark.parametrize("undoable", [True, False])
-async def test_on_a_terminal_a_person_agrees(terminal, undoable):
+async def test_on_a_terminal_a_yes_approves(terminal, undoable):
     terminal("y\n")
-    await agree("Remove users?", ROWS, yes=False, undoable=undoable)
+    await approve_start("Remove users?", ROWS, yes=False, undoable=undoable)
 
 
 @pytest.mark.parametrize("typed", ["n\n", "\n", "yellow\n", "\x04"])
 async def test_anything_but_a_yes_is_a_no(terminal, typed):
     terminal(typed)
-    with pytest.raises(PreflightFailed, match="Nobody agreed; nothing was changed"):
-        await agree("Send users back?", ROWS, yes=False, undoable=True)
+    with pytest.raises(PreflightFailed, match="Not approved; nothing was changed"):
+        await approve_start("Send users back?", ROWS, yes=False, undoable=True)
 
 
 async def test_question_and_plan_leave_stdout_alone(terminal, capsys):
     terminal("y\n")
-    await agree("Remove users?", ROWS, yes=False, undoable=False)
+    await approve_start("Remove users?", ROWS, yes=False, undoable=False)
     said = capsys.readouterr()
     assert said.out == ""
     assert "users-tg" in said.err

@@ -1,5 +1,5 @@
 """
-The database under `make serve`: PostgreSQL where one can be had, and what is said where none can.
+The database of `make serve`: PostgreSQL where it is available, and the reason where it is not.
 """
 
 import shutil
@@ -57,12 +57,12 @@ async def test_a_second_start_finds_the_records_of_the_first(folder):
 
 
 @pytest.mark.usefixtures("machine_without_postgres")
-async def test_sqlite_says_why_it_is_not_postgres(tmp_path):
+async def test_sqlite_has_the_reason_why_it_is_not_postgres(tmp_path):
     assert "install the package postgresql" in await labels(tmp_path, "auto")
 
 
 @pytest.mark.usefixtures("machine_without_postgres")
-async def test_a_postgres_that_was_asked_for_is_not_replaced(tmp_path):
+async def test_a_postgres_that_was_asked_for_is_not_replaced_by_sqlite(tmp_path):
     with pytest.raises(NoPostgres, match="install the package postgresql"):
         await labels(tmp_path, "postgresql")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.live import Screen, log_line
+from flows.cli.lines import event_line
+from flows.cli.live import Screen
 from flows.record.outcome import Event
 from flows.report.client_log import ClientLog, summarize
 from tests.unit.flows.report import report_data as data
@@ -57,34 +58,34 @@ def on_terminal(use: Callable[[io.TextIOBase], None]) -> str:
 
 def summary(failing: str | None = None, log: ClientLog | None = None) -> str:
     stream = io.StringIO()
-    screen = Screen("split", services=data.SERVICES, stream=stream, live=False, answers=log)
-    traffic = summarize(data.answers(failing))
-    screen.summary(
-        data.outcome(traffic, failing), data.events(failing), Path("report.html"), "process"
-    )
+    screen = Screen("split", services=data.SERVICES, stream=stream, live=False, client=log)
+    outcome = data.outcome(summarize(data.answers(failing)), failing)
+    events = tuple(data.events(failing))
+    screen.summary(outcome.model_copy(update={"events": events}), Path("report.html"))
     return stream.getvalue()
 
 
 def test_a_line_has_time_service_and_text():
-    line = log_line(Event(0, "weight", "users", "weight 10 %", weight=10), width=8).plain
-    assert re.fullmatch(r"\d\d:\d\d:\d\d users     weight 10 %", line)
+    line = event_line(Event(0, "weight", "users", "weight 10%", weight=10), width=8).plain
+    assert re.fullmatch(r"\d\d:\d\d:\d\d users     weight 10%", line)
 
 
 def test_a_line_about_no_service_is_the_monoliths():
     assert (
-        "monolith  desired count" in log_line(Event(0, "drain", None, "desired count 2 -> 0")).plain
+        "monolith  desired count"
+        in event_line(Event(0, "drain", None, "desired count 2 -> 0")).plain
     )
 
 
 def test_a_failed_stage_says_why():
     assert (
         "failed: no image"
-        in log_line(Event(0, "stage", "users", "failed", numbers={"error": "no image"})).plain
+        in event_line(Event(0, "stage", "users", "failed", numbers={"error": "no image"})).plain
     )
 
 
-def test_further_lines_of_a_text_stand_under_its_first():
-    first, second = log_line(Event(0, "note", "users", "one\ntwo")).plain.split("\n")
+def test_further_lines_of_a_text_are_aligned_with_its_first():
+    first, second = event_line(Event(0, "note", "users", "one\ntwo")).plain.split("\n")
     assert first.index("one") == second.index("two")
 
 
@@ -96,7 +97,7 @@ def test_without_a_terminal_there_are_only_plain_lines():
     assert "\x1b" not in stream.getvalue()
 
 
-def test_without_a_terminal_every_moment_is_one_line():
+def test_without_a_terminal_every_event_is_one_line():
     stream = io.StringIO()
     with Screen("split", services=data.SERVICES, stream=stream) as screen:
         for event in data.events():
@@ -106,7 +107,7 @@ def test_without_a_terminal_every_moment_is_one_line():
 
 def test_a_terminal_shows_weight_and_traffic(failing_log):
     def use(stream):
-        with Screen("split", services=data.SERVICES, stream=stream, answers=failing_log) as screen:
+        with Screen("split", services=data.SERVICES, stream=stream, client=failing_log) as screen:
             for event in data.events("posts"):
                 screen.on_event(event)
 
@@ -168,7 +169,7 @@ def test_the_tables_of_the_summary_fit_into_100_columns():
     assert max(map(len, tables)) <= 100
 
 
-def test_somebody_elses_line_stays_above_the_table():
+def test_a_line_of_the_log_stays_above_the_table():
     seen = on_terminal(
         lambda stream: _log(
             Screen("split", services=data.SERVICES, stream=stream), "a [library] says"

@@ -37,7 +37,7 @@ def events(failing: str | None = None) -> list[Event]:
             Event(at(DRAIN), "drain", None, "forum-monolith: desired count 2 -> 0"),
             Event(at(74), "drain", None, "forum-monolith is drained: 0 tasks, all checks pass"),
         ]
-    return sorted(found, key=lambda event: event.time)
+    return sorted(found, key=lambda event: event.at)
 
 
 def _prelude(name: str, shift: float) -> list[Event]:
