@@ -7,8 +7,9 @@ from config.aws import AwsConfig
 from config.service import ServiceConfig
 from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import Owner
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 
 __all__ = [
     "LogGroup",

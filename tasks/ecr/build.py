@@ -19,7 +19,8 @@ from config.aws import AwsConfig
 from config.errors import BuildFailed, PreflightFailed
 from config.service import Build, ServiceConfig
 from tasks.aws.clients import client
-from tasks.aws.task import aws_task, log
+from tasks.aws.log import log
+from tasks.aws.task import aws_task
 from tasks.preflight.finding import Finding
 
 __all__ = [

@@ -5,8 +5,9 @@ from typing import Final, Literal
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import Owner
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 from tasks.ecs.task_definition import read_task_definition
 
 __all__ = [

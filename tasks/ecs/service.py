@@ -8,8 +8,9 @@ from config.aws import AwsConfig
 from config.service import ServiceConfig
 from tasks.aws.change import UNKNOWN, Change, Create, Update, compare_fields, refuse_conflict
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 from tasks.cloudwatch.log_group import read_last_lines
 from tasks.discovery import Discovered
 

@@ -13,7 +13,7 @@ from prefect import task
 from config.aws import AwsConfig
 from config.errors import ServiceUnhealthy
 from tasks.aws.call import call
-from tasks.aws.task import log
+from tasks.aws.log import log
 from tasks.ecs.service import explain_service
 from tasks.ecs.service_batch import read_service_together
 from tasks.elbv2.target_group import TargetHealth, read_target_health

@@ -25,8 +25,9 @@ from config.aws import AwsConfig
 from config.errors import LockLost, RunRefused
 from tasks.aws.call import call
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import MANAGED_BY, TOOL, tag_list
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import LOCK, ROLE, Rule
 

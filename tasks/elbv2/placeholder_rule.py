@@ -10,8 +10,9 @@ from typing import Final
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import CONFIG, MANAGED_BY, TOOL, tag_list
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 from tasks.elbv2.rule import delete_rule, read_rules
 from tasks.elbv2.rule_matching import CONTROL, ROLE, Rule, free_priorities
 

@@ -8,8 +8,9 @@ from config.aws import AwsConfig
 from config.errors import ResourceConflict, TrafficConflict
 from tasks.aws.change import Change, Create, Update, compare_fields
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import MANAGED_BY, SERVICE, TOOL, Owner, tag_dict, tag_list
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 from tasks.elbv2.rule_matching import (
     DEFAULT_PRIORITY,
     PATH,

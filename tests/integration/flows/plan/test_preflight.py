@@ -119,18 +119,18 @@ CASES = [
     ),
     (
         broken.credentials_are_unknown,
-        "aws: AWS does not take the credentials (InvalidClientTokenId",
+        "aws: AWS rejects the credentials (InvalidClientTokenId",
         "log in with",
     ),
     (
         broken.denied("GetCallerIdentity"),
         "aws: the credentials may not call sts:GetCallerIdentity",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("DescribeServices"),
         "aws: the credentials may not call ecs:DescribeServices",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("DescribeRules"),
@@ -140,22 +140,22 @@ CASES = [
     (
         broken.denied("DescribeSubnets"),
         "aws: the credentials may not call ec2:DescribeSubnets",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("GetRole"),
         "aws: the credentials may not call iam:GetRole",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("GetAccountSummary"),
         "aws: the credentials may not call iam:GetAccountSummary",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("DescribeAlarms"),
         "aws: the credentials may not call cloudwatch:DescribeAlarms",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("DescribeRepositories"),
