@@ -33,9 +33,10 @@ from flows.service.rolling_update import roll_out
 from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered, read_monolith
-from tasks.ecr.build import check_engine, engine_name
+from tasks.ecr.engine import engine_name
 from tasks.elbv2.lock import hold_listener
 from tasks.preflight.finding import errors, warnings
+from tasks.preflight.images import check_engine
 
 __all__ = ["main", "redeploy", "redeploy_service"]
 

@@ -29,7 +29,7 @@ from flows.runtime.config_source import ConfigSource, read_source
 from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered, read_monolith
-from tasks.ecr.build import engine_name
+from tasks.ecr.engine import engine_name
 from tasks.elbv2.lock import hold_listener, is_abandoned
 
 __all__ = ["main", "split"]

@@ -74,7 +74,7 @@ def path_owners(
 
 
 def _asks(rule: Rule) -> bool:
-    return rule.asks_for_more_than_the_path
+    return rule.has_other_conditions
 
 
 def _answers(rules: Sequence[Rule], names: Mapping[str, str]) -> tuple[RouteAnswer, ...]:

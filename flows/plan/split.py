@@ -18,14 +18,16 @@ from tasks.aws.change import UNKNOWN, Change, Conflict, Create, NoChange, Update
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import compare_log_group, desired_log_group
 from tasks.discovery import Discovered
-from tasks.ecr.build import content_tag, pin_image
+from tasks.ecr.build import content_tag
+from tasks.ecr.image import pin_image
 from tasks.ecr.repository import compare_repository, desired_repository
 from tasks.ecs.service import compare_service, desired_service
 from tasks.ecs.task_definition import compare_task_definition, desired_task_definition
 from tasks.elbv2.default_action import monolith_rules, why_not_to_take_over
-from tasks.elbv2.rule import compare_rule, desired_path_rules, desired_preview_rules, service_weight
+from tasks.elbv2.rule import compare_rule, desired_path_rules, desired_preview_rules
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW, Rule
 from tasks.elbv2.target_group import compare_target_group, desired_target_group
+from tasks.elbv2.weights import service_weight
 from tasks.iam.task_role import compare_task_role, desired_task_role
 from tasks.state.service import ServiceState, read_service_state
 

@@ -20,7 +20,7 @@ from tasks.aws.call import call
 from tasks.aws.change import Create
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered, discover, read_monolith
-from tasks.ecr.build import check_build_files, content_tag
+from tasks.ecr.build import content_tag
 from tasks.ecr.image import read_pushed_at
 from tasks.ecs.scaling import read_suspension
 from tasks.ecs.size_record import SizeRecord
@@ -28,6 +28,7 @@ from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.lock import Holder
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.elbv2.target_group import read_target_health
+from tasks.preflight.images import check_build_files
 from tasks.state.service import ServiceState, read_service_state
 
 __all__ = [

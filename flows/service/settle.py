@@ -23,7 +23,6 @@ from tasks.discovery import Discovered
 from tasks.ecs.service import desired_service, ensure_service
 from tasks.ecs.wait import wait_until_healthy
 from tasks.elbv2.rule import (
-    check_unchanged,
     delete_rule,
     desired_path_rules,
     desired_preview_rules,
@@ -33,6 +32,7 @@ from tasks.elbv2.rule import (
 )
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW
 from tasks.elbv2.target_group import desired_target_group, ensure_target_group, read_target_health
+from tasks.elbv2.weights import check_unchanged
 from tasks.http.checks import run_checks
 from tasks.http.client import PREVIEW_HEADER, Route
 from tasks.http.parity import compare_with_monolith, parity_paths

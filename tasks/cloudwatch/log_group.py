@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LogGroup:
-    """The log group of one service's containers."""
+    """The desired log group of one service's containers."""
 
     name: str
     retention_days: int
@@ -33,7 +33,7 @@ class LogGroup:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the log group must be, in CloudWatch Logs' words."""
+        """The desired settings, as CloudWatch Logs names them."""
         return {"retentionInDays": self.retention_days, "tags": self.owner.tags}
 
 
@@ -42,27 +42,28 @@ def desired_log_group(service: ServiceConfig, owner: Owner) -> LogGroup:
     return LogGroup(name=service.log_group, retention_days=service.log_retention_days, owner=owner)
 
 
-def _arn(found: Any) -> str:
-    """The ARN that the tagging calls take: the other one ends in `:*`."""
-    return str(found.get("logGroupArn") or found["arn"].removesuffix(":*"))
-
-
 def read_log_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     """
-    Describe the log group: its fields, and its `arn`.
+    Describe the log group: its fields, and its `arn`; None when it does not exist.
 
     Source: CloudWatch Logs DescribeLogGroups, ListTagsForResource.
     """
-    logs = client(aws, "logs")
-    pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
-    found = next(
-        (group for page in pages for group in page["logGroups"] if group["logGroupName"] == name),
-        None,
-    )
+    found = _find_log_group(aws, name)
     if found is None:
         return None
-    tags = logs.list_tags_for_resource(resourceArn=_arn(found)).get("tags", {})
-    return {"retentionInDays": found.get("retentionInDays"), "tags": tags, "arn": _arn(found)}
+    # The tagging calls take this ARN; `arn` alone ends in `:*`.
+    arn = str(found.get("logGroupArn") or found["arn"].removesuffix(":*"))
+    tags = client(aws, "logs").list_tags_for_resource(resourceArn=arn).get("tags", {})
+    return {"retentionInDays": found.get("retentionInDays"), "tags": tags, "arn": arn}
+
+
+def _find_log_group(aws: AwsConfig, name: str) -> Any:
+    pages = client(aws, "logs").get_paginator("describe_log_groups")
+    for page in pages.paginate(logGroupNamePrefix=name):
+        for group in page["logGroups"]:
+            if group["logGroupName"] == name:
+                return group
+    return None
 
 
 def compare_log_group(desired: LogGroup, observed: dict[str, Any] | None) -> Change:
@@ -76,33 +77,42 @@ def compare_log_group(desired: LogGroup, observed: dict[str, Any] | None) -> Cha
 @aws_task("ensure log group {desired.name}")
 def ensure_log_group(aws: AwsConfig, desired: LogGroup) -> str:
     """
-    Create the log group with its retention, or bring the one that is there into line.
+    Create the log group with its retention, or update the existing one.
+
+    Returns:
+        The name of the log group.
 
     Source: CloudWatch Logs CreateLogGroup, PutRetentionPolicy, TagResource.
     """
-    logs = client(aws, "logs")
     observed = read_log_group(aws, desired.name)
     change = compare_log_group(desired, observed)
     refuse_conflict(change)
     if observed is None:
-        logs.create_log_group(logGroupName=desired.name, tags=desired.owner.tags)
-        change = Update({"retentionInDays": (None, desired.retention_days)})
-    if isinstance(change, Update):
-        if "retentionInDays" in change.fields:
-            logs.put_retention_policy(
-                logGroupName=desired.name, retentionInDays=desired.retention_days
-            )
-        if "tags" in change.fields and observed:
-            logs.tag_resource(
-                resourceArn=observed["arn"], tags=desired.owner.tags_over(observed["tags"])
-            )
+        client(aws, "logs").create_log_group(logGroupName=desired.name, tags=desired.owner.tags)
+        _set_retention(aws, desired)
+    elif isinstance(change, Update):
+        _update(aws, desired, observed, change)
     return desired.name
+
+
+def _update(aws: AwsConfig, desired: LogGroup, observed: dict[str, Any], change: Update) -> None:
+    if "retentionInDays" in change.fields:
+        _set_retention(aws, desired)
+    if "tags" in change.fields:
+        tags = desired.owner.tags_over(observed["tags"])
+        client(aws, "logs").tag_resource(resourceArn=observed["arn"], tags=tags)
+
+
+def _set_retention(aws: AwsConfig, desired: LogGroup) -> None:
+    client(aws, "logs").put_retention_policy(
+        logGroupName=desired.name, retentionInDays=desired.retention_days
+    )
 
 
 @aws_task("delete log group {name}")
 def delete_log_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the log group with everything in it, if it is there and the owner made it.
+    Delete the log group with all its logs if this split made it.
 
     Source: CloudWatch Logs DeleteLogGroup.
     """
@@ -113,12 +123,12 @@ def delete_log_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     try:
         logs.delete_log_group(logGroupName=name)
     except logs.exceptions.ResourceNotFoundException:
-        log().info("log group %s is gone already", name)
+        log().info("log group %s was already deleted", name)
 
 
 def read_last_lines(aws: AwsConfig, group: str, stream: str, limit: int = 10) -> list[str]:
     """
-    The last lines that a container wrote; empty when it wrote none.
+    Read the last lines that a container wrote; empty when it wrote none.
 
     Source: CloudWatch Logs GetLogEvents.
     """
@@ -134,7 +144,7 @@ def read_last_lines(aws: AwsConfig, group: str, stream: str, limit: int = 10) ->
 
 def read_recent_lines(aws: AwsConfig, group: str, since: float, limit: int = 1000) -> list[str]:
     """
-    Lines that any container has written since a moment, oldest first.
+    Read the lines that any container has written since a moment, oldest first.
 
     Args:
         aws: Where AWS is.
@@ -148,7 +158,10 @@ def read_recent_lines(aws: AwsConfig, group: str, since: float, limit: int = 100
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=group, startTime=int(since * 1000), PaginationConfig={"MaxItems": limit}
     )
+    lines = []
     try:
-        return [event["message"] for page in pages for event in page["events"]]
+        for page in pages:
+            lines += [event["message"] for event in page["events"]]
     except logs.exceptions.ResourceNotFoundException:
         return []
+    return lines

@@ -19,6 +19,8 @@ _ANSWERED: Final = {
 }
 _LONGEST_PERIOD: Final = 86400
 
+Values = Mapping[str, Sequence[float]]
+
 
 @dataclass(frozen=True)
 class TargetGroupRef:
@@ -32,8 +34,9 @@ class TargetGroupRef:
     @classmethod
     def of(cls, load_balancer_arn: str, target_group_arn: str) -> "TargetGroupRef":
         """From the two ARNs."""
-        group = "targetgroup/" + target_group_arn.partition(":targetgroup/")[2]
-        return cls(load_balancer_arn.partition(":loadbalancer/")[2], group)
+        balancer = load_balancer_arn.partition(":loadbalancer/")[2]
+        group = target_group_arn.partition(":targetgroup/")[2]
+        return cls(balancer, f"targetgroup/{group}")
 
     @property
     def dimensions(self) -> list[dict[str, str]]:
@@ -48,30 +51,28 @@ class TargetGroupRef:
 
 @dataclass(frozen=True)
 class Window:
-    """What was answered in a span of time."""
+    """The responses in a span of time."""
 
     requests: int = 0
     failed: int = 0
-    """Answers with 5xx, and requests that got none."""
+    """Responses with 5xx, and requests without a response."""
     p50: float | None = None
     """Seconds; None without requests."""
     p95: float | None = None
     p99: float | None = None
 
     def without(self, part: "Window") -> "Window":
-        """
-        The counts less those of a part that is known by itself; the percentiles stay those of all
-        requests.
-        """
+        """Subtract the counts of a part; the percentiles stay those of all requests."""
         failed = max(self.failed - part.failed, 0)
-        return replace(self, requests=max(self.requests - part.requests, failed), failed=failed)
+        requests = max(self.requests - part.requests, failed)
+        return replace(self, requests=requests, failed=failed)
 
 
 def read_window(
     aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int
 ) -> Window:
     """
-    Requests, errors and latency of a target group, in every period that a span of time touches.
+    Read requests, errors and latency of a target group, in every period that a span touches.
 
     Args:
         aws: Where AWS is.
@@ -87,21 +88,26 @@ def read_window(
     first, last = _edges(start, end, period)
     if last <= first:
         return Window()
-    counts = {"requests": "RequestCount", **_ANSWERED}
-    queries = [
-        _query(name, metric, "Sum", group.dimensions, period) for name, metric in counts.items()
-    ]
-    queries.append(
-        _query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", group.balancer_dimensions, period)
-    )
-    whole = _whole_period(first, last, period)
-    queries += [
-        _query(name, "TargetResponseTime", name, group.dimensions, whole) for name in _PERCENTILES
-    ]
-    return window_of(_read(aws, queries, first, last))
+    counts = _count_queries(group, period)
+    percentiles = _percentile_queries(group, _whole_period(first, last, period))
+    return window_of(_read(aws, [*counts, *percentiles], first, last))
 
 
-def window_of(values: Mapping[str, Sequence[float]]) -> Window:
+def _count_queries(group: TargetGroupRef, period: int) -> list[Any]:
+    queries = [_query("requests", "RequestCount", "Sum", group.dimensions, period)]
+    for name, metric in _ANSWERED.items():
+        queries.append(_query(name, metric, "Sum", group.dimensions, period))
+    balancer = group.balancer_dimensions
+    queries.append(_query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", balancer, period))
+    return queries
+
+
+def _percentile_queries(group: TargetGroupRef, period: int) -> list[Any]:
+    dimensions = group.dimensions
+    return [_query(name, "TargetResponseTime", name, dimensions, period) for name in _PERCENTILES]
+
+
+def window_of(values: Values) -> Window:
     """
     Make one window of CloudWatch's values.
 
@@ -114,25 +120,27 @@ def window_of(values: Mapping[str, Sequence[float]]) -> Window:
         values: By name: `requests`, `answered_2xx` to `answered_5xx`, `balancer_5xx`, and the
             percentiles.
     """
-    sums = {
-        name: round(sum(values.get(name, ()))) for name in ("requests", *_ANSWERED, "balancer_5xx")
-    }
-    unanswered = max(sums["requests"] - sum(sums[name] for name in _ANSWERED), 0)
-    percentiles = {
-        name: statistics.median(values[name]) if values.get(name) else None for name in _PERCENTILES
-    }
-    return Window(
-        requests=sums["requests"],
-        failed=sums["answered_5xx"] + min(unanswered, sums["balancer_5xx"]),
-        **percentiles,
-    )
+    requests = _total(values, "requests")
+    answered = sum(_total(values, name) for name in _ANSWERED)
+    unanswered = max(requests - answered, 0)
+    failed = _total(values, "answered_5xx") + min(unanswered, _total(values, "balancer_5xx"))
+    percentiles = {name: _median(values.get(name)) for name in _PERCENTILES}
+    return Window(requests=requests, failed=failed, **percentiles)
+
+
+def _total(values: Values, name: str) -> int:
+    return round(sum(values.get(name, ())))
+
+
+def _median(values: Sequence[float] | None) -> float | None:
+    return statistics.median(values) if values else None
 
 
 def count_requests(
     aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int
 ) -> int:
     """
-    How many requests the load balancer sent to the group; the health checks are not among them.
+    Count the requests that the load balancer sent to the group, without health checks.
 
     Args:
         aws: Where AWS is.
@@ -144,7 +152,8 @@ def count_requests(
     Source: CloudWatch GetMetricData, RequestCount.
     """
     query = _query("requests", "RequestCount", "Sum", group.dimensions, period)
-    return round(sum(_read(aws, [query], *_edges(start, end, period))["requests"]))
+    first, last = _edges(start, end, period)
+    return _total(_read(aws, [query], first, last), "requests")
 
 
 def _edges(start: float, end: float, period: int) -> tuple[int, int]:
@@ -154,18 +163,19 @@ def _edges(start: float, end: float, period: int) -> tuple[int, int]:
 
 def _whole_period(first: int, last: int, period: int) -> int:
     """
-    One period over the whole window where CloudWatch has such a period: its percentiles are those
-    of all requests.
+    One period over the whole window, where CloudWatch has such a period.
 
-    Percentiles of several periods cannot be put together exactly; their median has to do.
+    Its percentiles are those of all requests. Those of several periods cannot be combined exactly;
+    their median has to do.
     """
     span = last - first
-    return span if span % 60 == 0 and first % 60 == 0 and span <= _LONGEST_PERIOD else period
+    in_minutes = span % 60 == 0 and first % 60 == 0
+    return span if in_minutes and span <= _LONGEST_PERIOD else period
 
 
 def _read(aws: AwsConfig, queries: Sequence[Any], first: int, last: int) -> dict[str, list[float]]:
-    pages = client(aws, "cloudwatch").get_paginator("get_metric_data")
     values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+    pages = client(aws, "cloudwatch").get_paginator("get_metric_data")
     for page in pages.paginate(
         MetricDataQueries=list(queries),
         StartTime=datetime.fromtimestamp(first, UTC),
@@ -177,15 +187,12 @@ def _read(aws: AwsConfig, queries: Sequence[Any], first: int, last: int) -> dict
 
 
 def _query(name: str, metric: str, statistic: str, dimensions: Sequence[Any], period: int) -> Any:
+    described = {
+        "Namespace": _NAMESPACE,
+        "MetricName": metric,
+        "Dimensions": list(dimensions),
+    }
     return {
         "Id": name,
-        "MetricStat": {
-            "Metric": {
-                "Namespace": _NAMESPACE,
-                "MetricName": metric,
-                "Dimensions": list(dimensions),
-            },
-            "Period": period,
-            "Stat": statistic,
-        },
+        "MetricStat": {"Metric": described, "Period": period, "Stat": statistic},
     }

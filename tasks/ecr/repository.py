@@ -5,7 +5,7 @@ from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import Change, Create, NoChange, Update, compare_fields, refuse_conflict
+from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
@@ -23,14 +23,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Repository:
-    """The repository of one service's images."""
+    """The desired repository of one service's images."""
 
     name: str
     owner: Owner
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the repository must be, in ECR's words."""
+        """The desired settings, as ECR names them."""
         return {
             "imageTagMutability": "IMMUTABLE",
             "imageScanningConfiguration": {"scanOnPush": True},
@@ -40,7 +40,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class ObservedRepository:
-    """What ECR holds."""
+    """The repository as ECR describes it."""
 
     arn: str
     uri: str
@@ -63,15 +63,14 @@ def read_repository(aws: AwsConfig, name: str) -> ObservedRepository | None:
         found = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
     except ecr.exceptions.RepositoryNotFoundException:
         return None
-    tags = tag_dict(ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"])
+    arn = found["repositoryArn"]
+    scans = found["imageScanningConfiguration"].get("scanOnPush", False)
     fields = {
         "imageTagMutability": found["imageTagMutability"],
-        "imageScanningConfiguration": {
-            "scanOnPush": found["imageScanningConfiguration"].get("scanOnPush", False)
-        },
-        "tags": tags,
+        "imageScanningConfiguration": {"scanOnPush": scans},
+        "tags": tag_dict(ecr.list_tags_for_resource(resourceArn=arn)["tags"]),
     }
-    return ObservedRepository(arn=found["repositoryArn"], uri=found["repositoryUri"], fields=fields)
+    return ObservedRepository(arn, found["repositoryUri"], fields)
 
 
 def compare_repository(desired: Repository, observed: ObservedRepository | None) -> Change:
@@ -85,47 +84,53 @@ def compare_repository(desired: Repository, observed: ObservedRepository | None)
 @aws_task("ensure ECR repository {desired.name}")
 def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
     """
-    Create the repository, or bring the one that is there into line.
+    Create the repository, or update the existing one.
 
     Returns:
         The repository URI.
 
     Source: ECR CreateRepository, PutImageTagMutability, PutImageScanningConfiguration, TagResource.
     """
-    ecr = client(aws, "ecr")
     observed = read_repository(aws, desired.name)
     change = compare_repository(desired, observed)
     refuse_conflict(change)
     if observed is None:
-        made = ecr.create_repository(
-            repositoryName=desired.name,
-            imageTagMutability="IMMUTABLE",
-            imageScanningConfiguration={"scanOnPush": True},
-            tags=tag_list(desired.owner.tags),
-        )
-        return made["repository"]["repositoryUri"]
-    match change:
-        case Update(fields):
-            if "imageTagMutability" in fields:
-                ecr.put_image_tag_mutability(
-                    repositoryName=desired.name, imageTagMutability="IMMUTABLE"
-                )
-            if "imageScanningConfiguration" in fields:
-                ecr.put_image_scanning_configuration(
-                    repositoryName=desired.name, imageScanningConfiguration={"scanOnPush": True}
-                )
-            if "tags" in fields:
-                tags = desired.owner.tags_over(observed.fields["tags"])
-                ecr.tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
-        case NoChange() | _:
-            pass
+        return _create(aws, desired)
+    if isinstance(change, Update):
+        _update(aws, desired, observed, change)
     return observed.uri
+
+
+def _create(aws: AwsConfig, desired: Repository) -> str:
+    made = client(aws, "ecr").create_repository(
+        repositoryName=desired.name,
+        imageTagMutability="IMMUTABLE",
+        imageScanningConfiguration={"scanOnPush": True},
+        tags=tag_list(desired.owner.tags),
+    )
+    return made["repository"]["repositoryUri"]
+
+
+def _update(
+    aws: AwsConfig, desired: Repository, observed: ObservedRepository, change: Update
+) -> None:
+    ecr = client(aws, "ecr")
+    name = desired.name
+    if "imageTagMutability" in change.fields:
+        ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
+    if "imageScanningConfiguration" in change.fields:
+        ecr.put_image_scanning_configuration(
+            repositoryName=name, imageScanningConfiguration={"scanOnPush": True}
+        )
+    if "tags" in change.fields:
+        tags = desired.owner.tags_over(observed.fields["tags"])
+        ecr.tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
 
 
 @aws_task("delete ECR repository {name}")
 def delete_repository(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the repository with its images, if it is there and the owner made it.
+    Delete the repository with its images if this split made it.
 
     Source: ECR DeleteRepository.
     """
@@ -136,4 +141,4 @@ def delete_repository(aws: AwsConfig, name: str, owner: Owner) -> None:
     try:
         ecr.delete_repository(repositoryName=name, force=True)
     except ecr.exceptions.RepositoryNotFoundException:
-        log().info("ECR repository %s is gone already", name)
+        log().info("ECR repository %s was already deleted", name)

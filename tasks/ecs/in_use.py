@@ -1,4 +1,4 @@
-"""What ECS runs, or would run again: task definition revisions and images that must stay."""
+"""Task definition revisions and images that ECS runs, or would run again: they must stay."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _TASKS_PER_CALL: Final = 100
 
 @dataclass(frozen=True)
 class InUse:
-    """What services and tasks of every cluster of the region name."""
+    """What services and tasks of every cluster of the region use."""
 
     task_definitions: frozenset[str]
     """ARNs of revisions."""
@@ -32,41 +32,33 @@ class InUse:
             digest: Its digest.
             tags: Its tags.
         """
-        return not self.images.isdisjoint(
-            {digest, f"{uri}@{digest}", *(f"{uri}:{tag}" for tag in tags)}
-        )
+        references = {digest, f"{uri}@{digest}"}
+        references.update(f"{uri}:{tag}" for tag in tags)
+        return not self.images.isdisjoint(references)
 
 
 @aws_task("look for what runs")
 def read_in_use(aws: AwsConfig) -> InUse:
     """
-    Revisions and images of all services' deployments and of all tasks, in every cluster of the
-    region.
+    Read the revisions and images of all services' deployments and all tasks of the region.
 
     A service without tasks counts too: it would start them with its revision.
 
     Source: ECS ListClusters, ListServices, DescribeServices, ListTasks, DescribeTasks,
         DescribeTaskDefinition.
     """
-    ecs = client(aws, "ecs")
-    definitions: set[str] = set()
+    of_services: set[str] = set()
+    of_tasks: set[str] = set()
     images: set[str] = set()
-    described: set[str] = set()
-    clusters = [
-        arn for page in ecs.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]
-    ]
-    for cluster in clusters:
-        for service in _services(aws, cluster):
-            runs = [service, *service.get("deployments", []), *service.get("taskSets", [])]
-            definitions |= {item["taskDefinition"] for item in runs if item.get("taskDefinition")}
-        for task in _tasks(aws, cluster):
-            definitions.add(task["taskDefinitionArn"])
-            described.add(task["taskDefinitionArn"])
-            for container in task.get("containers", []):
-                images |= {container[key] for key in ("image", "imageDigest") if container.get(key)}
-    for arn in sorted(definitions - described):
-        images |= images_of(ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
-    return InUse(frozenset(definitions), frozenset(images))
+    for cluster in _read_clusters(aws):
+        for service in _read_services(aws, cluster):
+            of_services |= _revisions_of(service)
+        for task in _read_tasks(aws, cluster):
+            of_tasks.add(task["taskDefinitionArn"])
+            images |= _images_of_task(task)
+    for arn in sorted(of_services - of_tasks):
+        images |= _read_images(aws, arn)
+    return InUse(frozenset(of_services | of_tasks), frozenset(images))
 
 
 def images_of(definition: Any) -> frozenset[str]:
@@ -74,22 +66,48 @@ def images_of(definition: Any) -> frozenset[str]:
     return frozenset(container["image"] for container in definition["containerDefinitions"])
 
 
-def _services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+def _revisions_of(service: Any) -> set[str]:
+    runs = [service, *service.get("deployments", []), *service.get("taskSets", [])]
+    return {run["taskDefinition"] for run in runs if run.get("taskDefinition")}
+
+
+def _images_of_task(task: Any) -> set[str]:
+    images = set()
+    for container in task.get("containers", []):
+        images |= {container.get("image"), container.get("imageDigest")}
+    return images - {None, ""}
+
+
+def _read_images(aws: AwsConfig, task_definition: str) -> frozenset[str]:
+    found = client(aws, "ecs").describe_task_definition(taskDefinition=task_definition)
+    return images_of(found["taskDefinition"])
+
+
+def _read_clusters(aws: AwsConfig) -> list[str]:
+    clusters: list[str] = []
+    for page in client(aws, "ecs").get_paginator("list_clusters").paginate():
+        clusters += page["clusterArns"]
+    return clusters
+
+
+def _read_services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
     ecs = client(aws, "ecs")
-    pages = ecs.get_paginator("list_services").paginate(cluster=cluster)
-    for chunk in _chunks(
-        [arn for page in pages for arn in page["serviceArns"]], _SERVICES_PER_CALL
-    ):
-        yield from ecs.describe_services(cluster=cluster, services=chunk)["services"]
+    arns: list[str] = []
+    for page in ecs.get_paginator("list_services").paginate(cluster=cluster):
+        arns += page["serviceArns"]
+    for part in _parts(arns, _SERVICES_PER_CALL):
+        yield from ecs.describe_services(cluster=cluster, services=part)["services"]
 
 
-def _tasks(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+def _read_tasks(aws: AwsConfig, cluster: str) -> Iterator[Any]:
     ecs = client(aws, "ecs")
-    pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster)
-    for chunk in _chunks([arn for page in pages for arn in page["taskArns"]], _TASKS_PER_CALL):
-        yield from ecs.describe_tasks(cluster=cluster, tasks=chunk)["tasks"]
+    arns: list[str] = []
+    for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster):
+        arns += page["taskArns"]
+    for part in _parts(arns, _TASKS_PER_CALL):
+        yield from ecs.describe_tasks(cluster=cluster, tasks=part)["tasks"]
 
 
-def _chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:
+def _parts(items: Sequence[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(items), size):
         yield list(items[start : start + size])

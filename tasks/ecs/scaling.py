@@ -1,7 +1,4 @@
-"""
-Application Auto Scaling of an ECS service: a drained monolith must not be scaled out again by its
-alarms.
-"""
+"""Application Auto Scaling of an ECS service: its alarms must not scale a drained monolith out."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,40 +20,41 @@ class Suspension:
     scale_out: bool
     scheduled: bool
 
-    def __str__(self) -> str:
-        """In characters that an ECS tag may have."""
-        return f"in={self.scale_in:d} out={self.scale_out:d} scheduled={self.scheduled:d}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Suspension":
-        """From the form that `str` gives."""
-        values = [part.partition("=")[2] == "1" for part in text.split()]
-        return cls(*values)
-
     @classmethod
     def all(cls) -> "Suspension":
         """Everything suspended."""
         return cls(scale_in=True, scale_out=True, scheduled=True)
 
+    @classmethod
+    def parse(cls, text: str) -> "Suspension":
+        """From the result of `str`."""
+        values = [part.partition("=")[2] == "1" for part in text.split()]
+        return cls(*values)
+
+    def __str__(self) -> str:
+        """In characters that an ECS tag may have."""
+        return f"in={self.scale_in:d} out={self.scale_out:d} scheduled={self.scheduled:d}"
+
 
 def _resource(cluster_arn: str, service: str) -> str:
-    return f"service/{cluster_arn.rpartition('/')[2]}/{service}"
+    cluster = cluster_arn.rpartition("/")[2]
+    return f"service/{cluster}/{service}"
 
 
 def read_suspension(aws: AwsConfig, cluster_arn: str, service: str) -> Suspension | None:
     """
-    What is suspended of a service's scaling; None when it is not scaled.
+    Read what is suspended of a service's scaling; None when it has no autoscaling.
 
     Source: Application Auto Scaling DescribeScalableTargets.
     """
-    answer: Any = client(aws, "application-autoscaling").describe_scalable_targets(
+    found: Any = client(aws, "application-autoscaling").describe_scalable_targets(
         ServiceNamespace="ecs",
         ResourceIds=[_resource(cluster_arn, service)],
         ScalableDimension=_DIMENSION,
     )
-    if not answer["ScalableTargets"]:
+    if not found["ScalableTargets"]:
         return None
-    state = answer["ScalableTargets"][0].get("SuspendedState") or {}
+    state = found["ScalableTargets"][0].get("SuspendedState") or {}
     return Suspension(
         scale_in=state.get("DynamicScalingInSuspended", False),
         scale_out=state.get("DynamicScalingOutSuspended", False),

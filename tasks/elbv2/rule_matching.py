@@ -1,7 +1,7 @@
 """
-Which rule of a listener answers a request: ALB's own semantics, as pure functions.
+Which rule of a listener handles a request: ALB's own semantics, as pure functions.
 
-Rules are tried by rising priority; the first whose every condition holds acts; the default rule is
+Rules are tried by rising priority; the first whose conditions all match acts; the default rule is
 last.
 Source: ELBv2 user guide, "Listener rules for your Application Load Balancer".
 """
@@ -15,11 +15,13 @@ from config.path_pattern import covers, overlaps
 __all__ = [
     "CONTROL",
     "DEFAULT_PRIORITY",
+    "LAST_PRIORITY",
     "LOCK",
     "PATH",
     "PREVIEW",
     "ROLE",
     "Rule",
+    "chunks",
     "free_priorities",
     "matching_rules",
     "receives",
@@ -28,8 +30,10 @@ __all__ = [
     "weights_of",
 ]
 
+LAST_PRIORITY: Final = 50_000
+"""ELBv2's highest priority number, tried last; a run's lock takes it."""
 DEFAULT_PRIORITY: Final = 1_000_000
-"""Sorts the default rule after every other; ELBv2's own priorities end at 50,000."""
+"""Sorts the default rule after every other."""
 ROLE: Final = "split:role"
 PATH: Final = "path"
 PREVIEW: Final = "preview"
@@ -54,7 +58,7 @@ class Rule:
 
     @property
     def path_patterns(self) -> tuple[str, ...]:
-        """Its path patterns; `*` when it does not ask for the path."""
+        """Its path patterns; `*` when it has no path condition."""
         for condition in self.conditions:
             if condition["Field"] == "path-pattern":
                 config = condition.get("PathPatternConfig") or {}
@@ -62,18 +66,16 @@ class Rule:
         return ("*",)
 
     @property
-    def asks_for_more_than_the_path(self) -> bool:
+    def has_other_conditions(self) -> bool:
         """Whether it has conditions on host, header, method, query or source address as well."""
         return any(condition["Field"] != "path-pattern" for condition in self.conditions)
 
     @property
     def label(self) -> str:
         """For messages: `rule 99 (/api*)` or `the default action`."""
-        return (
-            "the default action"
-            if self.is_default
-            else f"rule {self.priority} ({', '.join(self.path_patterns)})"
-        )
+        if self.is_default:
+            return "the default action"
+        return f"rule {self.priority} ({', '.join(self.path_patterns)})"
 
 
 def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
@@ -88,17 +90,18 @@ def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
 
 
 def weights_of(rule: Rule) -> dict[str, int]:
-    """
-    The weight by target group ARN that the rule forwards with; empty when it
-    does not forward.
-    """
+    """The weights that a rule forwards with, by target group ARN; empty without a forward."""
     for action in rule.actions:
         if action["Type"] == "forward":
-            groups = (action.get("ForwardConfig") or {}).get("TargetGroups")
-            if groups:
-                return {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
-            return {action["TargetGroupArn"]: 1}
+            return _weights_of_forward(action)
     return {}
+
+
+def _weights_of_forward(action: Mapping[str, Any]) -> dict[str, int]:
+    groups = (action.get("ForwardConfig") or {}).get("TargetGroups")
+    if not groups:
+        return {action["TargetGroupArn"]: 1}
+    return {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
 
 
 def receives(rule: Rule, target_group_arn: str) -> bool:
@@ -108,25 +111,32 @@ def receives(rule: Rule, target_group_arn: str) -> bool:
 
 def matching_rules(rules: Iterable[Rule], pattern: str) -> list[Rule]:
     """
-    The rules that can answer requests for the pattern, in the order in which ALB tries them.
+    The rules that can handle requests for the pattern, in the order in which ALB tries them.
 
-    The last one takes whatever the others left; those before it take a part (other paths, hosts,
+    The last one takes what the others left; those before it take a part (other paths, hosts,
     headers, …).
     """
     found = []
     for rule in sorted(rules, key=lambda rule: rule.priority):
-        if not any(overlaps(pattern, own) for own in rule.path_patterns):
-            continue
-        found.append(rule)
-        if not rule.asks_for_more_than_the_path and any(
-            covers(own, pattern) for own in rule.path_patterns
-        ):
-            break
+        if _matches_some(rule, pattern):
+            found.append(rule)
+            if _matches_all(rule, pattern):
+                break
     return found
 
 
+def _matches_some(rule: Rule, pattern: str) -> bool:
+    return any(overlaps(pattern, own) for own in rule.path_patterns)
+
+
+def _matches_all(rule: Rule, pattern: str) -> bool:
+    if rule.has_other_conditions:
+        return False
+    return any(covers(own, pattern) for own in rule.path_patterns)
+
+
 def users_rules(rules: Iterable[Rule]) -> list[Rule]:
-    """The rules that answer users: without the preview, control and lock rules of a run."""
+    """The rules for users' requests: without the preview, control and lock rules of a run."""
     return [rule for rule in rules if rule.tags.get(ROLE) not in (PREVIEW, CONTROL, LOCK)]
 
 
@@ -140,9 +150,10 @@ def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> lis
         after: Priority that it must come after.
     """
     used = set(taken)
-    return [priority for priority in range(after + 1, min(before, 50_001)) if priority not in used]
+    candidates = range(after + 1, min(before, LAST_PRIORITY + 1))
+    return [priority for priority in candidates if priority not in used]
 
 
 def chunks(patterns: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    """Patterns in rules of at most `size` condition values each."""
+    """Divide patterns into rules of at most `size` condition values each."""
     return [tuple(patterns[start : start + size]) for start in range(0, len(patterns), size)]

@@ -1,6 +1,7 @@
-"""ELBv2 target groups: the service's own, and how healthy its targets are."""
+"""ELBv2 target groups: the service's own, and the health of its targets."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from tasks.aws.task import aws_task
 
 __all__ = [
     "TargetGroup",
+    "TargetHealth",
     "compare_target_group",
     "delete_target_group",
     "desired_target_group",
@@ -27,11 +29,23 @@ _FIXED: Final = ("Protocol", "Port", "VpcId", "TargetType")
 
 @dataclass(frozen=True)
 class TargetGroup:
-    """What the target group must be, in ELBv2's words."""
+    """The desired target group."""
 
     name: str
     fields: dict[str, Any]
+    """As ELBv2 names them, with the deregistration delay and the tags among them."""
     owner: Owner
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters of CreateTargetGroup."""
+        return {name: self.fields[name] for name in self.fields if name not in (_DELAY, "Tags")}
+
+    @property
+    def changeable(self) -> dict[str, Any]:
+        """The parameters of ModifyTargetGroup."""
+        settings = self.settings
+        return {name: settings[name] for name in settings if name not in _FIXED}
 
 
 def desired_target_group(service: ServiceConfig, owner: Owner, vpc_id: str) -> TargetGroup:
@@ -67,10 +81,14 @@ def read_target_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     except elb.exceptions.TargetGroupNotFoundException:
         return None
     arn = found["TargetGroupArn"]
-    attributes = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
     tags = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-    delay = next((item["Value"] for item in attributes if item["Key"] == _DELAY), None)
-    return {**found, _DELAY: delay, "Tags": tag_dict(tags)}
+    return {**found, _DELAY: _read_delay(aws, arn), "Tags": tag_dict(tags)}
+
+
+def _read_delay(aws: AwsConfig, arn: str) -> str | None:
+    found = client(aws, "elbv2").describe_target_group_attributes(TargetGroupArn=arn)
+    attributes = {item["Key"]: item["Value"] for item in found["Attributes"]}
+    return attributes.get(_DELAY)
 
 
 def compare_target_group(desired: TargetGroup, observed: dict[str, Any] | None) -> Change:
@@ -81,61 +99,73 @@ def compare_target_group(desired: TargetGroup, observed: dict[str, Any] | None) 
     if conflict:
         return conflict
     change = compare_fields(desired.fields, observed)
-    stuck = [name for name in _FIXED if isinstance(change, Update) and name in change.fields]
-    if stuck and isinstance(change, Update):
-        before, after = change.fields[stuck[0]]
-        return Conflict(
-            f"target group {desired.name}: {stuck[0]} is {before} and ELBv2 cannot change it to "
-            f"{after}; "
-            f"keep it as it is, or give the service another name"
-        )
-    return change
+    return _impossible(desired, change) or change
+
+
+def _impossible(desired: TargetGroup, change: Change) -> Conflict | None:
+    """A conflict where ELBv2 cannot make the change."""
+    if not isinstance(change, Update):
+        return None
+    for field in _FIXED:
+        if field in change.fields:
+            before, after = change.fields[field]
+            return Conflict(
+                f"target group {desired.name}: {field} is {before} and ELBv2 cannot change it to "
+                f"{after}; keep it as it is, or give the service another name"
+            )
+    return None
 
 
 @aws_task("ensure target group {desired.name}")
 def ensure_target_group(aws: AwsConfig, desired: TargetGroup) -> str:
     """
-    Create the target group, or bring the one that is there into line.
+    Create the target group, or update the existing one.
 
     Returns:
         The target group ARN.
 
     Source: ELBv2 CreateTargetGroup, ModifyTargetGroup, ModifyTargetGroupAttributes, AddTags.
     """
-    elb = client(aws, "elbv2")
     observed = read_target_group(aws, desired.name)
     change = compare_target_group(desired, observed)
     refuse_conflict(change)
-    settings = {
-        name: value for name, value in desired.fields.items() if name not in (_DELAY, "Tags")
-    }
-    delay: Any = [{"Key": _DELAY, "Value": desired.fields[_DELAY]}]
     if observed is None:
-        made = elb.create_target_group(
-            Name=desired.name, Tags=tag_list(desired.owner.tags), **settings
-        )
-        arn = made["TargetGroups"][0]["TargetGroupArn"]
-        elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
-        return arn
+        return _create(aws, desired)
     arn = str(observed["TargetGroupArn"])
     if isinstance(change, Update):
-        changeable = {name: value for name, value in settings.items() if name not in _FIXED}
-        if set(changeable) & set(change.fields):
-            elb.modify_target_group(TargetGroupArn=arn, **changeable)
-        if _DELAY in change.fields:
-            elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
+        _update(aws, arn, desired, change.fields)
         if "Tags" in change.fields:
-            elb.add_tags(
-                ResourceArns=[arn], Tags=tag_list(desired.owner.tags_over(observed["Tags"]))
-            )
+            tags = tag_list(desired.owner.tags_over(observed["Tags"]))
+            client(aws, "elbv2").add_tags(ResourceArns=[arn], Tags=tags)
     return arn
+
+
+def _create(aws: AwsConfig, desired: TargetGroup) -> str:
+    made = client(aws, "elbv2").create_target_group(
+        Name=desired.name, Tags=tag_list(desired.owner.tags), **desired.settings
+    )
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+    _set_delay(aws, arn, desired)
+    return arn
+
+
+def _update(aws: AwsConfig, arn: str, desired: TargetGroup, changed: Collection[str]) -> None:
+    settings = desired.changeable
+    if not settings.keys().isdisjoint(changed):
+        client(aws, "elbv2").modify_target_group(TargetGroupArn=arn, **settings)
+    if _DELAY in changed:
+        _set_delay(aws, arn, desired)
+
+
+def _set_delay(aws: AwsConfig, arn: str, desired: TargetGroup) -> None:
+    delay: Any = {"Key": _DELAY, "Value": desired.fields[_DELAY]}
+    client(aws, "elbv2").modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
 
 
 @aws_task("delete target group {name}")
 def delete_target_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the target group, if it is there and the owner made it; ELBv2 refuses while a rule names
-    it.
+    Delete the target group if this split made it; ELBv2 refuses while a rule uses it.
 
     Source: ELBv2 DeleteTargetGroup.
     """
@@ -159,27 +189,26 @@ class TargetHealth:
 
     def __str__(self) -> str:
         """For example `1 healthy, 1 unhealthy (Target.ResponseCodeMismatch: …)`."""
-        states = (
-            ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
-            or "no targets"
-        )
+        counts = [f"{count} {state}" for state, count in sorted(self.states.items())]
+        states = ", ".join(counts) or "no targets"
         return f"{states} ({'; '.join(self.reasons)})" if self.reasons else states
 
 
 def read_target_health(aws: AwsConfig, target_group_arn: str) -> TargetHealth:
     """
-    The health of a group's targets.
+    Read the health of a group's targets.
 
     Source: ELBv2 DescribeTargetHealth.
     """
     found = client(aws, "elbv2").describe_target_health(TargetGroupArn=target_group_arn)
     health = [item["TargetHealth"] for item in found["TargetHealthDescriptions"]]
     states = Counter(str(item.get("State", "unknown")) for item in health)
-    reasons = sorted(
-        {
-            f"{item['Reason']}: {item.get('Description', '')}"
-            for item in health
-            if item.get("Reason")
-        }
+    return TargetHealth(
+        healthy=states["healthy"],
+        states=dict(states),
+        reasons=tuple(sorted({_reason(item) for item in health if item.get("Reason")})),
     )
-    return TargetHealth(healthy=states["healthy"], states=dict(states), reasons=tuple(reasons))
+
+
+def _reason(health: Any) -> str:
+    return f"{health['Reason']}: {health.get('Description', '')}"

@@ -1,11 +1,11 @@
-"""IAM: each service's own task role, with the least it needs."""
+"""IAM: each service's own task role, with the configured statements and no others."""
 
 import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from config.aws import AwsConfig
-from config.service import ServiceConfig
+from config.service import PolicyStatement, ServiceConfig
 from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
@@ -21,9 +21,10 @@ __all__ = [
     "read_task_role",
 ]
 
+_VERSION: Final = "2012-10-17"
 _POLICY: Final = "service"
 _TRUST: Final = {
-    "Version": "2012-10-17",
+    "Version": _VERSION,
     "Statement": [
         {
             "Effect": "Allow",
@@ -36,7 +37,7 @@ _TRUST: Final = {
 
 @dataclass(frozen=True)
 class TaskRole:
-    """The role that a service's containers act with."""
+    """The desired role, which a service's containers act with."""
 
     name: str
     policy: dict[str, Any] | None
@@ -44,7 +45,7 @@ class TaskRole:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the role must be, in IAM's words."""
+        """The desired settings, as IAM names them."""
         return {
             "AssumeRolePolicyDocument": _TRUST,
             "PolicyDocument": self.policy,
@@ -53,22 +54,23 @@ class TaskRole:
 
 
 def desired_task_role(service: ServiceConfig, owner: Owner) -> TaskRole:
-    """A role that ECS tasks may assume, with the configured statements and no others."""
-    statements = [
-        {
-            "Effect": statement.effect,
-            "Action": list(statement.actions),
-            "Resource": list(statement.resources),
-        }
-        for statement in service.task_role_policy
-    ]
-    policy = {"Version": "2012-10-17", "Statement": statements} if statements else None
+    """A role that ECS tasks may assume, with the configured statements."""
+    statements = list(map(_statement, service.task_role_policy))
+    policy = {"Version": _VERSION, "Statement": statements} if statements else None
     return TaskRole(name=service.task_role, policy=policy, owner=owner)
+
+
+def _statement(configured: PolicyStatement) -> dict[str, Any]:
+    return {
+        "Effect": configured.effect,
+        "Action": list(configured.actions),
+        "Resource": list(configured.resources),
+    }
 
 
 def read_task_role(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     """
-    Describe the role: its fields, and its `Arn`.
+    Describe the role: its fields, and its `Arn`; None when it does not exist.
 
     Source: IAM GetRole, GetRolePolicy.
     """
@@ -77,16 +79,20 @@ def read_task_role(aws: AwsConfig, name: str) -> dict[str, Any] | None:
         role = iam.get_role(RoleName=name)["Role"]
     except iam.exceptions.NoSuchEntityException:
         return None
-    try:
-        policy: Any = iam.get_role_policy(RoleName=name, PolicyName=_POLICY)["PolicyDocument"]
-    except iam.exceptions.NoSuchEntityException:
-        policy = None
     return {
         "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
-        "PolicyDocument": policy,
+        "PolicyDocument": _read_policy(aws, name),
         "Tags": tag_dict(role.get("Tags", [])),
         "Arn": role["Arn"],
     }
+
+
+def _read_policy(aws: AwsConfig, name: str) -> Any:
+    iam = client(aws, "iam")
+    try:
+        return iam.get_role_policy(RoleName=name, PolicyName=_POLICY)["PolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        return None
 
 
 def compare_task_role(desired: TaskRole, observed: dict[str, Any] | None) -> Change:
@@ -100,43 +106,59 @@ def compare_task_role(desired: TaskRole, observed: dict[str, Any] | None) -> Cha
 @aws_task("ensure task role {desired.name}")
 def ensure_task_role(aws: AwsConfig, desired: TaskRole) -> str:
     """
-    Create the role with its policy, or bring the one that is there into line.
+    Create the role with its policy, or update the existing one.
 
     Returns:
         The role ARN.
 
     Source: IAM CreateRole, PutRolePolicy, DeleteRolePolicy, UpdateAssumeRolePolicy, TagRole.
     """
-    iam = client(aws, "iam")
     observed = read_task_role(aws, desired.name)
     change = compare_task_role(desired, observed)
     refuse_conflict(change)
     if observed is None:
-        made = iam.create_role(
-            RoleName=desired.name,
-            AssumeRolePolicyDocument=json.dumps(_TRUST),
-            Description=f"What the ECS tasks of service {desired.owner.service} may do",
-            Tags=tag_list(desired.owner.tags),
-        )
-        if desired.policy:
-            _write_policy(aws, desired)
-        return made["Role"]["Arn"]
+        return _create(aws, desired)
     if isinstance(change, Update):
-        if "AssumeRolePolicyDocument" in change.fields:
-            iam.update_assume_role_policy(RoleName=desired.name, PolicyDocument=json.dumps(_TRUST))
-        if "PolicyDocument" in change.fields:
-            _write_policy(aws, desired)
-        if "Tags" in change.fields:
-            iam.tag_role(
-                RoleName=desired.name, Tags=tag_list(desired.owner.tags_over(observed["Tags"]))
-            )
+        _update(aws, desired, observed, change)
     return str(observed["Arn"])
+
+
+def _create(aws: AwsConfig, desired: TaskRole) -> str:
+    made = client(aws, "iam").create_role(
+        RoleName=desired.name,
+        AssumeRolePolicyDocument=json.dumps(_TRUST),
+        Description=f"What the ECS tasks of service {desired.owner.service} may do",
+        Tags=tag_list(desired.owner.tags),
+    )
+    if desired.policy:
+        _write_policy(aws, desired)
+    return made["Role"]["Arn"]
+
+
+def _update(aws: AwsConfig, desired: TaskRole, observed: dict[str, Any], change: Update) -> None:
+    iam = client(aws, "iam")
+    if "AssumeRolePolicyDocument" in change.fields:
+        iam.update_assume_role_policy(RoleName=desired.name, PolicyDocument=json.dumps(_TRUST))
+    if "PolicyDocument" in change.fields:
+        _write_policy(aws, desired)
+    if "Tags" in change.fields:
+        tags = tag_list(desired.owner.tags_over(observed["Tags"]))
+        iam.tag_role(RoleName=desired.name, Tags=tags)
+
+
+def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
+    iam = client(aws, "iam")
+    if desired.policy:
+        document = json.dumps(desired.policy)
+        iam.put_role_policy(RoleName=desired.name, PolicyName=_POLICY, PolicyDocument=document)
+    else:
+        iam.delete_role_policy(RoleName=desired.name, PolicyName=_POLICY)
 
 
 @aws_task("delete task role {name}")
 def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the role, if it is there and the owner made it; IAM wants its policies away first.
+    Delete the role if this split made it; IAM requires that its policies are removed first.
 
     Source: IAM ListRolePolicies, DeleteRolePolicy, ListAttachedRolePolicies, DetachRolePolicy,
         DeleteRole.
@@ -146,22 +168,17 @@ def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
     if observed is None or not owner.made(observed["Tags"]):
         return
     try:
-        for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
-            for policy in page["PolicyNames"]:
-                iam.delete_role_policy(RoleName=name, PolicyName=policy)
-        for attached in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
-            for held in attached["AttachedPolicies"]:
-                iam.detach_role_policy(RoleName=name, PolicyArn=held["PolicyArn"])
+        _remove_policies(aws, name)
         iam.delete_role(RoleName=name)
     except iam.exceptions.NoSuchEntityException:
-        log().info("IAM role %s is gone already", name)
+        log().info("IAM role %s was already deleted", name)
 
 
-def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
+def _remove_policies(aws: AwsConfig, name: str) -> None:
     iam = client(aws, "iam")
-    if desired.policy:
-        iam.put_role_policy(
-            RoleName=desired.name, PolicyName=_POLICY, PolicyDocument=json.dumps(desired.policy)
-        )
-    else:
-        iam.delete_role_policy(RoleName=desired.name, PolicyName=_POLICY)
+    for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
+        for policy in page["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    for attached in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
+        for managed in attached["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=managed["PolicyArn"])

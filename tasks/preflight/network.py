@@ -1,10 +1,7 @@
-"""
-The network that the services' tasks run in: whether it is there, and whether the load balancer
-reaches them.
-"""
+"""The network of the services' tasks: whether it exists, and the load balancer reaches it."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +18,7 @@ _ANY_PROTOCOL: Final = "-1"
 
 @dataclass(frozen=True)
 class Network:
-    """What EC2 and ELBv2 say about the tasks' network; what does not exist is left out."""
+    """The tasks' network as EC2 and ELBv2 describe it; what does not exist is left out."""
 
     subnets: Mapping[str, Any]
     """EC2's descriptions of the tasks' subnets by id."""
@@ -35,187 +32,188 @@ class Network:
     """Availability zones that are enabled for the load balancer."""
 
 
+@dataclass(frozen=True)
+class _Peers:
+    """The other end of a connection: one of its groups in a rule is enough, or all its blocks."""
+
+    groups: frozenset[str]
+    blocks: tuple[str, ...]
+    """CIDR blocks."""
+
+
 def read_network(aws: AwsConfig, discovered: Discovered) -> Network:
     """
     Describe the network.
 
     Source: EC2 DescribeSubnets, DescribeSecurityGroups; ELBv2 DescribeLoadBalancers.
     """
-    ec2 = client(aws, "ec2")
-    found = client(aws, "elbv2").describe_load_balancers(
-        LoadBalancerArns=[discovered.load_balancer_arn]
-    )
+    elb = client(aws, "elbv2")
+    found = elb.describe_load_balancers(LoadBalancerArns=[discovered.load_balancer_arn])
     zones = found["LoadBalancers"][0]["AvailabilityZones"]
     balancer_ids = [zone["SubnetId"] for zone in zones if "SubnetId" in zone]
-    # A filter leaves out what does not exist; asked by id, EC2 only names the first of it.
-    subnet_ids = sorted({*discovered.subnets, *balancer_ids})
-    subnets: dict[str, Any] = {
-        one["SubnetId"]: one
-        for one in ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": subnet_ids}])[
-            "Subnets"
-        ]
-    }
-    group_ids = sorted({*discovered.security_groups, *discovered.load_balancer_security_groups})
-    groups: dict[str, Any] = {
-        one["GroupId"]: one
-        for one in ec2.describe_security_groups(
-            Filters=[{"Name": "group-id", "Values": group_ids}]
-        )["SecurityGroups"]
-    }
+    subnets = _read_subnets(aws, {*discovered.subnets, *balancer_ids})
+    own_groups = discovered.security_groups
+    balancer_groups = discovered.load_balancer_security_groups
+    groups = _read_security_groups(aws, {*own_groups, *balancer_groups})
     return Network(
-        subnets={name: subnets[name] for name in discovered.subnets if name in subnets},
-        security_groups={
-            name: groups[name] for name in discovered.security_groups if name in groups
-        },
-        balancer_groups={
-            name: groups[name]
-            for name in discovered.load_balancer_security_groups
-            if name in groups
-        },
-        balancer_subnets={
-            name: subnets[name]["CidrBlock"] for name in balancer_ids if name in subnets
-        },
+        subnets=_only(subnets, discovered.subnets),
+        security_groups=_only(groups, own_groups),
+        balancer_groups=_only(groups, balancer_groups),
+        balancer_subnets=_blocks(_only(subnets, balancer_ids)),
         balancer_zones=frozenset(zone["ZoneName"] for zone in zones),
     )
 
 
+# By a filter and not by id: a filter leaves out what does not exist, where a call by id would fail
+# and name only the first that is missing.
+def _read_subnets(aws: AwsConfig, ids: Iterable[str]) -> dict[str, Any]:
+    wanted: Any = {"Name": "subnet-id", "Values": sorted(ids)}
+    found = client(aws, "ec2").describe_subnets(Filters=[wanted])
+    return {subnet["SubnetId"]: subnet for subnet in found["Subnets"]}
+
+
+def _read_security_groups(aws: AwsConfig, ids: Iterable[str]) -> dict[str, Any]:
+    wanted: Any = {"Name": "group-id", "Values": sorted(ids)}
+    found = client(aws, "ec2").describe_security_groups(Filters=[wanted])
+    return {group["GroupId"]: group for group in found["SecurityGroups"]}
+
+
+def _only(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: found[name] for name in names if name in found}
+
+
+def _blocks(subnets: Mapping[str, Any]) -> dict[str, str]:
+    return {name: subnet["CidrBlock"] for name, subnet in subnets.items()}
+
+
 def check_network(discovered: Discovered, network: Network) -> list[Finding]:
-    """
-    Subnets and security groups that are not there, in another VPC, or in the wrong availability
-    zones.
-    """
-    return [
-        *_check_place(discovered, "network.subnets", "subnet", discovered.subnets, network.subnets),
-        *_check_place(
-            discovered,
-            "network.security_groups",
-            "security group",
-            discovered.security_groups,
-            network.security_groups,
-        ),
-        *_check_zones(discovered, network),
-    ]
+    """Find subnets and security groups that do not exist, or are in a wrong VPC or zone."""
+    vpc = discovered.vpc_id
+    subnets = _check_places(
+        "network.subnets", f"name subnets of {vpc}", discovered.subnets, network.subnets, vpc
+    )
+    groups = _check_places(
+        "network.security_groups",
+        f"name security groups of {vpc}",
+        discovered.security_groups,
+        network.security_groups,
+        vpc,
+    )
+    return [*subnets, *groups, *_check_zones(discovered, network)]
 
 
-def _check_place(
-    discovered: Discovered, field: str, what: str, wanted: Sequence[str], found: Mapping[str, Any]
-) -> list[Finding]:
-    missing = [
-        Finding(
-            f"{field}: {name} does not exist in this region and account; name {what}s of "
-            f"{discovered.vpc_id}"
-        )
-        for name in wanted
-        if name not in found
-    ]
-    astray = [
-        Finding(
-            f"{field}: {name} is in {one['VpcId']}, but the load balancer is in "
-            f"{discovered.vpc_id}, and target groups reach one VPC only; name {what}s of "
-            f"{discovered.vpc_id}"
-        )
-        for name, one in found.items()
-        if one["VpcId"] != discovered.vpc_id
-    ]
-    return missing + astray
-
-
-def _check_zones(discovered: Discovered, network: Network) -> list[Finding]:
-    zones = {name: one["AvailabilityZone"] for name, one in network.subnets.items()}
-    if len(zones) < len(discovered.subnets):
-        return []  # what is missing is said already, and its zone is not known
-    findings = []
-    if len(set(zones.values())) < 2:
-        findings.append(
-            Finding(
-                f"network.subnets: {', '.join(zones)} are all in "
-                f"{', '.join(set(zones.values()))}, and its failure "
-                "would be the services'; name subnets in at least two availability zones"
+def _check_places(
+    field: str, remedy: str, wanted: Sequence[str], found: Mapping[str, Any], vpc: str
+) -> Iterator[Finding]:
+    for name in wanted:
+        if name not in found:
+            yield Finding(f"{field}: {name} does not exist in this region and account; {remedy}")
+        elif found[name]["VpcId"] != vpc:
+            yield Finding(
+                f"{field}: {name} is in {found[name]['VpcId']}, but the load balancer is in "
+                f"{vpc}, and target groups reach one VPC only; {remedy}"
             )
+
+
+def _check_zones(discovered: Discovered, network: Network) -> Iterator[Finding]:
+    if len(network.subnets) < len(discovered.subnets):
+        return  # Missing subnets have a finding already, and their zones are unknown.
+    zones = {name: subnet["AvailabilityZone"] for name, subnet in network.subnets.items()}
+    if len(set(zones.values())) < 2:
+        yield Finding(
+            f"network.subnets: {', '.join(zones)} are all in {', '.join(set(zones.values()))}, so "
+            "a failure of that zone would stop the services; name subnets in at least two "
+            "availability zones"
         )
-    findings += [
-        Finding(
-            f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it "
-            "serves "
-            f"{', '.join(sorted(network.balancer_zones))}); leave it out, or enable the zone for "
-            "the load balancer"
-        )
-        for name, zone in zones.items()
-        if zone not in network.balancer_zones
-        and network.subnets[name]["VpcId"] == discovered.vpc_id
-    ]
-    return findings
+    served = ", ".join(sorted(network.balancer_zones))
+    for name, zone in zones.items():
+        in_vpc = network.subnets[name]["VpcId"] == discovered.vpc_id
+        if in_vpc and zone not in network.balancer_zones:
+            yield Finding(
+                f"network.subnets: {name} is in {zone}, which the load balancer does not serve "
+                f"(it serves {served}); leave it out, or enable the zone for the load balancer"
+            )
 
 
 def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list[Finding]:
     """
-    Ports that the security groups do not let the load balancer reach.
+    Find ports that the security groups keep the load balancer from.
 
     Args:
         services: By place in the config, e.g. `services[0] (users)`.
         network: The network.
     """
-    groups, balancer = network.security_groups, network.balancer_groups
-    if not groups:
-        return []  # none exists, which is said already
-    cidrs = list(network.balancer_subnets.values())
-    targets = [one["CidrBlock"] for one in network.subnets.values()]
-    findings = []
+    if not network.security_groups:
+        return []  # They have a finding already.
+    findings: list[Finding] = []
     for where, service in services.items():
-        incoming = [rule for one in groups.values() for rule in one["IpPermissions"]]
-        if not _allow(incoming, service.port, balancer, cidrs):
-            source = f"--source-group {next(iter(balancer))}" if balancer else f"--cidr {cidrs[0]}"
-            findings.append(
-                Finding(
-                    f"{where}.port: {service.port} cannot be reached by the load balancer: "
-                    f"{' and '.join(groups)} "
-                    "lets nothing of it in; allow it: `aws ec2 authorize-security-group-ingress "
-                    "--group-id "
-                    f"{next(iter(groups))} --protocol tcp --port {service.port} {source}`"
-                )
-            )
-        outgoing = [rule for one in balancer.values() for rule in one["IpPermissionsEgress"]]
-        if balancer and targets and not _allow(outgoing, service.port, groups, targets):
-            findings.append(
-                Finding(
-                    f"{where}.port: {service.port} cannot be reached by the load balancer: "
-                    f"{' and '.join(balancer)} "
-                    "lets nothing out to it; allow it: `aws ec2 authorize-security-group-egress "
-                    "--group-id "
-                    f"{next(iter(balancer))} --protocol tcp --port {service.port} --source-group "
-                    f"{next(iter(groups))}`"
-                )
-            )
+        findings += _check_incoming(where, service.port, network)
+        findings += _check_outgoing(where, service.port, network)
     return findings
 
 
-def _allow(
-    permissions: Iterable[Mapping[str, Any]], port: int, groups: Iterable[str], cidrs: Sequence[str]
-) -> bool:
-    """
-    Whether TCP on the port passes between us and every peer.
+def _check_incoming(where: str, port: int, network: Network) -> Iterator[Finding]:
+    """Whether the tasks' security groups let the load balancer in."""
+    groups = network.security_groups
+    balancer = network.balancer_groups
+    peers = _Peers(frozenset(balancer), tuple(network.balancer_subnets.values()))
+    if _allow(_permissions(groups, "IpPermissions"), port, peers):
+        return
+    source = f"--source-group {next(iter(balancer))}" if balancer else f"--cidr {peers.blocks[0]}"
+    yield Finding(
+        f"{where}.port: {port} cannot be reached by the load balancer: {' and '.join(groups)} "
+        "lets nothing of it in; allow it: `aws ec2 authorize-security-group-ingress "
+        f"--group-id {next(iter(groups))} --protocol tcp --port {port} {source}`"
+    )
 
-    Args:
-        permissions: Rules in EC2's words, of one direction.
-        port: The port.
-        groups: Security groups of the peer; one of them in a rule is enough.
-        cidrs: Address blocks of the peer; a rule has to hold all of each.
-    """
+
+def _check_outgoing(where: str, port: int, network: Network) -> Iterator[Finding]:
+    """Whether the load balancer's security groups let it out to the tasks."""
+    groups = network.security_groups
+    balancer = network.balancer_groups
+    peers = _Peers(frozenset(groups), tuple(_blocks(network.subnets).values()))
+    unknown = not balancer or not peers.blocks
+    if unknown or _allow(_permissions(balancer, "IpPermissionsEgress"), port, peers):
+        return
+    yield Finding(
+        f"{where}.port: {port} cannot be reached by the load balancer: {' and '.join(balancer)} "
+        "lets nothing out to it; allow it: `aws ec2 authorize-security-group-egress "
+        f"--group-id {next(iter(balancer))} --protocol tcp --port {port} "
+        f"--source-group {next(iter(groups))}`"
+    )
+
+
+def _permissions(groups: Mapping[str, Any], direction: str) -> list[Any]:
+    permissions: list[Any] = []
+    for group in groups.values():
+        permissions += group[direction]
+    return permissions
+
+
+def _allow(permissions: Sequence[Any], port: int, peers: _Peers) -> bool:
+    """Whether rules of one direction let TCP on the port pass to or from all of the peers."""
+    applying = [rule for rule in permissions if _applies_to(rule, port)]
+    if any(_names_a_group(rule, peers) for rule in applying):
+        return True
     open_to: list[Any] = []
-    for rule in permissions:
-        every = rule["IpProtocol"] == _ANY_PROTOCOL
-        if not every and not (
-            rule["IpProtocol"] == "tcp" and rule["FromPort"] <= port <= rule["ToPort"]
-        ):
-            continue
-        # What is in a prefix list is not known here, so it is taken to be right.
-        if rule.get("PrefixListIds") or {
-            pair["GroupId"] for pair in rule["UserIdGroupPairs"]
-        } & set(groups):
-            return True
+    for rule in applying:
         open_to += [ipaddress.ip_network(item["CidrIp"], strict=False) for item in rule["IpRanges"]]
-    return bool(cidrs) and all(_inside(ipaddress.ip_network(cidr), open_to) for cidr in cidrs)
+    return bool(peers.blocks) and all(_is_inside(block, open_to) for block in peers.blocks)
 
 
-def _inside(block: Any, allowed: Iterable[Any]) -> bool:
-    return any(block.subnet_of(one) for one in allowed)
+def _applies_to(rule: Any, port: int) -> bool:
+    protocol = rule["IpProtocol"]
+    if protocol == _ANY_PROTOCOL:
+        return True
+    return protocol == "tcp" and bool(rule["FromPort"] <= port <= rule["ToPort"])
+
+
+def _names_a_group(rule: Any, peers: _Peers) -> bool:
+    """Also true of a prefix list: its addresses are not read, so it is assumed to be right."""
+    named = {pair["GroupId"] for pair in rule["UserIdGroupPairs"]}
+    return bool(rule.get("PrefixListIds")) or not peers.groups.isdisjoint(named)
+
+
+def _is_inside(block: str, allowed: Iterable[Any]) -> bool:
+    network: Any = ipaddress.ip_network(block)
+    return any(network.subnet_of(one) for one in allowed)

@@ -58,8 +58,7 @@ def test_traffic_stays_as_it_was_edited(halted):
 def test_the_message_says_who_changed_what_and_what_to_do(halted):
     error = halted.outcome["error"]
     assert (
-        "gives the service 30 %, but this tool last wrote 0 or 50: somebody else changed it"
-        in error
+        "gives the service 30%, but this tool last wrote 0 or 50: somebody else changed it" in error
     )
     assert (
         "set the weights back, or tag the rule split:weights=30:30 to accept them, then run again"

@@ -1,0 +1,126 @@
+"""Which run holds a listener, by its lock's tags, and whether that run is still alive."""
+
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["STALE_AFTER", "Holder"]
+
+STALE_AFTER: Final = 60.0
+"""Seconds without a renewal after which a lock is free for the next run."""
+_PREFIX: Final = "split:lock-"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The run that holds a listener. Every value fits into a tag."""
+
+    run: str
+    """Name of the flow run."""
+    host: str
+    process: str
+    """`pid@boot`: a process id means nothing after a restart of the machine."""
+    started: float
+    """Seconds since the epoch."""
+    renewed: float
+
+    @classmethod
+    def this_process(cls, run: str) -> "Holder":
+        """The holder that a run of this process is, from now on."""
+        now = time.time()
+        process = f"{os.getpid()}@{_boot()}"
+        return cls(_tag_value(run), _this_host(), process, started=now, renewed=now)
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> "Holder":
+        """From a lock rule's tags; a rule without them is a lock that was never renewed."""
+        return cls(
+            run=tags.get(f"{_PREFIX}run", "unknown"),
+            host=tags.get(f"{_PREFIX}host", "unknown"),
+            process=tags.get(f"{_PREFIX}process", ""),
+            started=float(tags.get(f"{_PREFIX}started", "0")),
+            renewed=float(tags.get(f"{_PREFIX}renewed", "0")),
+        )
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """For the lock rule."""
+        return {
+            f"{_PREFIX}run": self.run,
+            f"{_PREFIX}host": self.host,
+            f"{_PREFIX}process": self.process,
+            f"{_PREFIX}started": f"{self.started:.0f}",
+            **self.renewal_at(self.renewed),
+        }
+
+    @staticmethod
+    def renewal_at(moment: float) -> dict[str, str]:
+        """
+        The tag that shows that a run is alive.
+
+        Args:
+            moment: Seconds since the epoch.
+        """
+        return {f"{_PREFIX}renewed": f"{moment:.0f}"}
+
+    def is_same_run(self, other: "Holder") -> bool:
+        """Whether both are one run of one process."""
+        return (self.run, self.host, self.process) == (other.run, other.host, other.process)
+
+    def is_gone(self, now: float) -> bool:
+        """Whether the run is dead, or its lock has expired."""
+        if self.host == _this_host() and self.process and not self._process_lives():
+            return True
+        return self.expires_in(now) < 0
+
+    def _process_lives(self) -> bool:
+        pid, _, boot = self.process.partition("@")
+        return boot == _boot() and _is_alive(int(pid))
+
+    def expires_in(self, now: float) -> float:
+        """Seconds until the lock expires, unless it is renewed."""
+        return self.renewed + STALE_AFTER - now
+
+    def __str__(self) -> str:
+        """For the message to a run that is refused."""
+        pid = self.process.partition("@")[0]
+        started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
+        return f"{self.run} on {self.host} (process {pid}), started {started}"
+
+
+def _this_host() -> str:
+    return _tag_value(socket.gethostname())
+
+
+def _tag_value(text: str) -> str:
+    """Keep to a tag's characters and length: a person may have renamed the run."""
+    return re.sub(r"[^\w .:/=+\-@]", "-", text)[:256]
+
+
+def _boot() -> str:
+    """
+    Identify this start of the machine, and the processes that see each other on it.
+
+    A container has process ids of its own.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return "unknown"
+    return f"{boot}.{namespace}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
