@@ -73,7 +73,7 @@ def _start_of_python(start_run, tmp_path):
 
 def test_a_config_that_is_not_there_is_refused(start_run, tmp_path):
     assert_refused(
-        start_run(tmp_path / "nowhere.yaml"), "nowhere.yaml: there is no such file; give the path"
+        start_run(tmp_path / "nowhere.yaml"), "nowhere.yaml: no such file; give the path"
     )
 
 
