@@ -94,6 +94,7 @@ def read_monolith(
 
 
 def _read_service(aws: AwsConfig, cluster: str, name: str) -> Any:
+    """ECS's description of the monolith's service."""
     ecs = client(aws, "ecs")
     try:
         found = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
@@ -112,6 +113,7 @@ def _read_service(aws: AwsConfig, cluster: str, name: str) -> Any:
 
 
 def _balancer_of(service: Any, name: str) -> Any:
+    """The first target group of the monolith, with its container and port."""
     for balancer in service.get("loadBalancers", []):
         if balancer.get("targetGroupArn"):
             return balancer
@@ -134,25 +136,28 @@ def _read_target_group(aws: AwsConfig, arn: str, monolith: str) -> Any:
 
 
 def _log_group(definition: Any, name: str) -> str | None:
+    """The log group of a container, if it has one."""
+    options: dict[str, str] = {}
     for container in definition["containerDefinitions"]:
         if container["name"] == name:
-            options = container.get("logConfiguration", {}).get("options", {})
-            return options.get("awslogs-group")  # type: ignore[no-any-return]
-    return None
+            configuration = container.get("logConfiguration", {})
+            options = configuration.get("options", {})
+    return options.get("awslogs-group")
 
 
 def _other_ways(service: Any, balancer: Any) -> Iterator[str]:
     """Further load balancers, service discovery and Service Connect."""
     for other in service["loadBalancers"]:
         if other != balancer:
-            yield str(other.get("targetGroupArn") or other.get("loadBalancerName"))
+            yield other.get("targetGroupArn") or other.get("loadBalancerName")
     for registry in service.get("serviceRegistries", []):
-        yield str(registry["registryArn"])
+        yield registry["registryArn"]
     if any(map(_uses_service_connect, service.get("deployments", []))):
         yield "Service Connect"
 
 
 def _uses_service_connect(deployment: Any) -> bool:
+    """Whether other services reach a deployment by Service Connect."""
     config = deployment.get("serviceConnectConfiguration") or {}
     return bool(config.get("services"))
 
@@ -178,6 +183,7 @@ def discover(config: SplitConfig, account_id: str | None = None) -> Discovered:
 
 
 def _discover(config: SplitConfig, account: str) -> Discovered:
+    """Discover the environment with credentials of a known account."""
     monolith, service, definition = read_monolith(
         config.aws, config.cluster, config.monolith.service
     )
@@ -225,44 +231,45 @@ def _all_of(*readers: Callable[[], Any]) -> list[Any]:
 
 def _find_listener(config: SplitConfig, monolith: Monolith) -> tuple[Any, Any]:
     """The listener with the paths, and its load balancer."""
+    aws = config.aws
     wanted = config.listener.load_balancer
-    balancer = read_load_balancer(config.aws, wanted, monolith.target_group_arn)
-    listeners = read_listeners(config.aws, balancer["LoadBalancerArn"])
-    return choose_listener(config.listener, balancer, listeners), balancer
+    balancer = read_load_balancer(aws, wanted, monolith.target_group_arn)
+    listeners = read_listeners(aws, balancer["LoadBalancerArn"])
+    listener = choose_listener(config.listener, balancer, listeners)
+    return listener, balancer
 
 
 def _url(listener: Any, balancer: Any) -> str:
-    return f"{listener['Protocol'].lower()}://{balancer['DNSName']}:{listener['Port']}"
+    """The load balancer's own URL of a listener."""
+    scheme = listener["Protocol"].lower()
+    return f"{scheme}://{balancer['DNSName']}:{listener['Port']}"
 
 
 def _subnets(config: SplitConfig, network: Any) -> tuple[str, ...]:
-    return _first_given("network.subnets", config.network.subnets, network.get("subnets"))
+    """The configured subnets, or the monolith's."""
+    found = config.network.subnets or network.get("subnets")
+    return tuple(_required("network.subnets", found))
 
 
 def _security_groups(config: SplitConfig, network: Any) -> tuple[str, ...]:
-    configured = config.network.security_groups
-    return _first_given("network.security_groups", configured, network.get("securityGroups"))
-
-
-def _first_given(
-    field: str, configured: tuple[str, ...] | None, discovered: list[str] | None
-) -> tuple[str, ...]:
-    found = tuple(configured or discovered or ())
-    if not found:
-        raise PreflightFailed(_missing(field))
-    return found
+    """The configured security groups, or the monolith's."""
+    found = config.network.security_groups or network.get("securityGroups")
+    return tuple(_required("network.security_groups", found))
 
 
 def _execution_role(config: SplitConfig, definition: Any) -> str:
+    """The configured execution role, or the monolith's."""
     found = config.execution_role_arn or definition.get("executionRoleArn")
-    if not found:
-        raise PreflightFailed(_missing("execution_role_arn"))
-    return str(found)
+    return str(_required("execution_role_arn", found))
 
 
-def _missing(field: str) -> str:
-    return f"{field}: is not given, and the monolith's own service has none; add it"
+def _required(field: str, value: Any) -> Any:
+    """The value, unless there is none."""
+    if value:
+        return value
+    raise PreflightFailed(f"{field}: is not given, and the monolith's own service has none; add it")
 
 
 def _assign_public_ip(config: SplitConfig, network: Any) -> str:
+    """Whether tasks get a public address, as configured or as the monolith's."""
     return config.network.assign_public_ip or network.get("assignPublicIp", "DISABLED")

@@ -81,24 +81,30 @@ def judge_errors(gates: Gates, source: str, window: Window, *, early: bool = Fal
 
 
 def _error_numbers(gates: Gates, source: str, window: Window) -> dict[str, Any]:
+    """The numbers behind the verdict of the error gate."""
     return {
         "source": source,
         "requests": window.requests,
         "failed": window.failed,
-        "rate": round(window.failed / max(window.requests, 1), 4),
+        "rate": window.failure_rate,
         "limit": gates.max_5xx_rate,
     }
 
 
 def _exceeds(gates: Gates, window: Window, *, early: bool) -> bool:
+    """Whether too many requests failed."""
     enough = max(window.requests, gates.min_requests, 1)
     if window.failed / enough <= gates.max_5xx_rate:
         return False
-    if not early:
-        return True
+    return not early or _is_beyond_chance(gates, window, enough)
+
+
+def _is_beyond_chance(gates: Gates, window: Window, enough: int) -> bool:
+    """Whether the failures of an incomplete bake are too many to be chance."""
     if window.failed > window.requests:
         return False  # These figures are not complete yet.
-    return _chance_of_as_many(window.failed, enough, gates.max_5xx_rate) < _EARLY_CHANCE
+    chance = _chance_of_as_many(window.failed, enough, gates.max_5xx_rate)
+    return chance < _EARLY_CHANCE
 
 
 def _chance_of_as_many(failed: int, requests: int, rate: float) -> float:
@@ -108,15 +114,24 @@ def _chance_of_as_many(failed: int, requests: int, rate: float) -> float:
     if rate == 0:
         return 0.0
     fewer = range(min(failed, requests + 1))
-    return max(0.0, 1.0 - math.fsum(_chance_of(count, requests, rate) for count in fewer))
+    chance_of_fewer = math.fsum(_chance_of(count, requests, rate) for count in fewer)
+    return max(0.0, 1.0 - chance_of_fewer)
 
 
-def _chance_of(count: int, requests: int, rate: float) -> float:
+def _chance_of(failed: int, requests: int, rate: float) -> float:
     """One term of the binomial distribution."""
     # By logarithms: with many requests the factors leave the range of floats.
-    ways = math.lgamma(requests + 1) - math.lgamma(count + 1) - math.lgamma(requests - count + 1)
-    others = requests - count
-    return math.exp(ways + count * math.log(rate) + others * math.log1p(-rate))
+    good = requests - failed
+    ways = _log_factorial(requests) - _log_factorial(failed) - _log_factorial(good)
+    exponent = ways
+    exponent += failed * math.log(rate)
+    exponent += good * math.log1p(-rate)
+    return math.exp(exponent)
+
+
+def _log_factorial(number: int) -> float:
+    """The natural logarithm of a factorial."""
+    return math.lgamma(number + 1)
 
 
 @dataclass(frozen=True)
@@ -171,6 +186,7 @@ def judge_latency(
 
 
 def _percentiles(gates: Gates, *, early: bool) -> Iterator[_Percentile]:
+    """The percentiles with a limit."""
     times = _EARLY_SAMPLES if early else 1
     for name, samples in _SAMPLES.items():
         limit = getattr(gates.latency_ratio, name)
@@ -208,18 +224,24 @@ class _Pair:
         if own is None or other is None or self.fewest < percentile.samples:
             text = self._too_few(percentile)
             return Judgement(percentile.gate, "inconclusive", text, numbers)
+        slow = percentile.is_too_slow(own, other)
         text = (
-            f"{self.source}: {name} {own * 1000:.0f} ms, {self.baseline} {other * 1000:.0f} ms, "
+            f"{self.source}: {name} {_milliseconds(own)}, {self.baseline} {_milliseconds(other)}, "
             f"limit {percentile.limit:g}x"
         )
-        slow = percentile.is_too_slow(own, other)
         return Judgement(percentile.gate, "fail" if slow else "pass", text, numbers)
 
     def _too_few(self, percentile: _Percentile) -> str:
+        """The text for too few requests."""
         return (
             f"{self.source}: {self.fewest} requests on one side are too few for {percentile.name}; "
             f"{percentile.samples} are needed"
         )
+
+
+def _milliseconds(seconds: float) -> str:
+    """A latency, for people."""
+    return f"{seconds * 1000:.0f} ms"
 
 
 def judge_targets(health: TargetHealth) -> Judgement:
@@ -231,11 +253,12 @@ def judge_targets(health: TargetHealth) -> Judgement:
 def without_open_doubles(judgements: Sequence[Judgement]) -> list[Judgement]:
     """Leave out an undecided latency gate of one source where another source has decided it."""
     decided = {item.gate for item in judgements if not item.is_open}
-    return [
-        item
-        for item in judgements
-        if not (item.is_open and item.gate.startswith("latency") and item.gate in decided)
-    ]
+    kept = []
+    for item in judgements:
+        is_double = item.gate.startswith("latency") and item.gate in decided
+        if not (item.is_open and is_double):
+            kept.append(item)
+    return kept
 
 
 def judge_alarms(names: Iterable[str], states: Mapping[str, str]) -> list[Judgement]:
@@ -244,6 +267,8 @@ def judge_alarms(names: Iterable[str], states: Mapping[str, str]) -> list[Judgem
 
 
 def _judge_alarm(name: str, state: str | None) -> Judgement:
+    """Judge one alarm; without a state it does not exist."""
+    gate = f"alarm {name}"
     verdict = _ALARM_VERDICTS.get(state, "inconclusive")
-    text = f"alarm {name} is {state}" if state else f"alarm {name} does not exist"
-    return Judgement(f"alarm {name}", verdict, text, {"state": state})
+    text = f"{gate} is {state}" if state else f"{gate} does not exist"
+    return Judgement(gate, verdict, text, {"state": state})

@@ -25,7 +25,8 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     """Run a blocking function in a thread, with the caller's context: its logger, its urgency."""
     context = contextvars.copy_context()
     step = functools.partial(context.run, function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_POOL, step)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_POOL, step)
 
 
 async def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -78,6 +78,7 @@ def client(aws: AwsConfig, service: str) -> Any:
 
 @lru_cache(maxsize=256)
 def _client(aws: AwsConfig, service: str) -> Any:
+    """Make a client, with hooks for its pace, its retries and its errors."""
     config = _BOTO_OF.get(service, _BOTO)
     made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=config)  # type: ignore[call-overload]
     events = made.meta.events
@@ -94,13 +95,17 @@ def _client(aws: AwsConfig, service: str) -> Any:
 def _add_iam_action(parsed: Any, model: Any, **_: Any) -> None:
     """Name the IAM action: botocore's errors name the operation, without IAM's service prefix."""
     prefix = model.service_model.signing_name
-    prefix = "cloudwatch" if prefix == "monitoring" else prefix
-    parsed.setdefault("ResponseMetadata", {})[IAM_ACTION] = f"{prefix}:{model.name}"
+    if prefix == "monitoring":
+        prefix = "cloudwatch"
+    metadata = parsed.setdefault("ResponseMetadata", {})
+    metadata[IAM_ACTION] = f"{prefix}:{model.name}"
 
 
 @lru_cache(maxsize=16)
 def _session(aws: AwsConfig) -> boto3.Session:
+    """Make a session with the configured profile and credentials file."""
     core = botocore.session.Session(profile=aws.profile)
-    if aws.shared_credentials_file:
-        core.set_config_variable("credentials_file", str(aws.shared_credentials_file))
+    file = aws.shared_credentials_file
+    if file:
+        core.set_config_variable("credentials_file", str(file))
     return boto3.Session(botocore_session=core, region_name=aws.region)

@@ -112,6 +112,7 @@ def read_account(aws: AwsConfig) -> str:
 
 
 def _why_not_connected(aws: AwsConfig, error: Exception) -> str:
+    """The finding for a call that did not reach AWS, or had no credentials."""
     endpoint = aws.endpoint_url or f"AWS in {aws.region}"
     if isinstance(error, _NO_ANSWER):
         return (
@@ -127,8 +128,8 @@ def _why_not_connected(aws: AwsConfig, error: Exception) -> str:
 
 
 def _source_of_credentials(aws: AwsConfig, error: Exception) -> str:
+    """The field that the credentials come from, with its value."""
+    file = aws.shared_credentials_file
     if isinstance(error, botocore.exceptions.ProfileNotFound) and aws.profile:
         return f"aws.profile: {aws.profile}:"
-    if aws.shared_credentials_file:
-        return f"aws.shared_credentials_file: {aws.shared_credentials_file}:"
-    return "aws:"
+    return f"aws.shared_credentials_file: {file}:" if file else "aws:"

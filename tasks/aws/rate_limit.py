@@ -36,7 +36,9 @@ READING: Final = ("Describe", "List", "Get")
 
 
 def _limit_name(kind: str) -> str:
-    return f"aws-{kind.replace(':', '-').lower()}"
+    """The name of Prefect's limit, e.g. `aws-elbv2-read`."""
+    name = kind.replace(":", "-").lower()
+    return f"aws-{name}"
 
 
 GLOBAL_LIMITS: Final[Mapping[str, tuple[int, float]]] = {
@@ -106,6 +108,7 @@ def pace(account: AwsConfig, service: str, operation: str) -> None:
 
 
 def _kind(service: str, operation: str) -> str:
+    """The key of `_RATES` for an operation."""
     exact = f"{service}:{operation}"
     if exact in _RATES:
         return exact
@@ -115,11 +118,14 @@ def _kind(service: str, operation: str) -> str:
 
 @lru_cache(maxsize=64)
 def _bucket(account: AwsConfig, kind: str) -> TokenBucket:
-    _ = account  # each account and region has its own buckets
-    return TokenBucket(*_RATES[kind])
+    """Return the bucket of an account and region, made once."""
+    _ = account
+    burst, rate = _RATES[kind]
+    return TokenBucket(burst, rate)
 
 
 def _pace_across_workers(kind: str) -> None:
+    """Wait for the Prefect server's limit as well."""
     try:
         rate_limit(_limit_name(kind), strict=False)
     except httpx.HTTPError as error:

@@ -89,17 +89,23 @@ _UNREACHABLE: Final = (
 _SERVER_ERROR: Final = 500
 _USED_UP: Final = "AttemptsUsedUp"
 
+Response = tuple[Any, dict[str, Any]] | None
+"""What botocore's hook gets: the HTTP response and its parsed content; None when there was none."""
+
 
 def transient_reason(error: BaseException) -> str | None:
     """Why the same call may succeed later, in a few words; None when it will not."""
     if isinstance(error, botocore.exceptions.ClientError):
         return _transient_refusal(error)
-    if isinstance(error, docker.errors.APIError):
-        return f"Docker engine: {error}" if error.is_server_error() else None
-    return type(error).__name__ if isinstance(error, TRANSIENT_ERRORS) else None
+    if isinstance(error, docker.errors.APIError) and error.is_server_error():
+        return f"Docker engine: {error}"
+    if isinstance(error, TRANSIENT_ERRORS):
+        return type(error).__name__
+    return None
 
 
 def _transient_refusal(error: botocore.exceptions.ClientError) -> str | None:
+    """The code, or the part of the message, for which a refusal is transient."""
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in TRANSIENT_CODES or status >= _SERVER_ERROR:
@@ -125,7 +131,7 @@ def pause_after(attempt: int) -> float:
 
 
 def retry_read(
-    response: tuple[Any, dict[str, Any]] | None,
+    response: Response,
     operation: Any,
     attempts: int,
     caught_exception: BaseException | None,
@@ -135,7 +141,7 @@ def retry_read(
     Decide whether botocore sends a call again: a read that failed for a transient reason.
 
     Args:
-        response: The HTTP response and its parsed content; None when there was none.
+        response: The response, if there was one.
         operation: botocore's model of the operation.
         attempts: How many there were.
         caught_exception: Why there was no response.
@@ -156,16 +162,16 @@ def retry_read(
     return pause_after(attempts)
 
 
-def _refusal(
-    response: tuple[Any, dict[str, Any]] | None, operation: str
-) -> botocore.exceptions.ClientError | None:
-    if response is None or "Error" not in response[1]:
+def _refusal(response: Response, operation: str) -> botocore.exceptions.ClientError | None:
+    """The error in a response, as botocore will raise it."""
+    parsed: Any = response[1] if response else {}
+    if "Error" not in parsed:
         return None
-    parsed: Any = response[1]
     return botocore.exceptions.ClientError(parsed, operation)
 
 
 def _attempts_for(operation: str, error: BaseException) -> int:
+    """How often a read is sent at most."""
     if operation == "GetCallerIdentity" and isinstance(error, _UNREACHABLE):
         return 1  # The first call of a run: a wrong address is reported at once.
     if isinstance(error, botocore.exceptions.ReadTimeoutError):
@@ -173,7 +179,8 @@ def _attempts_for(operation: str, error: BaseException) -> int:
     return ATTEMPTS
 
 
-def _mark_used_up(response: tuple[Any, dict[str, Any]] | None, error: BaseException | None) -> None:
+def _mark_used_up(response: Response, error: BaseException | None) -> None:
+    """Mark the error of a read that is not sent again."""
     if error is not None:
         setattr(error, _USED_UP, True)
     elif response is not None:
@@ -181,7 +188,8 @@ def _mark_used_up(response: tuple[Any, dict[str, Any]] | None, error: BaseExcept
 
 
 def _has_used_its_attempts(error: BaseException) -> bool:
+    """Whether the error is marked."""
     if isinstance(error, botocore.exceptions.ClientError):
         metadata: Any = error.response.get("ResponseMetadata", {})
-        return bool(metadata.get(_USED_UP))
-    return getattr(error, _USED_UP, False)
+        return _USED_UP in metadata
+    return hasattr(error, _USED_UP)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tasks.aws.change import Conflict
+from tasks.aws.change import Change, Conflict, Create, compare_fields
 
 __all__ = ["ADOPTED", "CONFIG", "MANAGED_BY", "SERVICE", "TOOL", "Owner", "tag_dict", "tag_list"]
 
@@ -49,6 +49,28 @@ class Owner:
             return self.tags
         return {**self.tags, ADOPTED: "true"}
 
+    def compare(
+        self,
+        what: str,
+        name: str,
+        desired: Mapping[str, Any],
+        observed: Mapping[str, Any] | None,
+    ) -> Change:
+        """
+        Compare a resource's desired fields with the observed ones; its tags are among both.
+
+        Args:
+            what: Kind of resource, for a conflict's message, e.g. `target group`.
+            name: Its name.
+            desired: The desired fields.
+            observed: The observed ones; None when the resource does not exist.
+        """
+        if observed is None:
+            return Create()
+        tags = observed["Tags"] if "Tags" in observed else observed["tags"]
+        conflict = self.conflict(what, name, tags)
+        return conflict or compare_fields(desired, observed)
+
     def conflict(self, what: str, name: str, tags: Mapping[str, str]) -> Conflict | None:
         """
         Why an existing resource must not be changed; None when it may be.
@@ -60,25 +82,29 @@ class Owner:
         """
         if self.owns(tags) or self.adopt:
             return None
-        other = tags.get(CONFIG)
-        origin = f"belongs to split {other!r}" if other else "was not made by this tool"
         return Conflict(
-            f"{what} {name} exists and {origin}; rename service {self.service}, remove the "
+            f"{what} {name} exists and {_origin(tags)}; rename service {self.service}, remove the "
             f"{what}, or adopt it with --adopt {self.service}"
         )
 
 
+def _origin(tags: Mapping[str, str]) -> str:
+    """Whose a resource is, for a message."""
+    split = tags.get(CONFIG)
+    return f"belongs to split {split!r}" if split else "was not made by this tool"
+
+
 def tag_list(tags: Mapping[str, str], *, lower: bool = False) -> list[Any]:
     """Tags in the form of AWS requests: `Key`/`Value`, in ECS `key`/`value`."""
-    if lower:
-        return [{"key": name, "value": value} for name, value in tags.items()]
-    return [{"Key": name, "Value": value} for name, value in tags.items()]
+    key = "key" if lower else "Key"
+    value = "value" if lower else "Value"
+    return [{key: name, value: tags[name]} for name in tags]
 
 
 def tag_dict(tags: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Tags from either form of AWS responses."""
     found = {}
     for tag in tags:
-        name = tag.get("Key", tag.get("key", ""))
-        found[name] = tag.get("Value", tag.get("value", ""))
+        lower = {field.lower(): value for field, value in tag.items()}
+        found[lower["key"]] = lower.get("value", "")
     return found

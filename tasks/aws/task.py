@@ -70,21 +70,29 @@ async def _should_repeat(task: Task[Any, Any], task_run: TaskRun, state: State[A
     """Whether Prefect runs a failed step again."""
     _ = task, task_run
     error = await state.aresult(raise_on_failure=False)
-    reason = reason_to_repeat(error) if isinstance(error, BaseException) else None
+    if not isinstance(error, BaseException):
+        return False
+    reason = reason_to_repeat(error)
     if reason:
         log().warning("will be tried again: %s", reason)
     return reason is not None
 
 
 def _logging_request_ids(function: Callable[P, R]) -> Callable[P, R]:
-    """Log the request id of a failed AWS call: AWS support asks for it first."""
+    """Wrap a function so that failed AWS calls are logged with their request id."""
 
     def logged(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except botocore.exceptions.ClientError as error:
-            request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "none")
-            log().error("%s (AWS request id %s)", error, request_id)
+            _log_request_id(error)
             raise
 
     return logged
+
+
+def _log_request_id(error: botocore.exceptions.ClientError) -> None:
+    """Log an error with its request id: AWS support asks for it first."""
+    metadata = error.response.get("ResponseMetadata", {})
+    request_id = metadata.get("RequestId", "none")
+    log().error("%s (AWS request id %s)", error, request_id)

@@ -18,10 +18,9 @@ def read_alarms(aws: AwsConfig, names: Sequence[str]) -> dict[str, str]:
     if not names:
         return {}
     pages = client(aws, "cloudwatch").get_paginator("describe_alarms")
-    alarms: list[Any] = []
-    for page in pages.paginate(
-        AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-    ):
-        alarms += page.get("MetricAlarms", [])
-        alarms += page.get("CompositeAlarms", [])
+    found = pages.paginate(
+        AlarmNames=list(names),
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+    ).build_full_result()
+    alarms: list[Any] = found["MetricAlarms"] + found["CompositeAlarms"]
     return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}

@@ -5,7 +5,7 @@ from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.change import Change, Update, refuse_conflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import Owner
@@ -58,20 +58,18 @@ def read_log_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
 
 
 def _find_log_group(aws: AwsConfig, name: str) -> Any:
-    pages = client(aws, "logs").get_paginator("describe_log_groups")
-    for page in pages.paginate(logGroupNamePrefix=name):
-        for group in page["logGroups"]:
-            if group["logGroupName"] == name:
-                return group
+    """CloudWatch's description of the log group of exactly this name."""
+    paginator = client(aws, "logs").get_paginator("describe_log_groups")
+    pages = paginator.paginate(logGroupNamePrefix=name)
+    for group in pages.build_full_result()["logGroups"]:
+        if group["logGroupName"] == name:
+            return group
     return None
 
 
 def compare_log_group(desired: LogGroup, observed: dict[str, Any] | None) -> Change:
     """What has to happen to the log group."""
-    if observed is None:
-        return Create()
-    conflict = desired.owner.conflict("log group", desired.name, observed["tags"])
-    return conflict or compare_fields(desired.fields, observed)
+    return desired.owner.compare("log group", desired.name, desired.fields, observed)
 
 
 @aws_task("ensure log group {desired.name}")
@@ -88,24 +86,37 @@ def ensure_log_group(aws: AwsConfig, desired: LogGroup) -> str:
     change = compare_log_group(desired, observed)
     refuse_conflict(change)
     if observed is None:
-        client(aws, "logs").create_log_group(logGroupName=desired.name, tags=desired.owner.tags)
-        _set_retention(aws, desired)
+        _create(aws, desired)
     elif isinstance(change, Update):
-        _update(aws, desired, observed, change)
+        if "retentionInDays" in change.fields:
+            _set_retention(aws, desired)
+        if "tags" in change.fields:
+            _tag(aws, desired, observed)
     return desired.name
 
 
-def _update(aws: AwsConfig, desired: LogGroup, observed: dict[str, Any], change: Update) -> None:
-    if "retentionInDays" in change.fields:
-        _set_retention(aws, desired)
-    if "tags" in change.fields:
-        tags = desired.owner.tags_over(observed["tags"])
-        client(aws, "logs").tag_resource(resourceArn=observed["arn"], tags=tags)
+def _create(aws: AwsConfig, desired: LogGroup) -> None:
+    """Create the log group."""
+    client(aws, "logs").create_log_group(
+        logGroupName=desired.name,
+        tags=desired.owner.tags,
+    )
+    _set_retention(aws, desired)
 
 
 def _set_retention(aws: AwsConfig, desired: LogGroup) -> None:
+    """Set how many days the logs are kept."""
     client(aws, "logs").put_retention_policy(
-        logGroupName=desired.name, retentionInDays=desired.retention_days
+        logGroupName=desired.name,
+        retentionInDays=desired.retention_days,
+    )
+
+
+def _tag(aws: AwsConfig, desired: LogGroup, observed: dict[str, Any]) -> None:
+    """Put the owner's tags on an existing log group."""
+    client(aws, "logs").tag_resource(
+        resourceArn=observed["arn"],
+        tags=desired.owner.tags_over(observed["tags"]),
     )
 
 
@@ -156,12 +167,12 @@ def read_recent_lines(aws: AwsConfig, group: str, since: float, limit: int = 100
     """
     logs = client(aws, "logs")
     pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName=group, startTime=int(since * 1000), PaginationConfig={"MaxItems": limit}
+        logGroupName=group,
+        startTime=int(since * 1000),
+        PaginationConfig={"MaxItems": limit},
     )
-    lines = []
     try:
-        for page in pages:
-            lines += [event["message"] for event in page["events"]]
+        events = pages.build_full_result()["events"]
     except logs.exceptions.ResourceNotFoundException:
         return []
-    return lines
+    return [event["message"] for event in events]

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -61,11 +61,20 @@ class Window:
     p95: float | None = None
     p99: float | None = None
 
+    @property
+    def failure_rate(self) -> float:
+        """Share of the requests that failed, from 0 to 1."""
+        return round(self.failed / max(self.requests, 1), 4)
+
     def without(self, part: "Window") -> "Window":
         """Subtract the counts of a part; the percentiles stay those of all requests."""
+        requests = self.requests - part.requests
         failed = max(self.failed - part.failed, 0)
-        requests = max(self.requests - part.requests, failed)
-        return replace(self, requests=requests, failed=failed)
+        return replace(
+            self,
+            requests=max(requests, failed),
+            failed=failed,
+        )
 
 
 def read_window(
@@ -88,23 +97,27 @@ def read_window(
     first, last = _edges(start, end, period)
     if last <= first:
         return Window()
-    counts = _count_queries(group, period)
-    percentiles = _percentile_queries(group, _whole_period(first, last, period))
-    return window_of(_read(aws, [*counts, *percentiles], first, last))
+    queries = [
+        *_count_queries(group, period),
+        *_percentile_queries(group, _whole_period(first, last, period)),
+    ]
+    return window_of(_read(aws, queries, first, last))
 
 
-def _count_queries(group: TargetGroupRef, period: int) -> list[Any]:
-    queries = [_query("requests", "RequestCount", "Sum", group.dimensions, period)]
-    for name, metric in _ANSWERED.items():
-        queries.append(_query(name, metric, "Sum", group.dimensions, period))
+def _count_queries(group: TargetGroupRef, period: int) -> Iterator[Any]:
+    """Requests, responses by the first digit of their status, and the load balancer's errors."""
+    own = group.dimensions
     balancer = group.balancer_dimensions
-    queries.append(_query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", balancer, period))
-    return queries
+    yield _query("requests", "RequestCount", "Sum", own, period)
+    for name, metric in _ANSWERED.items():
+        yield _query(name, metric, "Sum", own, period)
+    yield _query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", balancer, period)
 
 
-def _percentile_queries(group: TargetGroupRef, period: int) -> list[Any]:
-    dimensions = group.dimensions
-    return [_query(name, "TargetResponseTime", name, dimensions, period) for name in _PERCENTILES]
+def _percentile_queries(group: TargetGroupRef, period: int) -> Iterator[Any]:
+    """Percentiles of the latency."""
+    for name in _PERCENTILES:
+        yield _query(name, "TargetResponseTime", name, group.dimensions, period)
 
 
 def window_of(values: Values) -> Window:
@@ -123,17 +136,26 @@ def window_of(values: Values) -> Window:
     requests = _total(values, "requests")
     answered = sum(_total(values, name) for name in _ANSWERED)
     unanswered = max(requests - answered, 0)
-    failed = _total(values, "answered_5xx") + min(unanswered, _total(values, "balancer_5xx"))
-    percentiles = {name: _median(values.get(name)) for name in _PERCENTILES}
-    return Window(requests=requests, failed=failed, **percentiles)
+    failed = _total(values, "answered_5xx")
+    failed += min(unanswered, _total(values, "balancer_5xx"))
+    return Window(
+        requests=requests,
+        failed=failed,
+        p50=_median(values, "p50"),
+        p95=_median(values, "p95"),
+        p99=_median(values, "p99"),
+    )
 
 
 def _total(values: Values, name: str) -> int:
+    """The sum over all periods."""
     return round(sum(values.get(name, ())))
 
 
-def _median(values: Sequence[float] | None) -> float | None:
-    return statistics.median(values) if values else None
+def _median(values: Values, name: str) -> float | None:
+    """The median of all periods; None without values."""
+    found = values.get(name)
+    return statistics.median(found) if found else None
 
 
 def count_requests(
@@ -151,14 +173,17 @@ def count_requests(
 
     Source: CloudWatch GetMetricData, RequestCount.
     """
-    query = _query("requests", "RequestCount", "Sum", group.dimensions, period)
     first, last = _edges(start, end, period)
-    return _total(_read(aws, [query], first, last), "requests")
+    query = _query("requests", "RequestCount", "Sum", group.dimensions, period)
+    values = _read(aws, [query], first, last)
+    return _total(values, "requests")
 
 
 def _edges(start: float, end: float, period: int) -> tuple[int, int]:
     """The edges of the periods that a span touches; CloudWatch rounds a start down as well."""
-    return math.floor(start / period) * period, math.ceil(end / period) * period
+    first = math.floor(start / period)
+    last = math.ceil(end / period)
+    return first * period, last * period
 
 
 def _whole_period(first: int, last: int, period: int) -> int:
@@ -174,19 +199,21 @@ def _whole_period(first: int, last: int, period: int) -> int:
 
 
 def _read(aws: AwsConfig, queries: Sequence[Any], first: int, last: int) -> dict[str, list[float]]:
-    values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+    """The values of each query in all periods."""
     pages = client(aws, "cloudwatch").get_paginator("get_metric_data")
-    for page in pages.paginate(
+    found = pages.paginate(
         MetricDataQueries=list(queries),
         StartTime=datetime.fromtimestamp(first, UTC),
         EndTime=datetime.fromtimestamp(last, UTC),
-    ):
-        for result in page["MetricDataResults"]:
-            values[str(result["Id"])] += result["Values"]
+    ).build_full_result()
+    values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+    for result in found["MetricDataResults"]:
+        values[str(result["Id"])] += result["Values"]
     return values
 
 
 def _query(name: str, metric: str, statistic: str, dimensions: Sequence[Any], period: int) -> Any:
+    """A query as CloudWatch takes it."""
     described = {
         "Namespace": _NAMESPACE,
         "MetricName": metric,

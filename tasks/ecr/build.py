@@ -46,21 +46,31 @@ def content_tag(build: Build, cpu_architecture: str) -> str:
 
 def _context_files(build: Build) -> list[str]:
     """What the engine is sent: everything that .dockerignore leaves."""
-    ignore = build.context / ".dockerignore"
-    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
-    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return sorted(exclude_paths(str(build.context), patterns, dockerfile=build.dockerfile))
+    patterns = _ignored(build.context / ".dockerignore")
+    sent = exclude_paths(str(build.context), patterns, dockerfile=build.dockerfile)
+    return sorted(sent)
+
+
+def _ignored(file: Path) -> list[str]:
+    """The patterns of a .dockerignore, if there is one."""
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _entry(context: Path, name: str) -> bytes:
     """Name, mode and content of one entry of a context."""
-    mode = (context / name).lstat().st_mode
-    content = _content(context / name, mode)
+    path = context / name
+    mode = path.lstat().st_mode
     executable = bool(mode & 0o100)
-    return f"{name}\0{executable}\0{len(content)}\0".encode() + content
+    content = _content(path, mode)
+    head = f"{name}\0{executable}\0{len(content)}\0"
+    return head.encode() + content
 
 
 def _content(path: Path, mode: int) -> bytes:
+    """What counts as the content of an entry."""
     if stat.S_ISLNK(mode):
         # The engine is sent the link as such, so its content is the name that it points to.
         return b"-> " + os.fsencode(path.readlink())
@@ -111,6 +121,7 @@ def _follow(stream: Any, name: str) -> None:
 
 
 def _check_architecture(image: Any, name: str, platform: str) -> None:
+    """Refuse an image that the tasks cannot run."""
     architecture = image.attrs.get("Architecture")
     wanted = platform.partition("/")[2]
     if architecture != wanted:

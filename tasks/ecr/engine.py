@@ -10,6 +10,7 @@ from config.errors import PreflightFailed
 
 __all__ = ["engine", "engine_name"]
 
+_NAMES: Final = {"Engine": "docker", "Podman Engine": "podman"}
 _ANSWERS_WITHIN: Final = 5
 _BUILDS_WITHIN: Final = 600
 """Seconds."""
@@ -39,6 +40,7 @@ def engine(docker_host: str | None) -> docker.DockerClient:
 
 
 def _connect(docker_host: str | None, timeout: int) -> docker.DockerClient:
+    """Make a client, without connecting yet."""
     if docker_host:
         return docker.DockerClient(base_url=docker_host, timeout=timeout)
     return docker.from_env(timeout=timeout)
@@ -46,14 +48,14 @@ def _connect(docker_host: str | None, timeout: int) -> docker.DockerClient:
 
 def _root_cause(error: BaseException) -> str:
     """The innermost message: docker-py, requests and urllib3 wrap each other's errors."""
-    inner = error
-    while inner.__cause__ or inner.__context__:
-        inner = inner.__cause__ or inner.__context__ or inner
-    return str(inner) or type(inner).__name__
+    inner = error.__cause__ or error.__context__
+    if inner:
+        return _root_cause(inner)
+    return str(error) or type(error).__name__
 
 
 def engine_name(docker_host: str | None) -> str:
     """Return the engine's name for itself, e.g. `docker`, `podman` or `process`."""
-    components = engine(docker_host).version().get("Components") or [{"Name": "Engine"}]
-    name = str(components[0]["Name"])
-    return {"Engine": "docker", "Podman Engine": "podman"}.get(name, name)
+    components = engine(docker_host).version().get("Components")
+    name = str(components[0]["Name"]) if components else "Engine"
+    return _NAMES.get(name, name)

@@ -92,6 +92,7 @@ def pin_image(aws: AwsConfig, image: str) -> str:
 
 
 def _read_uri(aws: AwsConfig, repository: str) -> str | None:
+    """The URI of a repository; None when ECR does not have it."""
     ecr = client(aws, "ecr")
     try:
         found = ecr.describe_repositories(repositoryNames=[repository])
@@ -130,7 +131,8 @@ def _login(aws: AwsConfig) -> dict[str, str]:
     """Docker's auth config; kept in memory, never in ~/.docker."""
     found = client(aws, "ecr").get_authorization_token()
     token = found["authorizationData"][0]["authorizationToken"]
-    username, _, password = base64.b64decode(token).decode().partition(":")
+    decoded = base64.b64decode(token).decode()
+    username, _, password = decoded.partition(":")
     return {"username": username, "password": password}
 
 

@@ -57,10 +57,11 @@ def read_architectures(aws: AwsConfig, repository: str, digest: str) -> frozense
 
 
 def _architectures(registry: _Registry, digest: str) -> Iterator[str]:
+    """The architectures in an index, or the one in an image's configuration."""
     manifest = registry.get(f"manifests/{digest}")
     if "manifests" in manifest:
         for image in manifest["manifests"]:
-            yield str(image["platform"]["architecture"])
-        return
-    config = registry.get(f"blobs/{manifest['config']['digest']}")
-    yield str(config["architecture"])
+            yield image["platform"]["architecture"]
+    else:
+        config = manifest["config"]["digest"]
+        yield registry.get(f"blobs/{config}")["architecture"]

@@ -9,6 +9,7 @@ from typing import Any, Final
 from config.aws import AwsConfig
 from config.errors import StepFailed
 from tasks.aws.clients import client
+from tasks.aws.parts import parts
 from tasks.aws.task import aws_task
 from tasks.ecs.in_use import InUse, images_of
 from tasks.ecs.revisions import read_revisions
@@ -50,9 +51,13 @@ def choose_old_images(
         kept: Digests named by revisions that stay; they are the first to fill `keep`.
         keep: How many images stay beside those in use.
     """
-    others = [image for image in images if image.is_built_here and image.digest not in in_use]
-    others.sort(key=lambda image: (image.digest in kept, image.pushed), reverse=True)
-    return others[keep:]
+    built_here = [image for image in images if image.is_built_here]
+    others = [image for image in built_here if image.digest not in in_use]
+
+    def by_worth(image: PushedImage) -> tuple[bool, datetime]:
+        return image.digest in kept, image.pushed
+
+    return sorted(others, key=by_worth, reverse=True)[keep:]
 
 
 @aws_task("prune images of {repository}")
@@ -98,28 +103,35 @@ def prune_images(
 
 
 def _read_images(aws: AwsConfig, repository: str) -> list[PushedImage]:
+    """All images of the repository."""
     pages = client(aws, "ecr").get_paginator("describe_images").paginate(repositoryName=repository)
-    found: list[Any] = []
-    for page in pages:
-        found += page["imageDetails"]
-    return [
-        PushedImage(item["imageDigest"], tuple(item.get("imageTags", ())), item["imagePushedAt"])
-        for item in found
-    ]
+    return [_pushed_image(found) for found in pages.build_full_result()["imageDetails"]]
+
+
+def _pushed_image(found: Any) -> PushedImage:
+    """Make an image of ECR's description."""
+    return PushedImage(
+        digest=found["imageDigest"],
+        tags=tuple(found.get("imageTags", ())),
+        pushed=found["imagePushedAt"],
+    )
 
 
 def _delete_images(aws: AwsConfig, repository: str, digests: Sequence[str]) -> None:
+    """Delete images by their digests."""
     ecr = client(aws, "ecr")
-    for start in range(0, len(digests), _PER_CALL):
-        ids: Any = [{"imageDigest": digest} for digest in digests[start : start + _PER_CALL]]
-        failures = ecr.batch_delete_image(repositoryName=repository, imageIds=ids)["failures"]
-        if failures:
-            reasons = "; ".join(map(_failure, failures))
+    for part in parts(digests, _PER_CALL):
+        ids: Any = [{"imageDigest": digest} for digest in part]
+        deleted = ecr.batch_delete_image(repositoryName=repository, imageIds=ids)
+        if deleted["failures"]:
+            reasons = "; ".join(map(_failure, deleted["failures"]))
             raise StepFailed(f"ECR repository {repository}: old images are not deleted: {reasons}")
 
 
 def _failure(failure: Any) -> str:
-    return f"{failure['imageId']['imageDigest']}: {failure['failureReason']}"
+    """Why ECR did not delete an image."""
+    digest = failure["imageId"]["imageDigest"]
+    return f"{digest}: {failure['failureReason']}"
 
 
 def _named_by(aws: AwsConfig, revisions: Sequence[str], uri: str) -> dict[str, set[str]]:
@@ -128,6 +140,6 @@ def _named_by(aws: AwsConfig, revisions: Sequence[str], uri: str) -> dict[str, s
     for arn in dict.fromkeys(revisions):
         definition = read_task_definition(aws, arn)
         images = images_of(definition) if definition else ()
-        references = [image.partition("@") for image in images]
-        named[arn] = {digest for name, _, digest in references if name == uri and digest}
+        own = [image for image in images if image.startswith(f"{uri}@")]
+        named[arn] = {image.partition("@")[2] for image in own}
     return named

@@ -1,11 +1,12 @@
 """ECR repository: immutable tags, scan on push."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.change import Change, Update, refuse_conflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
@@ -75,10 +76,8 @@ def read_repository(aws: AwsConfig, name: str) -> ObservedRepository | None:
 
 def compare_repository(desired: Repository, observed: ObservedRepository | None) -> Change:
     """What has to happen to the repository."""
-    if observed is None:
-        return Create()
-    conflict = desired.owner.conflict("ECR repository", desired.name, observed.fields["tags"])
-    return conflict or compare_fields(desired.fields, observed.fields)
+    current = observed.fields if observed else None
+    return desired.owner.compare("ECR repository", desired.name, desired.fields, current)
 
 
 @aws_task("ensure ECR repository {desired.name}")
@@ -97,11 +96,14 @@ def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
     if observed is None:
         return _create(aws, desired)
     if isinstance(change, Update):
-        _update(aws, desired, observed, change)
+        _update(aws, desired, change.fields)
+        if "tags" in change.fields:
+            _tag(aws, desired, observed)
     return observed.uri
 
 
 def _create(aws: AwsConfig, desired: Repository) -> str:
+    """Create the repository, and return its URI."""
     made = client(aws, "ecr").create_repository(
         repositoryName=desired.name,
         imageTagMutability="IMMUTABLE",
@@ -111,20 +113,25 @@ def _create(aws: AwsConfig, desired: Repository) -> str:
     return made["repository"]["repositoryUri"]
 
 
-def _update(
-    aws: AwsConfig, desired: Repository, observed: ObservedRepository, change: Update
-) -> None:
+def _update(aws: AwsConfig, desired: Repository, changed: Collection[str]) -> None:
+    """Update the fields that differ, except for the tags."""
     ecr = client(aws, "ecr")
-    name = desired.name
-    if "imageTagMutability" in change.fields:
-        ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
-    if "imageScanningConfiguration" in change.fields:
-        ecr.put_image_scanning_configuration(
-            repositoryName=name, imageScanningConfiguration={"scanOnPush": True}
+    if "imageTagMutability" in changed:
+        ecr.put_image_tag_mutability(
+            repositoryName=desired.name,
+            imageTagMutability="IMMUTABLE",
         )
-    if "tags" in change.fields:
-        tags = desired.owner.tags_over(observed.fields["tags"])
-        ecr.tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
+    if "imageScanningConfiguration" in changed:
+        ecr.put_image_scanning_configuration(
+            repositoryName=desired.name,
+            imageScanningConfiguration={"scanOnPush": True},
+        )
+
+
+def _tag(aws: AwsConfig, desired: Repository, observed: ObservedRepository) -> None:
+    """Put the owner's tags on an existing repository."""
+    tags = desired.owner.tags_over(observed.fields["tags"])
+    client(aws, "ecr").tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
 
 
 @aws_task("delete ECR repository {name}")

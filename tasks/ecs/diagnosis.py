@@ -21,7 +21,8 @@ def explain_service(aws: AwsConfig, cluster: str, name: str) -> str:
     Source: ECS DescribeServices, ListTasks, DescribeTasks; CloudWatch Logs GetLogEvents.
     """
     service = read_service(aws, cluster, name) or {}
-    lines = [f"  event: {event['message']}" for event in service.get("events", [])[:_EVENTS]]
+    events = service.get("events", [])
+    lines = [f"  event: {event['message']}" for event in events[:_EVENTS]]
     task = _read_last_stopped_task(aws, cluster, name)
     if task:
         lines += _explain_task(aws, task)
@@ -29,15 +30,27 @@ def explain_service(aws: AwsConfig, cluster: str, name: str) -> str:
 
 
 def _read_last_stopped_task(aws: AwsConfig, cluster: str, service: str) -> Any:
+    """ECS's description of the task that stopped last; None when none has stopped."""
     ecs = client(aws, "ecs")
-    arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus="STOPPED")["taskArns"]
-    if not arns:
+    found = ecs.list_tasks(
+        cluster=cluster,
+        serviceName=service,
+        desiredStatus="STOPPED",
+    )
+    if not found["taskArns"]:
         return None
-    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns[:_TASKS_PER_CALL])["tasks"]
-    return max(tasks, key=lambda task: str(task.get("stoppedAt", "")), default=None)
+    arns = found["taskArns"][:_TASKS_PER_CALL]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+    return max(tasks, key=_stopped_at, default=None)
+
+
+def _stopped_at(task: Any) -> str:
+    """When a task stopped, for sorting."""
+    return str(task.get("stoppedAt", ""))
 
 
 def _explain_task(aws: AwsConfig, task: Any) -> Iterator[str]:
+    """Why a task stopped, container by container, with their last log lines."""
     task_id = task["taskArn"].rpartition("/")[2]
     yield f"  task {task_id} stopped: {task.get('stoppedReason', 'no reason given')}"
     log_options = _read_log_options(aws, task["taskDefinitionArn"])
@@ -51,24 +64,30 @@ def _explain_task(aws: AwsConfig, task: Any) -> Iterator[str]:
 
 
 def _explain_exit(container: Any) -> str:
+    """A container's exit code, and ECS's reason."""
+    name = container["name"]
+    code = container.get("exitCode")
     reason = container.get("reason")
     detail = f", {reason}" if reason else ""
-    return f"  container {container['name']}: exit code {container.get('exitCode')}{detail}"
+    return f"  container {name}: exit code {code}{detail}"
 
 
 def _read_log_options(aws: AwsConfig, task_definition: str) -> dict[str, dict[str, str]]:
     """The options of the log driver by container."""
     found: Any = client(aws, "ecs").describe_task_definition(taskDefinition=task_definition)
-    return {
-        container["name"]: container.get("logConfiguration", {}).get("options", {})
-        for container in found["taskDefinition"]["containerDefinitions"]
-    }
+    options = {}
+    for container in found["taskDefinition"]["containerDefinitions"]:
+        configuration = container.get("logConfiguration", {})
+        options[container["name"]] = configuration.get("options", {})
+    return options
 
 
 def _read_log(
     aws: AwsConfig, options: dict[str, str], container: str, task_id: str
 ) -> Iterator[str]:
-    stream = f"{options.get('awslogs-stream-prefix', 'ecs')}/{container}/{task_id}"
+    """A container's last log lines, indented."""
+    prefix = options.get("awslogs-stream-prefix", "ecs")
+    stream = f"{prefix}/{container}/{task_id}"
     lines = read_last_lines(aws, options["awslogs-group"], stream)
     for line in lines:
         yield f"    | {line}"

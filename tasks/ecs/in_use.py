@@ -1,11 +1,12 @@
 """Task definition revisions and images that ECS runs, or would run again: they must stay."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
+from tasks.aws.parts import parts
 from tasks.aws.task import aws_task
 
 __all__ = ["InUse", "images_of", "read_in_use"]
@@ -32,9 +33,9 @@ class InUse:
             digest: Its digest.
             tags: Its tags.
         """
-        references = {digest, f"{uri}@{digest}"}
-        references.update(f"{uri}:{tag}" for tag in tags)
-        return not self.images.isdisjoint(references)
+        if digest in self.images or f"{uri}@{digest}" in self.images:
+            return True
+        return any(f"{uri}:{tag}" in self.images for tag in tags)
 
 
 @aws_task("look for what runs")
@@ -63,51 +64,55 @@ def read_in_use(aws: AwsConfig) -> InUse:
 
 def images_of(definition: Any) -> frozenset[str]:
     """The images that a task definition names."""
-    return frozenset(container["image"] for container in definition["containerDefinitions"])
+    containers = definition["containerDefinitions"]
+    return frozenset(container["image"] for container in containers)
 
 
 def _revisions_of(service: Any) -> set[str]:
-    runs = [service, *service.get("deployments", []), *service.get("taskSets", [])]
-    return {run["taskDefinition"] for run in runs if run.get("taskDefinition")}
+    """The revisions of a service and of all its deployments."""
+    revisions = {service.get("taskDefinition")}
+    for run in service.get("deployments", []):
+        revisions.add(run.get("taskDefinition"))
+    for run in service.get("taskSets", []):
+        revisions.add(run.get("taskDefinition"))
+    return revisions - {None}
 
 
 def _images_of_task(task: Any) -> set[str]:
+    """References and digests of a task's images."""
     images = set()
     for container in task.get("containers", []):
-        images |= {container.get("image"), container.get("imageDigest")}
-    return images - {None, ""}
+        images.add(container.get("image"))
+        images.add(container.get("imageDigest"))
+    return images - {None}
 
 
 def _read_images(aws: AwsConfig, task_definition: str) -> frozenset[str]:
+    """The images of a revision."""
     found = client(aws, "ecs").describe_task_definition(taskDefinition=task_definition)
     return images_of(found["taskDefinition"])
 
 
 def _read_clusters(aws: AwsConfig) -> list[str]:
-    clusters: list[str] = []
-    for page in client(aws, "ecs").get_paginator("list_clusters").paginate():
-        clusters += page["clusterArns"]
+    """The ARNs of all clusters."""
+    pages = client(aws, "ecs").get_paginator("list_clusters").paginate()
+    clusters: list[str] = pages.build_full_result()["clusterArns"]
     return clusters
 
 
 def _read_services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+    """ECS's descriptions of all services of a cluster."""
     ecs = client(aws, "ecs")
-    arns: list[str] = []
-    for page in ecs.get_paginator("list_services").paginate(cluster=cluster):
-        arns += page["serviceArns"]
-    for part in _parts(arns, _SERVICES_PER_CALL):
+    pages = ecs.get_paginator("list_services").paginate(cluster=cluster)
+    arns = pages.build_full_result()["serviceArns"]
+    for part in parts(arns, _SERVICES_PER_CALL):
         yield from ecs.describe_services(cluster=cluster, services=part)["services"]
 
 
 def _read_tasks(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+    """ECS's descriptions of all tasks of a cluster."""
     ecs = client(aws, "ecs")
-    arns: list[str] = []
-    for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster):
-        arns += page["taskArns"]
-    for part in _parts(arns, _TASKS_PER_CALL):
+    pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster)
+    arns = pages.build_full_result()["taskArns"]
+    for part in parts(arns, _TASKS_PER_CALL):
         yield from ecs.describe_tasks(cluster=cluster, tasks=part)["tasks"]
-
-
-def _parts(items: Sequence[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])

@@ -1,11 +1,12 @@
 """Old revisions of a task definition: which are unused, and their deletion."""
 
 from collections.abc import Collection, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
 from tasks.aws.log import log
+from tasks.aws.parts import parts
 from tasks.aws.tags import Owner
 from tasks.aws.task import aws_task
 from tasks.ecs.task_definition import read_task_definition
@@ -31,19 +32,21 @@ def read_revisions(
 
     Source: ECS ListTaskDefinitions.
     """
-    pages = client(aws, "ecs").get_paginator("list_task_definitions")
-    found: list[str] = []
-    for page in pages.paginate(familyPrefix=family, status=status, sort="DESC"):
-        found += page["taskDefinitionArns"]
+    paginator = client(aws, "ecs").get_paginator("list_task_definitions")
+    pages = paginator.paginate(familyPrefix=family, status=status, sort="DESC")
+    found = pages.build_full_result()["taskDefinitionArns"]
     own = [arn for arn in found if _family(arn) == family]
     return sorted(own, key=_number, reverse=True)
 
 
 def _family(arn: str) -> str:
-    return arn.rpartition("/")[2].rpartition(":")[0]
+    """The family in a revision's ARN."""
+    name = arn.rpartition("/")[2]
+    return name.rpartition(":")[0]
 
 
 def _number(arn: str) -> int:
+    """The number in a revision's ARN."""
     return int(arn.rpartition(":")[2])
 
 
@@ -111,21 +114,29 @@ def delete_revisions(aws: AwsConfig, family: str, owner: Owner) -> None:
 
 
 def _only_own(aws: AwsConfig, arns: Sequence[str], owner: Owner) -> list[str]:
-    own = []
-    for arn in arns:
-        definition = read_task_definition(aws, arn)
-        if definition is not None and owner.owns(definition["tags"]):
-            own.append(arn)
-    return own
+    """The revisions that the owner registered."""
+    return [arn for arn in arns if _is_own(aws, arn, owner)]
+
+
+def _is_own(aws: AwsConfig, arn: str, owner: Owner) -> bool:
+    """Whether the owner registered a revision."""
+    definition = read_task_definition(aws, arn)
+    return definition is not None and owner.owns(definition["tags"])
 
 
 def _delete(aws: AwsConfig, arns: Sequence[str]) -> None:
+    """Deregister and delete revisions; deregistering an inactive one changes nothing."""
     ecs = client(aws, "ecs")
-    for arn in arns:  # Deregistering an inactive one changes nothing.
+    for arn in arns:
         ecs.deregister_task_definition(taskDefinition=arn)
-    for start in range(0, len(arns), _PER_CALL):
-        part = arns[start : start + _PER_CALL]
-        for failure in ecs.delete_task_definitions(taskDefinitions=part).get("failures", []):
-            log().warning(
-                "%s is deregistered, but not deleted: %s", failure.get("arn"), failure.get("reason")
-            )
+    for part in parts(arns, _PER_CALL):
+        deleted = ecs.delete_task_definitions(taskDefinitions=part)
+        for failure in deleted.get("failures", []):
+            _warn(failure)
+
+
+def _warn(failure: Any) -> None:
+    """Log that a revision was not deleted."""
+    arn = failure.get("arn")
+    reason = failure.get("reason")
+    log().warning("%s is deregistered, but not deleted: %s", arn, reason)

@@ -1,5 +1,6 @@
 """Application Auto Scaling of an ECS service: its alarms must not scale a drained monolith out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,12 +32,31 @@ class Suspension:
         values = [part.partition("=")[2] == "1" for part in text.split()]
         return cls(*values)
 
+    @classmethod
+    def from_state(cls, state: Mapping[str, bool]) -> "Suspension":
+        """From Application Auto Scaling's description."""
+        return cls(
+            scale_in=state.get("DynamicScalingInSuspended", False),
+            scale_out=state.get("DynamicScalingOutSuspended", False),
+            scheduled=state.get("ScheduledScalingSuspended", False),
+        )
+
+    @property
+    def state(self) -> dict[str, bool]:
+        """As Application Auto Scaling takes it."""
+        return {
+            "DynamicScalingInSuspended": self.scale_in,
+            "DynamicScalingOutSuspended": self.scale_out,
+            "ScheduledScalingSuspended": self.scheduled,
+        }
+
     def __str__(self) -> str:
         """In characters that an ECS tag may have."""
         return f"in={self.scale_in:d} out={self.scale_out:d} scheduled={self.scheduled:d}"
 
 
 def _resource(cluster_arn: str, service: str) -> str:
+    """A service's id in Application Auto Scaling."""
     cluster = cluster_arn.rpartition("/")[2]
     return f"service/{cluster}/{service}"
 
@@ -52,14 +72,9 @@ def read_suspension(aws: AwsConfig, cluster_arn: str, service: str) -> Suspensio
         ResourceIds=[_resource(cluster_arn, service)],
         ScalableDimension=_DIMENSION,
     )
-    if not found["ScalableTargets"]:
-        return None
-    state = found["ScalableTargets"][0].get("SuspendedState") or {}
-    return Suspension(
-        scale_in=state.get("DynamicScalingInSuspended", False),
-        scale_out=state.get("DynamicScalingOutSuspended", False),
-        scheduled=state.get("ScheduledScalingSuspended", False),
-    )
+    for target in found["ScalableTargets"]:
+        return Suspension.from_state(target.get("SuspendedState") or {})
+    return None
 
 
 @aws_task("suspend scaling of {service}: {wanted}")
@@ -73,9 +88,5 @@ def write_suspension(aws: AwsConfig, cluster_arn: str, service: str, wanted: Sus
         ServiceNamespace="ecs",
         ResourceId=_resource(cluster_arn, service),
         ScalableDimension=_DIMENSION,
-        SuspendedState={
-            "DynamicScalingInSuspended": wanted.scale_in,
-            "DynamicScalingOutSuspended": wanted.scale_out,
-            "ScheduledScalingSuspended": wanted.scheduled,
-        },
+        SuspendedState=wanted.state,  # type: ignore[arg-type]
     )

@@ -1,12 +1,12 @@
 """ECS services: one for each microservice, on Fargate behind its target group."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import UNKNOWN, Change, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.change import UNKNOWN, Change, Create, Update, refuse_conflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
@@ -44,6 +44,12 @@ class Service:
     name: str
     request: dict[str, Any]
     owner: Owner
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """The fields that are compared with ECS's description, and the tags."""
+        fields = {name: self.request[name] for name in _COMPARED}
+        return {**fields, "tags": self.owner.tags}
 
 
 def desired_service(
@@ -86,6 +92,7 @@ def desired_service(
 
 
 def _desired_network(discovered: Discovered) -> dict[str, Any]:
+    """The network of the tasks, as ECS takes it."""
     network = {
         "subnets": sorted(discovered.subnets),
         "securityGroups": sorted(discovered.security_groups),
@@ -124,19 +131,15 @@ def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change
     """What has to happen to the service."""
     if observed is None:
         return Create()
-    conflict = desired.owner.conflict("ECS service", desired.name, observed["tags"])
-    return conflict or compare_fields(_wanted(desired, observed), _current(observed))
-
-
-def _wanted(desired: Service, observed: dict[str, Any]) -> dict[str, Any]:
-    fields = {name: desired.request[name] for name in _COMPARED}
-    if observed["desiredCount"] > fields["desiredCount"]:
+    wanted = desired.compared
+    if observed["desiredCount"] > wanted["desiredCount"]:
         # Autoscaling or an operator has added tasks, and the split must not remove them.
-        fields["desiredCount"] = UNKNOWN
-    return {**fields, "tags": desired.owner.tags}
+        wanted["desiredCount"] = UNKNOWN
+    return desired.owner.compare("ECS service", desired.name, wanted, _current(observed))
 
 
 def _current(observed: dict[str, Any]) -> dict[str, Any]:
+    """The observed values of the fields that are compared."""
     return {
         "taskDefinition": observed["taskDefinition"],
         "desiredCount": observed["desiredCount"],
@@ -149,7 +152,9 @@ def _current(observed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _current_network(observed: dict[str, Any]) -> dict[str, Any]:
-    network = (observed.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    """The network of the tasks, in the form of the desired one."""
+    configured = observed.get("networkConfiguration") or {}
+    network = configured.get("awsvpcConfiguration") or {}
     sorted_network = {
         "subnets": sorted(network.get("subnets", [])),
         "securityGroups": sorted(network.get("securityGroups", [])),
@@ -159,6 +164,7 @@ def _current_network(observed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _current_balancer(balancer: Any) -> dict[str, Any]:
+    """A load balancer without the fields that ECS adds."""
     names = ("targetGroupArn", "containerName", "containerPort")
     return {name: balancer.get(name) for name in names}
 
@@ -179,25 +185,40 @@ def ensure_service(aws: AwsConfig, desired: Service) -> str:
     if observed is None:
         return _create(aws, desired)
     if isinstance(change, Update):
-        _update(aws, desired, observed, change)
+        _update(aws, desired, change.fields)
+        if "tags" in change.fields:
+            _tag(aws, desired, observed)
     return str(observed["serviceArn"])
 
 
 def _create(aws: AwsConfig, desired: Service) -> str:
-    tags = tag_list(desired.owner.tags, lower=True)
-    made = client(aws, "ecs").create_service(**desired.request, tags=tags)
+    """Create the service, and return its ARN."""
+    made = client(aws, "ecs").create_service(
+        **desired.request,
+        tags=tag_list(desired.owner.tags, lower=True),
+    )
     return made["service"]["serviceArn"]
 
 
-def _update(aws: AwsConfig, desired: Service, observed: dict[str, Any], change: Update) -> None:
-    ecs = client(aws, "ecs")
+def _update(aws: AwsConfig, desired: Service, changed: Iterable[str]) -> None:
+    """Update the fields that differ, except for the tags."""
     request = desired.request
-    changes = {name: request[name] for name in change.fields if name != "tags"}
+    changes = {name: request[name] for name in changed if name != "tags"}
     if changes:
-        ecs.update_service(cluster=request["cluster"], service=desired.name, **changes)
-    if "tags" in change.fields:
-        tags = tag_list(desired.owner.tags_over(observed["tags"]), lower=True)
-        ecs.tag_resource(resourceArn=observed["serviceArn"], tags=tags)
+        client(aws, "ecs").update_service(
+            cluster=request["cluster"],
+            service=desired.name,
+            **changes,
+        )
+
+
+def _tag(aws: AwsConfig, desired: Service, observed: dict[str, Any]) -> None:
+    """Put the owner's tags on an existing service."""
+    tags = desired.owner.tags_over(observed["tags"])
+    client(aws, "ecs").tag_resource(
+        resourceArn=observed["serviceArn"],
+        tags=tag_list(tags, lower=True),
+    )
 
 
 @aws_task("delete ECS service {name}")
@@ -209,7 +230,9 @@ def delete_service(aws: AwsConfig, cluster: str, name: str, owner: Owner) -> Non
     """
     ecs = client(aws, "ecs")
     observed = read_service(aws, cluster, name)
-    if observed is None or not owner.made(observed["tags"]) or observed["status"] == "DRAINING":
+    if observed is None or observed["status"] == "DRAINING":
+        return
+    if not owner.made(observed["tags"]):
         return
     try:
         ecs.delete_service(cluster=cluster, service=name, force=True)

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from config.aws import AwsConfig
 from tasks.aws.call import call
+from tasks.aws.parts import parts
 from tasks.ecs.service import read_services
 
 __all__ = ["read_service_together"]
@@ -46,14 +47,16 @@ async def read_service_together(aws: AwsConfig, cluster: str, name: str) -> Desc
 
 
 async def _read_soon(aws: AwsConfig, cluster: str) -> None:
+    """Read all services that are waited for when the time to gather them is over."""
     await asyncio.sleep(_GATHER)
-    waiting = _WAITING[asyncio.get_running_loop()].pop((aws, cluster))
-    names = list(waiting)
-    for start in range(0, len(names), _PER_CALL):
-        await _read(aws, cluster, names[start : start + _PER_CALL], waiting)
+    loop = asyncio.get_running_loop()
+    waiting = _WAITING[loop].pop((aws, cluster))
+    for names in parts(list(waiting), _PER_CALL):
+        await _read(aws, cluster, names, waiting)
 
 
 async def _read(aws: AwsConfig, cluster: str, names: Sequence[str], waiting: Waiting) -> None:
+    """Read some services, and pass each on to those that wait for it."""
     try:
         found = await call(read_services, aws, cluster, names)
     except BaseException as error:

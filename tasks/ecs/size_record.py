@@ -30,9 +30,11 @@ class SizeRecord:
         """From the monolith's tags; None when it was never drained."""
         if _COUNT not in tags:
             return None
-        count = int(tags[_COUNT])
         scaling = tags.get(_SCALING, _NOT_SCALED)
-        return cls(count, None if scaling == _NOT_SCALED else Suspension.parse(scaling))
+        suspension = None
+        if scaling != _NOT_SCALED:
+            suspension = Suspension.parse(scaling)
+        return cls(int(tags[_COUNT]), suspension)
 
     @property
     def tags(self) -> dict[str, str]:

@@ -73,6 +73,7 @@ def desired_task_definition(
 
 
 def _desired_container(service: ServiceConfig, region: str, image: str) -> dict[str, Any]:
+    """The service's only container."""
     return {
         "name": service.container,
         "image": image,
@@ -85,10 +86,12 @@ def _desired_container(service: ServiceConfig, region: str, image: str) -> dict[
 
 
 def _named_list(values: Mapping[str, str], key: str) -> list[dict[str, str]]:
+    """Environment variables as ECS takes them, sorted."""
     return [{"name": name, key: values[name]} for name in sorted(values)]
 
 
 def _log_configuration(log_group: str, region: str) -> dict[str, Any]:
+    """The awslogs driver with its options."""
     options = {
         "awslogs-group": log_group,
         "awslogs-region": region,
@@ -112,7 +115,8 @@ def read_task_definition(aws: AwsConfig, name: str) -> dict[str, Any] | None:
         found = ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
     except ecs.exceptions.ClientException:
         return None
-    return {**found["taskDefinition"], "tags": tag_dict(found.get("tags", []))}
+    tags = tag_dict(found.get("tags", []))
+    return {**found["taskDefinition"], "tags": tags}
 
 
 def compare_task_definition(desired: TaskDefinition, observed: dict[str, Any] | None) -> Change:
@@ -140,9 +144,18 @@ def _differences(
         before = observed.get(name)
         if name != "containerDefinitions" and value not in (UNKNOWN, before):
             yield name, before, value
-    container = observed["containerDefinitions"][0]
-    for name, value in desired.request["containerDefinitions"][0].items():
-        before = _comparable(name, container.get(name))
+    yield from _container_differences(
+        desired.request["containerDefinitions"][0],
+        observed["containerDefinitions"][0],
+    )
+
+
+def _container_differences(
+    desired: dict[str, Any], observed: dict[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each differing field of the container with its value before and after."""
+    for name, value in desired.items():
+        before = _comparable(name, observed.get(name))
         if value != before:
             yield f"containerDefinitions[0].{name}", before, value
 
@@ -159,6 +172,7 @@ def _comparable(name: str, value: Any) -> Any:
 
 
 def _only(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Some fields of a mapping."""
     return {name: value.get(name) for name in names}
 
 

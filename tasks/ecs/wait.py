@@ -65,10 +65,12 @@ def why_hopeless(service: Mapping[str, Any], task_definition: str) -> str | None
 
 
 def _is_stable(service: Mapping[str, Any]) -> bool:
+    """Whether its only deployment is complete, and all of its tasks run."""
     deployments = service.get("deployments", [])
-    if len(deployments) != 1 or service["runningCount"] != service["desiredCount"]:
+    if len(deployments) != 1:
         return False
-    return bool(deployments[0].get("rolloutState", "COMPLETED") == "COMPLETED")
+    complete = deployments[0].get("rolloutState", "COMPLETED") == "COMPLETED"
+    return complete and bool(service["runningCount"] == service["desiredCount"])
 
 
 @task(
@@ -125,6 +127,7 @@ async def wait_until_healthy(
 
 
 async def _read_existing(aws: AwsConfig, cluster: str, name: str) -> dict[str, Any]:
+    """Describe a service that should exist."""
     service = await read_service_together(aws, cluster, name)
     if service is None:
         cluster_name = cluster.rpartition("/")[2]
@@ -136,6 +139,7 @@ async def _read_existing(aws: AwsConfig, cluster: str, name: str) -> dict[str, A
 
 
 async def _explain(aws: AwsConfig, cluster: str, name: str, reason: str) -> str:
+    """The message for a service that is not healthy."""
     details = await call(explain_service, aws, cluster, name)
     return f"ECS service {name}: {reason}\n{details}".rstrip()
 
@@ -166,7 +170,10 @@ async def wait_until_stopped(aws: AwsConfig, cluster: str, name: str, patience: 
 
 
 def _tasks_left(service: Mapping[str, Any] | None) -> int:
-    return int(service["runningCount"] + service["pendingCount"]) if service else 0
+    """How many tasks run or start."""
+    if service is None:
+        return 0
+    return int(service["runningCount"] + service["pendingCount"])
 
 
 @task(

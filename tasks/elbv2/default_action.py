@@ -12,7 +12,7 @@ from config.aws import AwsConfig
 from config.errors import DrainRefused
 from config.monolith import FixedResponse, ForwardTo, KeepDefault
 from tasks.aws.clients import client
-from tasks.aws.tags import MANAGED_BY, TOOL, tag_list
+from tasks.aws.tags import tag_list
 from tasks.aws.task import aws_task
 from tasks.elbv2.listener import read_listeners
 from tasks.elbv2.rule import read_rules
@@ -63,7 +63,7 @@ def desired_default(
 
 def monolith_rules(rules: Sequence[Rule], monolith_group: str) -> list[Rule]:
     """The rules that send requests to the monolith, other than those that this tool made."""
-    others = [rule for rule in users_rules(rules) if rule.tags.get(MANAGED_BY) != TOOL]
+    others = [rule for rule in users_rules(rules) if not rule.is_made_by_this_tool]
     return [rule for rule in others if receives(rule, monolith_group)]
 
 
@@ -73,9 +73,16 @@ def why_not_to_take_over(rule: Rule, monolith_group: str) -> str | None:
         return f"{rule.label} does more than forward"
     if set(weights_of(rule)) != {monolith_group}:
         return f"{rule.label} forwards to other target groups as well"
-    forward = rule.actions[0].get("ForwardConfig") or {}
+    if _is_sticky(rule.actions[0]):
+        return f"{rule.label} has stickiness"
+    return None
+
+
+def _is_sticky(action: Mapping[str, Any]) -> bool:
+    """Whether a forward keeps clients on their target group."""
+    forward = action.get("ForwardConfig") or {}
     stickiness = forward.get("TargetGroupStickinessConfig") or {}
-    return f"{rule.label} has stickiness" if stickiness.get("Enabled") else None
+    return bool(stickiness.get("Enabled"))
 
 
 @aws_task("take over {rule.label} from the monolith")
@@ -101,8 +108,10 @@ def take_over(
             f"{reason}; change it by hand to what it should be without the monolith, then run again"
         )
     # The tag first: what a killed run has changed is then known to be this split's to return.
-    tags = tag_list({_TAKEN_OVER: split})
-    client(aws, "elbv2").add_tags(ResourceArns=[_tagged(listener_arn, rule)], Tags=tags)
+    client(aws, "elbv2").add_tags(
+        ResourceArns=[_tagged(listener_arn, rule)],
+        Tags=tag_list({_TAKEN_OVER: split}),
+    )
     _set_actions(aws, listener_arn, rule, actions)
 
 
@@ -113,12 +122,12 @@ def read_taken_over(aws: AwsConfig, listener_arn: str, split: str) -> list[Rule]
     Source: ELBv2 DescribeRules, DescribeTags.
     """
     listener_tags = read_tags(aws, [listener_arn])[listener_arn]
-    taken = []
-    for rule in read_rules(aws, listener_arn):
+
+    def is_taken_over(rule: Rule) -> bool:
         tags = listener_tags if rule.is_default else rule.tags
-        if tags.get(_TAKEN_OVER) == split:
-            taken.append(rule)
-    return taken
+        return tags.get(_TAKEN_OVER) == split
+
+    return list(filter(is_taken_over, read_rules(aws, listener_arn)))
 
 
 @aws_task("return {rule.label} to the monolith")
@@ -129,10 +138,12 @@ def give_back(aws: AwsConfig, listener_arn: str, rule: Rule, monolith_group: str
     Source: ELBv2 ModifyRule, ModifyListener, RemoveTags.
     """
     if not receives(rule, monolith_group):
-        forward = [{"Type": "forward", "TargetGroupArn": monolith_group}]
-        _set_actions(aws, listener_arn, rule, forward)
-    tagged = _tagged(listener_arn, rule)
-    client(aws, "elbv2").remove_tags(ResourceArns=[tagged], TagKeys=[_TAKEN_OVER])
+        forward = {"Type": "forward", "TargetGroupArn": monolith_group}
+        _set_actions(aws, listener_arn, rule, [forward])
+    client(aws, "elbv2").remove_tags(
+        ResourceArns=[_tagged(listener_arn, rule)],
+        TagKeys=[_TAKEN_OVER],
+    )
 
 
 def _tagged(listener_arn: str, rule: Rule) -> str:
@@ -141,6 +152,7 @@ def _tagged(listener_arn: str, rule: Rule) -> str:
 
 
 def _set_actions(aws: AwsConfig, listener_arn: str, rule: Rule, actions: list[Any]) -> None:
+    """Replace a rule's actions; a default rule's belong to its listener."""
     elb = client(aws, "elbv2")
     if rule.is_default:
         elb.modify_listener(ListenerArn=listener_arn, DefaultActions=actions)
@@ -154,10 +166,13 @@ def read_receivers(aws: AwsConfig, target_group_arn: str) -> list[str]:
 
     Source: ELBv2 DescribeTargetGroups, DescribeListeners, DescribeRules.
     """
-    elb = client(aws, "elbv2")
-    group = elb.describe_target_groups(TargetGroupArns=[target_group_arn])["TargetGroups"][0]
-    rules = read_balancer_rules(aws, group["LoadBalancerArns"])
-    return [f"{rule.label} on {where}" for where, rule in rules if receives(rule, target_group_arn)]
+    found = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])
+    balancers = found["TargetGroups"][0]["LoadBalancerArns"]
+    receivers = []
+    for place, rule in read_balancer_rules(aws, balancers):
+        if receives(rule, target_group_arn):
+            receivers.append(f"{rule.label} on {place}")
+    return receivers
 
 
 def read_balancer_rules(
@@ -172,5 +187,6 @@ def read_balancer_rules(
     for balancer in sorted(set(load_balancer_arns)):
         for listener in read_listeners(aws, balancer):
             place = f"port {listener['Port']}"
-            found += [(place, rule) for rule in read_rules(aws, listener["ListenerArn"])]
+            rules = read_rules(aws, listener["ListenerArn"])
+            found += [(place, rule) for rule in rules]
     return found

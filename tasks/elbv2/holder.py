@@ -14,6 +14,8 @@ __all__ = ["STALE_AFTER", "Holder"]
 STALE_AFTER: Final = 60.0
 """Seconds without a renewal after which a lock is free for the next run."""
 _PREFIX: Final = "split:lock-"
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,13 @@ class Holder:
     def this_process(cls, run: str) -> "Holder":
         """The holder that a run of this process is, from now on."""
         now = time.time()
-        process = f"{os.getpid()}@{_boot()}"
-        return cls(_tag_value(run), _this_host(), process, started=now, renewed=now)
+        return cls(
+            run=_tag_value(run),
+            host=_this_host(),
+            process=_this_process(),
+            started=now,
+            renewed=now,
+        )
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> "Holder":
@@ -79,6 +86,7 @@ class Holder:
         return self.expires_in(now) < 0
 
     def _process_lives(self) -> bool:
+        """Whether its process, which was one of this machine, still runs."""
         pid, _, boot = self.process.partition("@")
         return boot == _boot() and _is_alive(int(pid))
 
@@ -88,13 +96,23 @@ class Holder:
 
     def __str__(self) -> str:
         """For the message to a run that is refused."""
-        pid = self.process.partition("@")[0]
-        started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
-        return f"{self.run} on {self.host} (process {pid}), started {started}"
+        pid, _, _ = self.process.partition("@")
+        return f"{self.run} on {self.host} (process {pid}), started {_utc(self.started)}"
+
+
+def _utc(moment: float) -> str:
+    """A moment, for people."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
 
 
 def _this_host() -> str:
+    """This machine's name."""
     return _tag_value(socket.gethostname())
+
+
+def _this_process() -> str:
+    """This process, as `Holder.process`."""
+    return f"{os.getpid()}@{_boot()}"
 
 
 def _tag_value(text: str) -> str:
@@ -109,14 +127,14 @@ def _boot() -> str:
     A container has process ids of its own.
     """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = Path("/proc/self/ns/pid").stat().st_ino
+        boot = _BOOT_ID.read_text(encoding="ascii").strip()
+        return f"{boot}.{_PID_NAMESPACE.stat().st_ino}"
     except OSError:
         return "unknown"
-    return f"{boot}.{namespace}"
 
 
 def _is_alive(pid: int) -> bool:
+    """Whether a process exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -34,11 +34,14 @@ def read_load_balancer(aws: AwsConfig, wanted: str | None, target_group_arn: str
 
 
 def _read_named(aws: AwsConfig, wanted: str) -> Any:
+    """The load balancer with a name or ARN."""
     elb = client(aws, "elbv2")
     try:
         if wanted.startswith("arn:"):
-            return elb.describe_load_balancers(LoadBalancerArns=[wanted])["LoadBalancers"][0]
-        return elb.describe_load_balancers(Names=[wanted])["LoadBalancers"][0]
+            found = elb.describe_load_balancers(LoadBalancerArns=[wanted])
+        else:
+            found = elb.describe_load_balancers(Names=[wanted])
+        return found["LoadBalancers"][0]
     except elb.exceptions.LoadBalancerNotFoundException:
         raise PreflightFailed(
             f"listener.load_balancer: {wanted} does not exist in {aws.region}; "
@@ -47,15 +50,19 @@ def _read_named(aws: AwsConfig, wanted: str) -> Any:
 
 
 def _read_only_one(aws: AwsConfig, target_group_arn: str) -> Any:
+    """The only load balancer that uses a target group."""
     elb = client(aws, "elbv2")
-    group = elb.describe_target_groups(TargetGroupArns=[target_group_arn])["TargetGroups"][0]
+    found = elb.describe_target_groups(TargetGroupArns=[target_group_arn])
+    group = found["TargetGroups"][0]
     arns = sorted(set(group["LoadBalancerArns"]))
     if len(arns) != 1:
+        names = ", ".join(arns) or "none"
         raise PreflightFailed(
             f"listener.load_balancer: target group {group['TargetGroupName']} is used by "
-            f"{len(arns)} load balancers ({', '.join(arns) or 'none'}); name the one to work on"
+            f"{len(arns)} load balancers ({names}); name the one to work on"
         )
-    return elb.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"][0]
+    balancers = elb.describe_load_balancers(LoadBalancerArns=arns)
+    return balancers["LoadBalancers"][0]
 
 
 def read_listeners(aws: AwsConfig, load_balancer_arn: str) -> list[Any]:
@@ -64,11 +71,9 @@ def read_listeners(aws: AwsConfig, load_balancer_arn: str) -> list[Any]:
 
     Source: ELBv2 DescribeListeners.
     """
-    pages = client(aws, "elbv2").get_paginator("describe_listeners")
-    listeners: list[Any] = []
-    for page in pages.paginate(LoadBalancerArn=load_balancer_arn):
-        listeners += page["Listeners"]
-    return listeners
+    paginator = client(aws, "elbv2").get_paginator("describe_listeners")
+    pages = paginator.paginate(LoadBalancerArn=load_balancer_arn)
+    return list(pages.build_full_result()["Listeners"])
 
 
 def choose_listener(config: ListenerConfig, balancer: Any, listeners: list[Any]) -> Any:
@@ -83,11 +88,14 @@ def choose_listener(config: ListenerConfig, balancer: Any, listeners: list[Any])
     Raises:
         PreflightFailed: None, or more than one, is meant.
     """
-    chosen = [listener for listener in listeners if config.port in (None, listener["Port"])]
+    chosen = listeners
+    if config.port:
+        chosen = [listener for listener in listeners if listener["Port"] == config.port]
     if len(chosen) != 1:
+        wanted = config.port or "not given"
         ports = ", ".join(str(listener["Port"]) for listener in listeners) or "none"
         raise PreflightFailed(
-            f"listener.port: {config.port or 'not given'}, and load balancer "
-            f"{balancer['LoadBalancerName']} listens on {ports}; name one of them"
+            f"listener.port: {wanted}, and load balancer {balancer['LoadBalancerName']} listens "
+            f"on {ports}; name one of them"
         )
     return chosen[0]

@@ -25,12 +25,16 @@ from tasks.aws.log import log
 from tasks.aws.tags import MANAGED_BY, TOOL, tag_list
 from tasks.aws.task import aws_task
 from tasks.elbv2.holder import STALE_AFTER, Holder
-from tasks.elbv2.rule import read_rules
+from tasks.elbv2.rule import path_condition, read_rules
 from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, ROLE, Rule
 
 __all__ = ["Holder", "hold_listener", "is_abandoned", "release_lock", "take_lock", "was_lost"]
 
 _PATH: Final = "/.ecs-splitter/lock"
+_NOT_FOUND: Final[Any] = {
+    "Type": "fixed-response",
+    "FixedResponseConfig": {"StatusCode": "404"},
+}
 _RENEW_EVERY: Final = 10.0
 _LOST: Final[set[str]] = set()
 
@@ -42,8 +46,9 @@ def was_lost(listener_arn: str) -> bool:
 
 def is_abandoned(rules: Sequence[Rule]) -> bool:
     """Whether one of a listener's rules is a dead run's lock; it may have left more unfinished."""
-    locks = [rule for rule in rules if rule.tags.get(ROLE) == LOCK]
-    return any(Holder.from_tags(rule.tags).is_gone(time.time()) for rule in locks)
+    locks = [rule for rule in rules if rule.role == LOCK]
+    holders = [Holder.from_tags(rule.tags) for rule in locks]
+    return any(holder.is_gone(time.time()) for holder in holders)
 
 
 @aws_task("take the listener for {run}")
@@ -73,7 +78,7 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
             rule = _read_last_rule(aws, listener_arn)
         if rule is None:
             continue  # It was released in the meantime.
-        holder = _holder_of(rule, listener_arn)
+        holder = _holder_of(rule)
         if holder.is_same_run(own):
             return rule.arn  # The response to this run's own CreateRule was lost.
         _refuse_if_alive(holder)
@@ -83,37 +88,42 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
 
 
 def _create_lock(aws: AwsConfig, listener_arn: str, own: Holder) -> str:
-    not_found: Any = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+    """Create the lock rule, and return its ARN."""
     made = client(aws, "elbv2").create_rule(
         ListenerArn=listener_arn,
         Priority=LAST_PRIORITY,
-        Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": [_PATH]}}],
-        Actions=[not_found],
+        Conditions=[path_condition(_PATH)],
+        Actions=[_NOT_FOUND],
         Tags=tag_list({MANAGED_BY: TOOL, ROLE: LOCK, **own.tags}),
     )
     return made["Rules"][0]["RuleArn"]
 
 
 def _read_last_rule(aws: AwsConfig, listener_arn: str) -> Rule | None:
-    rules = read_rules(aws, listener_arn)
-    return next((rule for rule in rules if rule.priority == LAST_PRIORITY), None)
+    """The rule with the lock's priority; None when there is none."""
+    for rule in read_rules(aws, listener_arn):
+        if rule.priority == LAST_PRIORITY:
+            return rule
+    return None
 
 
-def _holder_of(rule: Rule, listener_arn: str) -> Holder:
-    if rule.tags.get(ROLE) != LOCK:
+def _holder_of(rule: Rule) -> Holder:
+    """The holder of a lock."""
+    if rule.role != LOCK:
         raise RunRefused(
-            f"listener {listener_arn}: priority {LAST_PRIORITY} is taken by {rule.label}, but a "
-            "run locks the listener with a rule of that priority; give the other rule another one"
+            f"listener: priority {LAST_PRIORITY} is taken by {rule.label}, but a run locks the "
+            "listener with a rule of that priority; give the other rule another one"
         )
     return Holder.from_tags(rule.tags)
 
 
 def _refuse_if_alive(holder: Holder) -> None:
+    """Refuse this run while another one holds the listener."""
     now = time.time()
     if not holder.is_gone(now):
         raise RunRefused(
             f"another run holds the listener: {holder}; wait for it, or stop it. If it is dead, "
-            f"its lock expires in {max(holder.expires_in(now), 0):.0f} s"
+            f"its lock expires in {holder.expires_in(now):.0f} s"
         )
 
 

@@ -12,8 +12,8 @@ from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import CONFIG, MANAGED_BY, TOOL, tag_list
 from tasks.aws.task import aws_task
-from tasks.elbv2.rule import delete_rule, read_rules
-from tasks.elbv2.rule_matching import CONTROL, LAST_PRIORITY, ROLE, Rule, free_priorities
+from tasks.elbv2.rule import delete_rule, path_condition, read_rules
+from tasks.elbv2.rule_matching import CONTROL, LAST_PRIORITY, ROLE, Rule
 
 __all__ = ["attach_target_group", "detach_target_group"]
 
@@ -30,8 +30,7 @@ def attach_target_group(
     Source: ELBv2 DescribeTargetGroups, DescribeRules, CreateRule.
     """
     elb = client(aws, "elbv2")
-    group = elb.describe_target_groups(TargetGroupArns=[target_group_arn])["TargetGroups"][0]
-    attached = bool(group["LoadBalancerArns"])
+    attached = _is_attached(aws, target_group_arn)
     while not attached:
         priority = _free_priority(read_rules(aws, listener_arn))
         try:
@@ -41,20 +40,29 @@ def attach_target_group(
             log().info("priority %d was taken in the meantime; trying another", priority)
 
 
+def _is_attached(aws: AwsConfig, target_group_arn: str) -> bool:
+    """Whether a rule uses the target group."""
+    found = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])
+    return bool(found["TargetGroups"][0]["LoadBalancerArns"])
+
+
 def _free_priority(rules: list[Rule]) -> int:
     """The last free priority before the lock's: a listener has fewer rules than priorities."""
-    taken = [rule.priority for rule in rules]
-    first = LAST_PRIORITY - len(taken) - 2
-    return free_priorities(taken, before=LAST_PRIORITY, after=first)[-1]
+    taken = {rule.priority for rule in rules}
+    priority = LAST_PRIORITY - 1
+    while priority in taken:
+        priority -= 1
+    return priority
 
 
 def _create_rule(
     aws: AwsConfig, listener_arn: str, target_group_arn: str, split: str, priority: int
 ) -> None:
+    """Create the rule."""
     client(aws, "elbv2").create_rule(
         ListenerArn=listener_arn,
         Priority=priority,
-        Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": [_PATH]}}],
+        Conditions=[path_condition(_PATH)],
         Actions=[{"Type": "forward", "TargetGroupArn": target_group_arn}],
         Tags=tag_list({MANAGED_BY: TOOL, CONFIG: split, ROLE: CONTROL}),
     )
@@ -70,5 +78,10 @@ async def detach_target_group(aws: AwsConfig, rules: list[Rule], split: str) -> 
         split: Name of the split.
     """
     for rule in rules:
-        if rule.path_patterns == (_PATH,) and rule.tags.get(CONFIG) == split:
+        if _is_placeholder(rule, split):
             await delete_rule(aws, rule.arn)
+
+
+def _is_placeholder(rule: Rule, split: str) -> bool:
+    """Whether this split made the rule to attach a target group."""
+    return rule.path_patterns == (_PATH,) and rule.tags.get(CONFIG) == split

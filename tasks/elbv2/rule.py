@@ -9,13 +9,14 @@ from config.errors import ResourceConflict, TrafficConflict
 from tasks.aws.change import Change, Create, Update, compare_fields
 from tasks.aws.clients import client
 from tasks.aws.log import log
-from tasks.aws.tags import MANAGED_BY, SERVICE, TOOL, Owner, tag_list
+from tasks.aws.tags import SERVICE, Owner, tag_list
 from tasks.aws.task import aws_task
 from tasks.elbv2.rule_matching import (
     DEFAULT_PRIORITY,
     PATH,
     ROLE,
     Rule,
+    by_priority,
     chunks,
     free_priorities,
     matching_rules,
@@ -36,6 +37,7 @@ __all__ = [
     "desired_preview_rules",
     "ensure_rule",
     "own_rules",
+    "path_condition",
     "place_rule",
     "read_rule",
     "read_rules",
@@ -44,8 +46,10 @@ __all__ = [
 CHUNK: Final = "split:chunk"
 WEIGHTS: Final = "split:weights"
 """Tag on a path rule: the service's weight before and after the tool's last write, e.g. `10:50`."""
-VALUES_PER_RULE: Final = 5
-_HEADER_VALUES: Final = 1
+PATTERNS_PER_RULE: Final = 5
+"""ELBv2 allows a rule five condition values."""
+PATTERNS_PER_PREVIEW_RULE: Final = PATTERNS_PER_RULE - 1
+"""Its header is a condition value too."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,10 @@ class PathRule:
     @property
     def conditions(self) -> list[Any]:
         """The conditions as ELBv2 takes them."""
-        paths = {"Field": "path-pattern", "PathPatternConfig": {"Values": list(self.patterns)}}
-        if self.header is None:
-            return [paths]
-        name, value = self.header
-        config = {"HttpHeaderName": name, "Values": [value]}
-        return [paths, {"Field": "http-header", "HttpHeaderConfig": config}]
+        conditions = [path_condition(*self.patterns)]
+        if self.header:
+            conditions.append(_header_condition(*self.header))
+        return conditions
 
     @property
     def tags(self) -> dict[str, str]:
@@ -80,10 +82,23 @@ class PathRule:
         return {**self.tags, WEIGHTS: "0:0"} if self.role == PATH else self.tags
 
 
+def path_condition(*patterns: str) -> Any:
+    """The condition on the path, as ELBv2 takes it."""
+    return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}
+
+
+def _header_condition(name: str, value: str) -> Any:
+    """The condition on a request header, as ELBv2 takes it."""
+    return {
+        "Field": "http-header",
+        "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]},
+    }
+
+
 def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule]:
     """The rules that share the patterns' traffic between monolith and service."""
-    parts = enumerate(chunks(patterns, VALUES_PER_RULE))
-    return [PathRule(PATH, index, part, owner) for index, part in parts]
+    numbered = enumerate(chunks(patterns, PATTERNS_PER_RULE))
+    return [PathRule(PATH, chunk, part, owner) for chunk, part in numbered]
 
 
 def desired_preview_rules(
@@ -98,8 +113,8 @@ def desired_preview_rules(
         role: `PREVIEW` for the service's target group, `CONTROL` for the monolith's.
         header: Its name and secret value.
     """
-    parts = enumerate(chunks(patterns, VALUES_PER_RULE - _HEADER_VALUES))
-    return [PathRule(role, index, part, owner, header) for index, part in parts]
+    numbered = enumerate(chunks(patterns, PATTERNS_PER_PREVIEW_RULE))
+    return [PathRule(role, chunk, part, owner, header) for chunk, part in numbered]
 
 
 def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
@@ -109,15 +124,13 @@ def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
     Source: ELBv2 DescribeRules, DescribeTags.
     """
     elb = client(aws, "elbv2")
-    found: list[Any] = []
-    for page in elb.get_paginator("describe_rules").paginate(ListenerArn=listener_arn):
-        found += page["Rules"]
+    pages = elb.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
+    found = pages.build_full_result()["Rules"]
     try:
-        rules = _with_tags(aws, found)
+        return sorted(_with_tags(aws, found), key=by_priority)
     except elb.exceptions.RuleNotFoundException:
         # Another service's preview rule was deleted between the two calls.
         return read_rules(aws, listener_arn)
-    return sorted(rules, key=lambda rule: rule.priority)
 
 
 def read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
@@ -140,19 +153,28 @@ def read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
 
 
 def _with_tags(aws: AwsConfig, found: Sequence[Any]) -> list[Rule]:
+    """Make rules of ELBv2's descriptions; a default rule has no tags."""
     arns = [rule["RuleArn"] for rule in found if not rule["IsDefault"]]
     tags = read_tags(aws, arns)
     return [_rule(described, tags.get(described["RuleArn"], {})) for described in found]
 
 
 def _rule(described: Any, tags: Mapping[str, str]) -> Rule:
+    """Make a rule of ELBv2's description."""
     return Rule(
         arn=described["RuleArn"],
-        priority=DEFAULT_PRIORITY if described["IsDefault"] else int(described["Priority"]),
-        conditions=tuple(map(dict, described["Conditions"])),
-        actions=tuple(map(dict, described["Actions"])),
+        priority=_priority(described),
+        conditions=tuple(described["Conditions"]),
+        actions=tuple(described["Actions"]),
         tags=tags,
     )
+
+
+def _priority(described: Any) -> int:
+    """A rule's priority as a number."""
+    if described["IsDefault"]:
+        return DEFAULT_PRIORITY
+    return int(described["Priority"])
 
 
 def own_rules(rules: Iterable[Rule], owner: Owner, role: str) -> dict[int, Rule]:
@@ -161,14 +183,19 @@ def own_rules(rules: Iterable[Rule], owner: Owner, role: str) -> dict[int, Rule]
 
     With `adopt`, also the rules of another split's service of that name.
     """
-    own = [rule for rule in rules if rule.tags.get(ROLE) == role and _is_own(rule, owner)]
-    return {int(rule.tags.get(CHUNK, "0")): rule for rule in own}
+    own = {}
+    for rule in rules:
+        if rule.role == role and _is_own(rule, owner):
+            chunk = int(rule.tags.get(CHUNK, "0"))
+            own[chunk] = rule
+    return own
 
 
 def _is_own(rule: Rule, owner: Owner) -> bool:
+    """Whether the rule is the service's."""
     if rule.tags.get(SERVICE) != owner.service:
         return False
-    return owner.owns(rule.tags) or (owner.adopt and rule.tags.get(MANAGED_BY) == TOOL)
+    return owner.owns(rule.tags) or (owner.adopt and rule.is_made_by_this_tool)
 
 
 def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
@@ -202,11 +229,11 @@ def place_rule(rules: list[Rule], desired: PathRule, monolith_group: str) -> tup
 
 
 def _matching_any(rules: Sequence[Rule], patterns: Iterable[str]) -> list[Rule]:
-    found = {}
+    """The rules that can handle requests for any of the patterns."""
+    found: list[Rule] = []
     for pattern in patterns:
-        for rule in matching_rules(rules, pattern):
-            found[rule.arn] = rule
-    return list(found.values())
+        found += matching_rules(rules, pattern)
+    return found
 
 
 def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -> int | None:
@@ -217,10 +244,13 @@ def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -
     rules of others. Preview and control rules are temporary, and take what is next to it.
     """
     after, before = place_rule(rules, desired, monolith_group)
-    free = free_priorities([rule.priority for rule in rules], before=before, after=after)
+    taken = [rule.priority for rule in rules]
+    free = free_priorities(taken, before=before, after=after)
     if not free:
         return None
-    return free[3 * len(free) // 4] if desired.role == PATH else free[-1]
+    if desired.role != PATH:
+        return free[-1]
+    return free[3 * len(free) // 4]
 
 
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
@@ -264,6 +294,7 @@ def ensure_rule(
 
 
 def _free_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -> int:
+    """The priority for a new rule."""
     priority = choose_priority(rules, desired, monolith_group)
     if priority is None:
         after, before = place_rule(rules, desired, monolith_group)
@@ -281,6 +312,7 @@ def _create_rule(
     weights: Mapping[str, int],
     priority: int,
 ) -> str:
+    """Create the rule, and return its ARN."""
     made = client(aws, "elbv2").create_rule(
         ListenerArn=listener_arn,
         Priority=priority,
@@ -294,20 +326,27 @@ def _create_rule(
 def _update_rule(
     aws: AwsConfig, observed: Rule, desired: PathRule, weights: Mapping[str, int]
 ) -> None:
-    elb = client(aws, "elbv2")
-    if desired.role != PATH:
-        # Left by an interrupted run, whose secret is lost: it gets this run's.
-        elb.modify_rule(
-            RuleArn=observed.arn,
-            Conditions=desired.conditions,
-            Actions=weighted_forward(weights),
-        )
+    """Update an existing rule."""
+    if desired.role == PATH:
+        _update_path_rule(aws, observed, desired)
         return
+    # Left by an interrupted run, whose secret is lost: it gets this run's.
+    client(aws, "elbv2").modify_rule(
+        RuleArn=observed.arn,
+        Conditions=desired.conditions,
+        Actions=weighted_forward(weights),
+    )
+
+
+def _update_path_rule(aws: AwsConfig, observed: Rule, desired: PathRule) -> None:
+    """Update conditions and tags, where they differ."""
     change = compare_rule(desired, observed)
-    if isinstance(change, Update):
-        if "path-pattern" in change.fields:
-            elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions)
-        elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(desired.tags))
+    if not isinstance(change, Update):
+        return
+    elb = client(aws, "elbv2")
+    if "path-pattern" in change.fields:
+        elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions)
+    elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(desired.tags))
 
 
 @aws_task("delete rule {rule_arn}")

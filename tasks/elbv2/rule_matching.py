@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from config.path_pattern import covers, overlaps
+from tasks.aws.parts import parts
+from tasks.aws.tags import MANAGED_BY, TOOL
 
 __all__ = [
     "CONTROL",
@@ -21,6 +23,7 @@ __all__ = [
     "PREVIEW",
     "ROLE",
     "Rule",
+    "by_priority",
     "chunks",
     "free_priorities",
     "matching_rules",
@@ -57,12 +60,23 @@ class Rule:
         return self.priority == DEFAULT_PRIORITY
 
     @property
+    def is_made_by_this_tool(self) -> bool:
+        """Whether a split made it."""
+        return self.tags.get(MANAGED_BY) == TOOL
+
+    @property
+    def role(self) -> str | None:
+        """What the rule is for; None when this tool did not make it."""
+        return self.tags.get(ROLE)
+
+    @property
     def path_patterns(self) -> tuple[str, ...]:
         """Its path patterns; `*` when it has no path condition."""
         for condition in self.conditions:
             if condition["Field"] == "path-pattern":
-                config = condition.get("PathPatternConfig") or {}
-                return tuple(config.get("Values") or condition.get("Values") or ())
+                # ELBv2 has an older and a newer form of conditions.
+                config = condition.get("PathPatternConfig") or condition
+                return tuple(config.get("Values") or ())
         return ("*",)
 
     @property
@@ -75,7 +89,8 @@ class Rule:
         """For messages: `rule 99 (/api*)` or `the default action`."""
         if self.is_default:
             return "the default action"
-        return f"rule {self.priority} ({', '.join(self.path_patterns)})"
+        patterns = ", ".join(self.path_patterns)
+        return f"rule {self.priority} ({patterns})"
 
 
 def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
@@ -85,8 +100,9 @@ def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
     Args:
         weights: Weight 0 to 999 by target group ARN, in order.
     """
-    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
-    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
+    groups = [{"TargetGroupArn": arn, "Weight": weights[arn]} for arn in weights]
+    config = {"TargetGroups": groups}
+    return [{"Type": "forward", "ForwardConfig": config}]
 
 
 def weights_of(rule: Rule) -> dict[str, int]:
@@ -98,10 +114,12 @@ def weights_of(rule: Rule) -> dict[str, int]:
 
 
 def _weights_of_forward(action: Mapping[str, Any]) -> dict[str, int]:
-    groups = (action.get("ForwardConfig") or {}).get("TargetGroups")
-    if not groups:
-        return {action["TargetGroupArn"]: 1}
-    return {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
+    """The weights of a forward action, which may be a simple one with one target group."""
+    config = action.get("ForwardConfig") or {}
+    weights = {}
+    for group in config.get("TargetGroups") or [action]:
+        weights[group["TargetGroupArn"]] = int(group.get("Weight", 1))
+    return weights
 
 
 def receives(rule: Rule, target_group_arn: str) -> bool:
@@ -117,7 +135,7 @@ def matching_rules(rules: Iterable[Rule], pattern: str) -> list[Rule]:
     headers, …).
     """
     found = []
-    for rule in sorted(rules, key=lambda rule: rule.priority):
+    for rule in sorted(rules, key=by_priority):
         if _matches_some(rule, pattern):
             found.append(rule)
             if _matches_all(rule, pattern):
@@ -125,11 +143,18 @@ def matching_rules(rules: Iterable[Rule], pattern: str) -> list[Rule]:
     return found
 
 
+def by_priority(rule: Rule) -> int:
+    """For sorting rules in the order in which ALB tries them."""
+    return rule.priority
+
+
 def _matches_some(rule: Rule, pattern: str) -> bool:
+    """Whether the rule can match some path that the pattern matches."""
     return any(overlaps(pattern, own) for own in rule.path_patterns)
 
 
 def _matches_all(rule: Rule, pattern: str) -> bool:
+    """Whether the rule matches every request for the pattern."""
     if rule.has_other_conditions:
         return False
     return any(covers(own, pattern) for own in rule.path_patterns)
@@ -137,7 +162,7 @@ def _matches_all(rule: Rule, pattern: str) -> bool:
 
 def users_rules(rules: Iterable[Rule]) -> list[Rule]:
     """The rules for users' requests: without the preview, control and lock rules of a run."""
-    return [rule for rule in rules if rule.tags.get(ROLE) not in (PREVIEW, CONTROL, LOCK)]
+    return [rule for rule in rules if rule.role not in (PREVIEW, CONTROL, LOCK)]
 
 
 def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> list[int]:
@@ -149,11 +174,12 @@ def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> lis
         before: Priority that the new rule must come before.
         after: Priority that it must come after.
     """
-    used = set(taken)
-    candidates = range(after + 1, min(before, LAST_PRIORITY + 1))
-    return [priority for priority in candidates if priority not in used]
+    first = after + 1
+    end = min(before, LAST_PRIORITY + 1)
+    free = set(range(first, end)) - set(taken)
+    return sorted(free)
 
 
 def chunks(patterns: Sequence[str], size: int) -> list[tuple[str, ...]]:
     """Divide patterns into rules of at most `size` condition values each."""
-    return [tuple(patterns[start : start + size]) for start in range(0, len(patterns), size)]
+    return [tuple(part) for part in parts(patterns, size)]

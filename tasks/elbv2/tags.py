@@ -5,6 +5,7 @@ from typing import Final
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
+from tasks.aws.parts import parts
 from tasks.aws.tags import tag_dict
 
 __all__ = ["read_tags"]
@@ -18,10 +19,10 @@ def read_tags(aws: AwsConfig, arns: Sequence[str]) -> dict[str, dict[str, str]]:
 
     Source: ELBv2 DescribeTags.
     """
-    elb = client(aws, "elbv2")
     tags = {}
-    for start in range(0, len(arns), _PER_CALL):
-        part = arns[start : start + _PER_CALL]
-        for described in elb.describe_tags(ResourceArns=part)["TagDescriptions"]:
-            tags[described["ResourceArn"]] = tag_dict(described["Tags"])
+    for part in parts(arns, _PER_CALL):
+        found = client(aws, "elbv2").describe_tags(ResourceArns=part)
+        for described in found["TagDescriptions"]:
+            arn = described["ResourceArn"]
+            tags[arn] = tag_dict(described["Tags"])
     return tags

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import Change, Conflict, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.change import Change, Conflict, Update, refuse_conflict
 from tasks.aws.clients import client
-from tasks.aws.tags import Owner, tag_dict, tag_list
+from tasks.aws.tags import Owner, tag_list
 from tasks.aws.task import aws_task
+from tasks.elbv2.tags import read_tags
 
 __all__ = [
     "TargetGroup",
@@ -81,31 +82,24 @@ def read_target_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     except elb.exceptions.TargetGroupNotFoundException:
         return None
     arn = found["TargetGroupArn"]
-    tags = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-    return {**found, _DELAY: _read_delay(aws, arn), "Tags": tag_dict(tags)}
+    tags = read_tags(aws, [arn])[arn]
+    return {**found, _DELAY: _read_delay(aws, arn), "Tags": tags}
 
 
 def _read_delay(aws: AwsConfig, arn: str) -> str | None:
+    """The deregistration delay in seconds."""
     found = client(aws, "elbv2").describe_target_group_attributes(TargetGroupArn=arn)
-    attributes = {item["Key"]: item["Value"] for item in found["Attributes"]}
-    return attributes.get(_DELAY)
+    for attribute in found["Attributes"]:
+        if attribute["Key"] == _DELAY:
+            return attribute["Value"]
+    return None
 
 
 def compare_target_group(desired: TargetGroup, observed: dict[str, Any] | None) -> Change:
     """What has to happen to the target group."""
-    if observed is None:
-        return Create()
-    conflict = desired.owner.conflict("target group", desired.name, observed["Tags"])
-    if conflict:
-        return conflict
-    change = compare_fields(desired.fields, observed)
-    return _impossible(desired, change) or change
-
-
-def _impossible(desired: TargetGroup, change: Change) -> Conflict | None:
-    """A conflict where ELBv2 cannot make the change."""
+    change = desired.owner.compare("target group", desired.name, desired.fields, observed)
     if not isinstance(change, Update):
-        return None
+        return change
     for field in _FIXED:
         if field in change.fields:
             before, after = change.fields[field]
@@ -113,7 +107,7 @@ def _impossible(desired: TargetGroup, change: Change) -> Conflict | None:
                 f"target group {desired.name}: {field} is {before} and ELBv2 cannot change it to "
                 f"{after}; keep it as it is, or give the service another name"
             )
-    return None
+    return change
 
 
 @aws_task("ensure target group {desired.name}")
@@ -131,35 +125,46 @@ def ensure_target_group(aws: AwsConfig, desired: TargetGroup) -> str:
     refuse_conflict(change)
     if observed is None:
         return _create(aws, desired)
-    arn = str(observed["TargetGroupArn"])
     if isinstance(change, Update):
-        _update(aws, arn, desired, change.fields)
-        if "Tags" in change.fields:
-            tags = tag_list(desired.owner.tags_over(observed["Tags"]))
-            client(aws, "elbv2").add_tags(ResourceArns=[arn], Tags=tags)
-    return arn
+        _update(aws, desired, observed, change.fields)
+    return str(observed["TargetGroupArn"])
 
 
 def _create(aws: AwsConfig, desired: TargetGroup) -> str:
+    """Create the target group, and return its ARN."""
     made = client(aws, "elbv2").create_target_group(
-        Name=desired.name, Tags=tag_list(desired.owner.tags), **desired.settings
+        Name=desired.name,
+        Tags=tag_list(desired.owner.tags),
+        **desired.settings,
     )
     arn = made["TargetGroups"][0]["TargetGroupArn"]
     _set_delay(aws, arn, desired)
     return arn
 
 
-def _update(aws: AwsConfig, arn: str, desired: TargetGroup, changed: Collection[str]) -> None:
+def _update(
+    aws: AwsConfig, desired: TargetGroup, observed: dict[str, Any], changed: Collection[str]
+) -> None:
+    """Update the fields that differ."""
+    elb = client(aws, "elbv2")
+    arn = observed["TargetGroupArn"]
     settings = desired.changeable
     if not settings.keys().isdisjoint(changed):
-        client(aws, "elbv2").modify_target_group(TargetGroupArn=arn, **settings)
+        elb.modify_target_group(TargetGroupArn=arn, **settings)
     if _DELAY in changed:
         _set_delay(aws, arn, desired)
+    if "Tags" in changed:
+        tags = desired.owner.tags_over(observed["Tags"])
+        elb.add_tags(ResourceArns=[arn], Tags=tag_list(tags))
 
 
 def _set_delay(aws: AwsConfig, arn: str, desired: TargetGroup) -> None:
+    """Set the deregistration delay."""
     delay: Any = {"Key": _DELAY, "Value": desired.fields[_DELAY]}
-    client(aws, "elbv2").modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
+    client(aws, "elbv2").modify_target_group_attributes(
+        TargetGroupArn=arn,
+        Attributes=[delay],
+    )
 
 
 @aws_task("delete target group {name}")
@@ -171,7 +176,8 @@ def delete_target_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
     observed = read_target_group(aws, name)
     if observed is not None and owner.made(observed["Tags"]):
-        client(aws, "elbv2").delete_target_group(TargetGroupArn=observed["TargetGroupArn"])
+        arn = observed["TargetGroupArn"]
+        client(aws, "elbv2").delete_target_group(TargetGroupArn=arn)
 
 
 @dataclass(frozen=True)
@@ -189,9 +195,13 @@ class TargetHealth:
 
     def __str__(self) -> str:
         """For example `1 healthy, 1 unhealthy (Target.ResponseCodeMismatch: …)`."""
-        counts = [f"{count} {state}" for state, count in sorted(self.states.items())]
-        states = ", ".join(counts) or "no targets"
-        return f"{states} ({'; '.join(self.reasons)})" if self.reasons else states
+        reasons = "; ".join(self.reasons)
+        return f"{self._counts} ({reasons})" if reasons else self._counts
+
+    @property
+    def _counts(self) -> str:
+        counts = [f"{self.states[state]} {state}" for state in sorted(self.states)]
+        return ", ".join(counts) or "no targets"
 
 
 def read_target_health(aws: AwsConfig, target_group_arn: str) -> TargetHealth:
@@ -201,14 +211,21 @@ def read_target_health(aws: AwsConfig, target_group_arn: str) -> TargetHealth:
     Source: ELBv2 DescribeTargetHealth.
     """
     found = client(aws, "elbv2").describe_target_health(TargetGroupArn=target_group_arn)
-    health = [item["TargetHealth"] for item in found["TargetHealthDescriptions"]]
-    states = Counter(str(item.get("State", "unknown")) for item in health)
+    states: Counter[str] = Counter()
+    reasons = set()
+    for target in found["TargetHealthDescriptions"]:
+        health = target["TargetHealth"]
+        states[health.get("State", "unknown")] += 1
+        reasons.add(_reason(health))
     return TargetHealth(
         healthy=states["healthy"],
         states=dict(states),
-        reasons=tuple(sorted({_reason(item) for item in health if item.get("Reason")})),
+        reasons=tuple(sorted(reasons - {""})),
     )
 
 
 def _reason(health: Any) -> str:
-    return f"{health['Reason']}: {health.get('Description', '')}"
+    """Why a target is not healthy; empty when it is."""
+    reason = health.get("Reason")
+    description = health.get("Description", "")
+    return f"{reason}: {description}" if reason else ""

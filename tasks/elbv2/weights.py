@@ -50,8 +50,7 @@ def service_share(rule: Rule, monolith_group: str, service_group: str | None) ->
         The percentage; None when the rule does not forward, or sends requests to a third group.
     """
     weights = weights_of(rule)
-    receiving = {arn for arn, weight in weights.items() if weight}
-    if not weights or receiving - {monolith_group, service_group}:
+    if not weights or _receivers(rule) - {monolith_group, service_group}:
         return None
     own = weights.get(service_group or "", 0)
     if own == 0:
@@ -62,8 +61,13 @@ def service_share(rule: Rule, monolith_group: str, service_group: str | None) ->
 
 def is_returned(rule: Rule, monolith_group: str) -> bool:
     """Whether every request of the rule goes to the monolith."""
-    receiving = {arn for arn, weight in weights_of(rule).items() if weight}
-    return receiving == {monolith_group}
+    return _receivers(rule) == {monolith_group}
+
+
+def _receivers(rule: Rule) -> set[str]:
+    """The target groups that get requests."""
+    weights = weights_of(rule)
+    return {arn for arn in weights if weights[arn] > 0}
 
 
 def check_unchanged(rule: Rule, service_group: str) -> int:
@@ -76,7 +80,7 @@ def check_unchanged(rule: Rule, service_group: str) -> int:
     weight = service_weight(rule, service_group)
     written = _written_weights(rule)
     if weight not in written:
-        known = " or ".join(str(value) for value in written) or "none"
+        known = " or ".join(map(str, written)) or "none"
         raise TrafficConflict(
             f"{rule.label} gives the service {weight}%, but this tool last wrote {known}: "
             "somebody else changed it. Traffic stays as it is; set the weights back, or tag the "

@@ -1,12 +1,13 @@
 """IAM: each service's own task role, with the configured statements and no others."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.service import PolicyStatement, ServiceConfig
-from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.change import Change, Update, refuse_conflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
@@ -55,12 +56,17 @@ class TaskRole:
 
 def desired_task_role(service: ServiceConfig, owner: Owner) -> TaskRole:
     """A role that ECS tasks may assume, with the configured statements."""
-    statements = list(map(_statement, service.task_role_policy))
-    policy = {"Version": _VERSION, "Statement": statements} if statements else None
-    return TaskRole(name=service.task_role, policy=policy, owner=owner)
+    statements = [_statement(configured) for configured in service.task_role_policy]
+    policy = {"Version": _VERSION, "Statement": statements}
+    return TaskRole(
+        name=service.task_role,
+        policy=policy if statements else None,
+        owner=owner,
+    )
 
 
 def _statement(configured: PolicyStatement) -> dict[str, Any]:
+    """A statement as IAM takes it."""
     return {
         "Effect": configured.effect,
         "Action": list(configured.actions),
@@ -88,6 +94,7 @@ def read_task_role(aws: AwsConfig, name: str) -> dict[str, Any] | None:
 
 
 def _read_policy(aws: AwsConfig, name: str) -> Any:
+    """The role's own policy; None when it has none."""
     iam = client(aws, "iam")
     try:
         return iam.get_role_policy(RoleName=name, PolicyName=_POLICY)["PolicyDocument"]
@@ -97,10 +104,7 @@ def _read_policy(aws: AwsConfig, name: str) -> Any:
 
 def compare_task_role(desired: TaskRole, observed: dict[str, Any] | None) -> Change:
     """What has to happen to the role."""
-    if observed is None:
-        return Create()
-    conflict = desired.owner.conflict("IAM role", desired.name, observed["Tags"])
-    return conflict or compare_fields(desired.fields, observed)
+    return desired.owner.compare("IAM role", desired.name, desired.fields, observed)
 
 
 @aws_task("ensure task role {desired.name}")
@@ -119,11 +123,14 @@ def ensure_task_role(aws: AwsConfig, desired: TaskRole) -> str:
     if observed is None:
         return _create(aws, desired)
     if isinstance(change, Update):
-        _update(aws, desired, observed, change)
+        _update(aws, desired, change.fields)
+        if "Tags" in change.fields:
+            _tag(aws, desired, observed)
     return str(observed["Arn"])
 
 
 def _create(aws: AwsConfig, desired: TaskRole) -> str:
+    """Create the role, and return its ARN."""
     made = client(aws, "iam").create_role(
         RoleName=desired.name,
         AssumeRolePolicyDocument=json.dumps(_TRUST),
@@ -135,24 +142,32 @@ def _create(aws: AwsConfig, desired: TaskRole) -> str:
     return made["Role"]["Arn"]
 
 
-def _update(aws: AwsConfig, desired: TaskRole, observed: dict[str, Any], change: Update) -> None:
-    iam = client(aws, "iam")
-    if "AssumeRolePolicyDocument" in change.fields:
-        iam.update_assume_role_policy(RoleName=desired.name, PolicyDocument=json.dumps(_TRUST))
-    if "PolicyDocument" in change.fields:
+def _update(aws: AwsConfig, desired: TaskRole, changed: Collection[str]) -> None:
+    """Update the fields that differ, except for the tags."""
+    if "AssumeRolePolicyDocument" in changed:
+        client(aws, "iam").update_assume_role_policy(
+            RoleName=desired.name,
+            PolicyDocument=json.dumps(_TRUST),
+        )
+    if "PolicyDocument" in changed:
         _write_policy(aws, desired)
-    if "Tags" in change.fields:
-        tags = tag_list(desired.owner.tags_over(observed["Tags"]))
-        iam.tag_role(RoleName=desired.name, Tags=tags)
+
+
+def _tag(aws: AwsConfig, desired: TaskRole, observed: dict[str, Any]) -> None:
+    """Put the owner's tags on an existing role."""
+    tags = desired.owner.tags_over(observed["Tags"])
+    client(aws, "iam").tag_role(RoleName=desired.name, Tags=tag_list(tags))
 
 
 def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
+    """Write the role's own policy, or delete it when there are no statements."""
     iam = client(aws, "iam")
+    name = desired.name
     if desired.policy:
         document = json.dumps(desired.policy)
-        iam.put_role_policy(RoleName=desired.name, PolicyName=_POLICY, PolicyDocument=document)
+        iam.put_role_policy(RoleName=name, PolicyName=_POLICY, PolicyDocument=document)
     else:
-        iam.delete_role_policy(RoleName=desired.name, PolicyName=_POLICY)
+        iam.delete_role_policy(RoleName=name, PolicyName=_POLICY)
 
 
 @aws_task("delete task role {name}")
@@ -168,17 +183,24 @@ def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
     if observed is None or not owner.made(observed["Tags"]):
         return
     try:
-        _remove_policies(aws, name)
+        _delete_policies(aws, name)
+        _detach_policies(aws, name)
         iam.delete_role(RoleName=name)
     except iam.exceptions.NoSuchEntityException:
         log().info("IAM role %s was already deleted", name)
 
 
-def _remove_policies(aws: AwsConfig, name: str) -> None:
+def _delete_policies(aws: AwsConfig, name: str) -> None:
+    """Delete the role's own policies."""
     iam = client(aws, "iam")
-    for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
-        for policy in page["PolicyNames"]:
-            iam.delete_role_policy(RoleName=name, PolicyName=policy)
-    for attached in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
-        for managed in attached["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=name, PolicyArn=managed["PolicyArn"])
+    pages = iam.get_paginator("list_role_policies").paginate(RoleName=name)
+    for policy in pages.build_full_result()["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+
+
+def _detach_policies(aws: AwsConfig, name: str) -> None:
+    """Detach managed policies, which somebody has attached."""
+    iam = client(aws, "iam")
+    pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+    for policy in pages.build_full_result()["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])

@@ -10,7 +10,8 @@ from tasks.preflight.finding import Finding
 __all__ = ["check_execution_role", "read_trust_policy"]
 
 _ECS = "ecs-tasks.amazonaws.com"
-_ASSUME = ("sts:AssumeRole", "sts:*", "*")
+_EVERYBODY_WITH_ECS = frozenset({_ECS, "*"})
+_ASSUME = frozenset({"sts:AssumeRole", "sts:*", "*"})
 
 
 def read_trust_policy(aws: AwsConfig, role_arn: str) -> dict[str, Any] | None:
@@ -36,6 +37,7 @@ def check_execution_role(discovered: Discovered, trust: dict[str, Any] | None) -
 
 
 def _fault(discovered: Discovered, trust: dict[str, Any] | None) -> str | None:
+    """What is wrong with the role, and the remedy."""
     account = discovered.execution_role_arn.split(":")[4]
     if account != discovered.account_id:
         return (
@@ -47,21 +49,24 @@ def _fault(discovered: Discovered, trust: dict[str, Any] | None) -> str | None:
             "does not exist; create it with policy AmazonECSTaskExecutionRolePolicy, or name "
             "another"
         )
-    if not any(_lets_ecs_assume(statement) for statement in _listed(trust.get("Statement", []))):
+    statements = _listed(trust.get("Statement", []))
+    if not any(map(_lets_ecs_assume, statements)):
         return f"cannot be assumed by ECS; allow {_ECS} sts:AssumeRole in its trust policy"
     return None
 
 
 def _lets_ecs_assume(statement: dict[str, Any]) -> bool:
+    """Whether a statement of a trust policy is enough for ECS."""
     if statement.get("Effect") != "Allow":
         return False
     actions = _listed(statement.get("Action", []))
-    if not any(action in _ASSUME for action in actions):
+    if _ASSUME.isdisjoint(actions):
         return False
-    return any(service in (_ECS, "*") for service in _services(statement))
+    return not _EVERYBODY_WITH_ECS.isdisjoint(_services(statement))
 
 
 def _services(statement: dict[str, Any]) -> list[Any]:
+    """The AWS services that a statement is about."""
     principal = statement.get("Principal", {})
     if isinstance(principal, dict):
         return _listed(principal.get("Service", []))

@@ -32,19 +32,25 @@ def check_ready_image(aws: AwsConfig, where: str, service: ServiceConfig) -> lis
         pinned = pin_image(aws, str(service.image))
     except PreflightFailed as error:
         return [Finding(f"{where}.{error}")]
+    if pinned == service.image:
+        return []
+    return list(_check_architecture(aws, where, service, pinned))
+
+
+def _check_architecture(
+    aws: AwsConfig, where: str, service: ServiceConfig, pinned: str
+) -> Iterator[Finding]:
+    """Whether an image in ECR is for the CPU of the tasks."""
     path, _, digest = pinned.partition("@")
-    if pinned == service.image or not digest:
-        return []
-    found = read_architectures(aws, path.partition("/")[2], digest)
+    _, _, repository = path.partition("/")
+    found = read_architectures(aws, repository, digest)
     wanted = _DOCKER_NAMES[service.cpu_architecture]
-    if not found or wanted in found:
-        return []
-    return [
-        Finding(
-            f"{where}.image: {service.image} is for {' and '.join(sorted(found))}, its tasks would "
-            f"run on {wanted}; set cpu_architecture, or name an image for that CPU"
+    if found and wanted not in found:
+        architectures = " and ".join(sorted(found))
+        yield Finding(
+            f"{where}.image: {service.image} is for {architectures}, its tasks would run on "
+            f"{wanted}; set cpu_architecture, or name an image for that CPU"
         )
-    ]
 
 
 def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig]) -> list[Finding]:
@@ -79,6 +85,7 @@ def check_build_files(service: ServiceConfig) -> list[str]:
 
 
 def _build_faults(build: Build, cpu_architecture: str) -> Iterator[str]:
+    """What is wrong with a build's folder and Dockerfile; the first fault hides the others."""
     context = build.context
     dockerfile = context / build.dockerfile
     if not context.is_dir():

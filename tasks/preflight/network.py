@@ -17,6 +17,15 @@ _ANY_PROTOCOL: Final = "-1"
 
 
 @dataclass(frozen=True)
+class _Peers:
+    """The other end of a connection: one of its groups in a rule is enough, or all its blocks."""
+
+    groups: frozenset[str]
+    blocks: tuple[str, ...]
+    """CIDR blocks."""
+
+
+@dataclass(frozen=True)
 class Network:
     """The tasks' network as EC2 and ELBv2 describe it; what does not exist is left out."""
 
@@ -31,14 +40,15 @@ class Network:
     balancer_zones: frozenset[str]
     """Availability zones that are enabled for the load balancer."""
 
+    @property
+    def task_peers(self) -> _Peers:
+        """The tasks, as the load balancer reaches them."""
+        return _Peers(frozenset(self.security_groups), tuple(_blocks(self.subnets).values()))
 
-@dataclass(frozen=True)
-class _Peers:
-    """The other end of a connection: one of its groups in a rule is enough, or all its blocks."""
-
-    groups: frozenset[str]
-    blocks: tuple[str, ...]
-    """CIDR blocks."""
+    @property
+    def balancer_peers(self) -> _Peers:
+        """The load balancer, as it reaches the tasks."""
+        return _Peers(frozenset(self.balancer_groups), tuple(self.balancer_subnets.values()))
 
 
 def read_network(aws: AwsConfig, discovered: Discovered) -> Network:
@@ -64,26 +74,35 @@ def read_network(aws: AwsConfig, discovered: Discovered) -> Network:
     )
 
 
-# By a filter and not by id: a filter leaves out what does not exist, where a call by id would fail
-# and name only the first that is missing.
 def _read_subnets(aws: AwsConfig, ids: Iterable[str]) -> dict[str, Any]:
-    wanted: Any = {"Name": "subnet-id", "Values": sorted(ids)}
-    found = client(aws, "ec2").describe_subnets(Filters=[wanted])
+    """EC2's descriptions of the subnets that exist, by id."""
+    found = client(aws, "ec2").describe_subnets(Filters=_filter("subnet-id", ids))
     return {subnet["SubnetId"]: subnet for subnet in found["Subnets"]}
 
 
 def _read_security_groups(aws: AwsConfig, ids: Iterable[str]) -> dict[str, Any]:
-    wanted: Any = {"Name": "group-id", "Values": sorted(ids)}
-    found = client(aws, "ec2").describe_security_groups(Filters=[wanted])
+    """EC2's descriptions of the security groups that exist, by id."""
+    found = client(aws, "ec2").describe_security_groups(Filters=_filter("group-id", ids))
     return {group["GroupId"]: group for group in found["SecurityGroups"]}
 
 
+def _filter(name: str, values: Iterable[str]) -> list[Any]:
+    """
+    A filter for EC2.
+
+    It leaves out what does not exist, where a call by id would fail and name only the first.
+    """
+    return [{"Name": name, "Values": sorted(values)}]
+
+
 def _only(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those of the names that were found."""
     return {name: found[name] for name in names if name in found}
 
 
 def _blocks(subnets: Mapping[str, Any]) -> dict[str, str]:
-    return {name: subnet["CidrBlock"] for name, subnet in subnets.items()}
+    """The CIDR blocks of subnets by id."""
+    return {name: subnets[name]["CidrBlock"] for name in subnets}
 
 
 def check_network(discovered: Discovered, network: Network) -> list[Finding]:
@@ -105,34 +124,43 @@ def check_network(discovered: Discovered, network: Network) -> list[Finding]:
 def _check_places(
     field: str, remedy: str, wanted: Sequence[str], found: Mapping[str, Any], vpc: str
 ) -> Iterator[Finding]:
+    """Find what does not exist, or is in another VPC than the load balancer."""
     for name in wanted:
         if name not in found:
             yield Finding(f"{field}: {name} does not exist in this region and account; {remedy}")
-        elif found[name]["VpcId"] != vpc:
+            continue
+        own_vpc = found[name]["VpcId"]
+        if own_vpc != vpc:
             yield Finding(
-                f"{field}: {name} is in {found[name]['VpcId']}, but the load balancer is in "
-                f"{vpc}, and target groups reach one VPC only; {remedy}"
+                f"{field}: {name} is in {own_vpc}, but the load balancer is in {vpc}, and target "
+                f"groups reach one VPC only; {remedy}"
             )
 
 
 def _check_zones(discovered: Discovered, network: Network) -> Iterator[Finding]:
+    """Find availability zones that are too few, or that the load balancer does not serve."""
     if len(network.subnets) < len(discovered.subnets):
         return  # Missing subnets have a finding already, and their zones are unknown.
-    zones = {name: subnet["AvailabilityZone"] for name, subnet in network.subnets.items()}
-    if len(set(zones.values())) < 2:
+    zones = {network.subnets[name]["AvailabilityZone"] for name in network.subnets}
+    if len(zones) < 2:
+        names = ", ".join(network.subnets)
         yield Finding(
-            f"network.subnets: {', '.join(zones)} are all in {', '.join(set(zones.values()))}, so "
-            "a failure of that zone would stop the services; name subnets in at least two "
-            "availability zones"
+            f"network.subnets: {names} are all in {', '.join(zones)}, so a failure of that zone "
+            "would stop the services; name subnets in at least two availability zones"
         )
-    served = ", ".join(sorted(network.balancer_zones))
-    for name, zone in zones.items():
-        in_vpc = network.subnets[name]["VpcId"] == discovered.vpc_id
-        if in_vpc and zone not in network.balancer_zones:
-            yield Finding(
-                f"network.subnets: {name} is in {zone}, which the load balancer does not serve "
-                f"(it serves {served}); leave it out, or enable the zone for the load balancer"
-            )
+    for name, subnet in network.subnets.items():
+        if subnet["VpcId"] == discovered.vpc_id:
+            yield from _check_zone(name, subnet["AvailabilityZone"], network)
+
+
+def _check_zone(name: str, zone: str, network: Network) -> Iterator[Finding]:
+    """Whether the load balancer serves a subnet's zone."""
+    if zone not in network.balancer_zones:
+        served = ", ".join(sorted(network.balancer_zones))
+        yield Finding(
+            f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it "
+            f"serves {served}); leave it out, or enable the zone for the load balancer"
+        )
 
 
 def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list[Finding]:
@@ -155,35 +183,43 @@ def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list
 def _check_incoming(where: str, port: int, network: Network) -> Iterator[Finding]:
     """Whether the tasks' security groups let the load balancer in."""
     groups = network.security_groups
-    balancer = network.balancer_groups
-    peers = _Peers(frozenset(balancer), tuple(network.balancer_subnets.values()))
+    peers = network.balancer_peers
     if _allow(_permissions(groups, "IpPermissions"), port, peers):
         return
-    source = f"--source-group {next(iter(balancer))}" if balancer else f"--cidr {peers.blocks[0]}"
+    if network.balancer_groups:
+        source = f"--source-group {_first(network.balancer_groups)}"
+    else:
+        source = f"--cidr {_first(peers.blocks)}"
     yield Finding(
         f"{where}.port: {port} cannot be reached by the load balancer: {' and '.join(groups)} "
         "lets nothing of it in; allow it: `aws ec2 authorize-security-group-ingress "
-        f"--group-id {next(iter(groups))} --protocol tcp --port {port} {source}`"
+        f"--group-id {_first(groups)} --protocol tcp --port {port} {source}`"
     )
 
 
 def _check_outgoing(where: str, port: int, network: Network) -> Iterator[Finding]:
     """Whether the load balancer's security groups let it out to the tasks."""
-    groups = network.security_groups
     balancer = network.balancer_groups
-    peers = _Peers(frozenset(groups), tuple(_blocks(network.subnets).values()))
-    unknown = not balancer or not peers.blocks
-    if unknown or _allow(_permissions(balancer, "IpPermissionsEgress"), port, peers):
+    peers = network.task_peers
+    if not balancer or not peers.blocks:
+        return  # What the load balancer may reach is unknown.
+    if _allow(_permissions(balancer, "IpPermissionsEgress"), port, peers):
         return
     yield Finding(
         f"{where}.port: {port} cannot be reached by the load balancer: {' and '.join(balancer)} "
         "lets nothing out to it; allow it: `aws ec2 authorize-security-group-egress "
-        f"--group-id {next(iter(balancer))} --protocol tcp --port {port} "
-        f"--source-group {next(iter(groups))}`"
+        f"--group-id {_first(balancer)} --protocol tcp --port {port} "
+        f"--source-group {_first(network.security_groups)}`"
     )
 
 
+def _first(names: Iterable[str]) -> str:
+    """The first of some names."""
+    return next(iter(names))
+
+
 def _permissions(groups: Mapping[str, Any], direction: str) -> list[Any]:
+    """The rules of security groups, of one direction."""
     permissions: list[Any] = []
     for group in groups.values():
         permissions += group[direction]
@@ -195,25 +231,31 @@ def _allow(permissions: Sequence[Any], port: int, peers: _Peers) -> bool:
     applying = [rule for rule in permissions if _applies_to(rule, port)]
     if any(_names_a_group(rule, peers) for rule in applying):
         return True
-    open_to: list[Any] = []
+    open_to: list[str] = []
     for rule in applying:
-        open_to += [ipaddress.ip_network(item["CidrIp"], strict=False) for item in rule["IpRanges"]]
-    return bool(peers.blocks) and all(_is_inside(block, open_to) for block in peers.blocks)
+        open_to += [item["CidrIp"] for item in rule["IpRanges"]]
+    inside = [_is_inside(block, open_to) for block in peers.blocks]
+    return bool(inside) and all(inside)
 
 
 def _applies_to(rule: Any, port: int) -> bool:
-    protocol = rule["IpProtocol"]
-    if protocol == _ANY_PROTOCOL:
+    """Whether a rule is about TCP on the port."""
+    if rule["IpProtocol"] == _ANY_PROTOCOL:
         return True
-    return protocol == "tcp" and bool(rule["FromPort"] <= port <= rule["ToPort"])
+    if rule["IpProtocol"] != "tcp":
+        return False
+    return bool(rule["FromPort"] <= port <= rule["ToPort"])
 
 
 def _names_a_group(rule: Any, peers: _Peers) -> bool:
-    """Also true of a prefix list: its addresses are not read, so it is assumed to be right."""
+    """Whether a rule is about one of the peers' groups."""
+    if rule.get("PrefixListIds"):
+        return True  # Its addresses are not read, so it is assumed to be right.
     named = {pair["GroupId"] for pair in rule["UserIdGroupPairs"]}
-    return bool(rule.get("PrefixListIds")) or not peers.groups.isdisjoint(named)
+    return not peers.groups.isdisjoint(named)
 
 
-def _is_inside(block: str, allowed: Iterable[Any]) -> bool:
-    network: Any = ipaddress.ip_network(block)
-    return any(network.subnet_of(one) for one in allowed)
+def _is_inside(block: str, allowed: Iterable[str]) -> bool:
+    """Whether a CIDR block is within one of the others."""
+    own: Any = ipaddress.ip_network(block)
+    return any(own.subnet_of(ipaddress.ip_network(one, strict=False)) for one in allowed)

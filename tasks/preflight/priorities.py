@@ -36,8 +36,9 @@ def lint_priorities(
 
 
 def _lint_lock(rules: Sequence[Rule]) -> Iterator[Finding]:
+    """A rule of others that has the lock's priority."""
     for rule in rules:
-        if rule.priority == LAST_PRIORITY and rule.tags.get(ROLE) != LOCK:
+        if rule.priority == LAST_PRIORITY and rule.role != LOCK:
             yield Finding(
                 f"listener: priority {LAST_PRIORITY} is taken by {rule.label}, but a run locks the "
                 "listener with a rule of that priority; give the other rule another one"
@@ -58,17 +59,23 @@ class _PlannedListener:
         own: list[Rule] = []
         self.temporary.append(own)
         for desired in claim.all_rules:
-            rules = [*self.lasting, *chain.from_iterable(self.temporary)]
-            if own_rules(rules, claim.owner, desired.role).get(desired.chunk):
+            rules = self._rules()
+            if desired.chunk in own_rules(rules, claim.owner, desired.role):
                 continue
-            priority = choose_priority([*rules, _LOCK_RULE], desired, self.monolith_group)
+            priority = choose_priority(rules, desired, self.monolith_group)
             if priority is None:
                 return False
-            made = self._planned(desired, priority)
-            (self.lasting if desired.role == PATH else own).append(made)
+            kept = self.lasting if desired.role == PATH else own
+            kept.append(self._planned(desired, priority))
         return True
 
+    def _rules(self) -> list[Rule]:
+        """All rules so far, with the run's lock."""
+        temporary = chain.from_iterable(self.temporary)
+        return [*self.lasting, *temporary, _LOCK_RULE]
+
     def _planned(self, desired: PathRule, priority: int) -> Rule:
+        """The rule that the run will create."""
         return Rule(
             arn=f"planned/{desired.owner.service}/{desired.role}/{desired.chunk}",
             priority=priority,
@@ -79,6 +86,7 @@ class _PlannedListener:
 
 
 def _no_room(claim: Claim, rules: Sequence[Rule], monolith_group: str) -> Finding:
+    """The finding for a service whose rules have no place."""
     needed = claim.all_rules
     after, before = place_rule(list(rules), needed[0], monolith_group)
     return Finding(

@@ -4,7 +4,7 @@ Quotas: what AWS allows, what is used, and the first service that does not fit a
 Source: "Quotas for your Application Load Balancers", "IAM and AWS STS quotas".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import accumulate
@@ -97,6 +97,7 @@ def read_limits(aws: AwsConfig) -> Limits:
 
 
 def _read_quota(aws: AwsConfig, code: str) -> int:
+    """A quota of Elastic Load Balancing."""
     quotas = client(aws, "service-quotas")
     try:
         found = quotas.get_service_quota(ServiceCode="elasticloadbalancing", QuotaCode=code)
@@ -115,36 +116,38 @@ def read_usage(aws: AwsConfig, load_balancer_arn: str) -> Usage:
     rules = _read_rules(aws, load_balancer_arn)
     groups: set[str] = set()
     for rule in rules:
-        for action in rule["Actions"]:
-            groups |= _groups_of(action)
+        groups.update(*map(_groups_of, rule["Actions"]))
+    iam = client(aws, "iam").get_account_summary()["SummaryMap"]
     return Usage(
         balancer_target_groups=frozenset(groups),
         balancer_rules=sum(not rule["IsDefault"] for rule in rules),
         region_target_groups=_count_target_groups(aws),
-        account_roles=client(aws, "iam").get_account_summary()["SummaryMap"].get("Roles", 0),
+        account_roles=iam.get("Roles", 0),
     )
 
 
 def _read_rules(aws: AwsConfig, load_balancer_arn: str) -> list[Any]:
-    pages = client(aws, "elbv2").get_paginator("describe_rules")
+    """ELBv2's descriptions of all rules of a load balancer."""
+    paginator = client(aws, "elbv2").get_paginator("describe_rules")
     rules: list[Any] = []
     for listener in read_listeners(aws, load_balancer_arn):
-        for page in pages.paginate(ListenerArn=listener["ListenerArn"]):
-            rules += page["Rules"]
+        pages = paginator.paginate(ListenerArn=listener["ListenerArn"])
+        rules += pages.build_full_result()["Rules"]
     return rules
 
 
 def _groups_of(action: Mapping[str, Any]) -> set[str]:
-    weighted = (action.get("ForwardConfig") or {}).get("TargetGroups") or []
-    groups = {group["TargetGroupArn"] for group in weighted}
-    if action.get("TargetGroupArn"):
-        groups.add(action["TargetGroupArn"])
-    return groups
+    """ARNs of the target groups that an action names."""
+    config = action.get("ForwardConfig") or {}
+    groups = {group["TargetGroupArn"] for group in config.get("TargetGroups") or ()}
+    groups.add(action.get("TargetGroupArn", ""))
+    return groups - {""}
 
 
 def _count_target_groups(aws: AwsConfig) -> int:
+    """How many target groups the region has."""
     pages = client(aws, "elbv2").get_paginator("describe_target_groups").paginate()
-    return sum(len(page["TargetGroups"]) for page in pages)
+    return len(pages.build_full_result()["TargetGroups"])
 
 
 def check_quotas(
@@ -166,27 +169,38 @@ def check_quotas(
         _target_groups_of_region(needs, limits, usage),
         _roles_of_account(needs, limits, usage),
     )
-    findings = [_first_too_many(needs, quota) for quota in quotas]
-    return [finding for finding in findings if finding]
+    findings: list[Finding] = []
+    for quota in quotas:
+        findings += _first_too_many(needs, quota)
+    return findings
 
 
-def _first_too_many(needs: Sequence[Need], quota: _Quota) -> Finding | None:
-    for need, more in zip(needs, quota.added, strict=True):
-        if quota.used + more > quota.limit:
-            return Finding(
+def _first_too_many(needs: Sequence[Need], quota: _Quota) -> Iterator[Finding]:
+    """The finding for the first service that exceeds a quota."""
+    for need, added in zip(needs, quota.added, strict=True):
+        if quota.used + added > quota.limit:
+            yield Finding(
                 f"{need.where} will not fit: {quota.used} of {quota.limit} {quota.what} are used, "
-                f"and {more} more are needed; {quota.remedy}"
+                f"and {added} more are needed; {quota.remedy}"
             )
-    return None
+            return
+
+
+def _totals(numbers: Iterable[int]) -> list[int]:
+    """The sum up to each number."""
+    return list(accumulate(numbers))
 
 
 def _rules_of_balancer(
     needs: Sequence[Need], limits: Limits, used: int, max_parallel: int
 ) -> _Quota:
+    """Rules: the lasting ones, and the temporary ones of services worked on at the same time."""
+    lasting = _totals(need.rules for need in needs)
+    temporary = [need.private_rules for need in needs]
     added = []
-    for count, lasting in enumerate(accumulate(need.rules for need in needs), start=1):
-        temporary = nlargest(max_parallel, (need.private_rules for need in needs[:count]))
-        added.append(lasting + sum(temporary) + _LOCK)
+    for index, rules in enumerate(lasting):
+        at_once = nlargest(max_parallel, temporary[: index + 1])
+        added.append(rules + sum(at_once) + _LOCK)
     return _Quota(
         what="rules on the load balancer, preview and control rules and the run's lock included,",
         limit=limits.balancer_rules,
@@ -197,30 +211,33 @@ def _rules_of_balancer(
 
 
 def _target_groups_of_balancer(needs: Sequence[Need], limits: Limits, usage: Usage) -> _Quota:
+    """Target groups that the load balancer uses."""
     return _Quota(
         what="target groups on the load balancer",
         limit=limits.balancer_target_groups,
         used=len(usage.balancer_target_groups),
-        added=list(accumulate(need.balancer_target_groups for need in needs)),
+        added=_totals(need.balancer_target_groups for need in needs),
         remedy="AWS does not raise this quota: split behind a second load balancer",
     )
 
 
 def _target_groups_of_region(needs: Sequence[Need], limits: Limits, usage: Usage) -> _Quota:
+    """Target groups of all load balancers."""
     return _Quota(
         what="target groups in the region",
         limit=limits.region_target_groups,
         used=usage.region_target_groups,
-        added=list(accumulate(need.target_groups for need in needs)),
+        added=_totals(need.target_groups for need in needs),
         remedy=f"ask AWS to raise quota {_REGION_TARGET_GROUPS}, or delete unused target groups",
     )
 
 
 def _roles_of_account(needs: Sequence[Need], limits: Limits, usage: Usage) -> _Quota:
+    """IAM roles."""
     return _Quota(
         what="IAM roles in the account",
         limit=limits.account_roles,
         used=usage.account_roles,
-        added=list(accumulate(need.roles for need in needs)),
+        added=_totals(need.roles for need in needs),
         remedy=f"ask AWS to raise quota {_ACCOUNT_ROLES}, or delete unused roles",
     )

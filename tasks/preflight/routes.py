@@ -72,30 +72,36 @@ class Claim:
 
 def lint_overlaps(config: SplitConfig) -> list[Finding]:
     """Find patterns of two services that match the same paths: chance would decide between them."""
-    places = {service.name: f"services[{index}]" for index, service in enumerate(config.services)}
     findings = []
     for one, pattern, other, rival in config.ambiguous_patterns():
-        where = f"{places[one.name]}.path_patterns[{one.path_patterns.index(pattern)}]"
         text = (
-            f"{where}: {pattern!r} of {one.name} and {rival!r} of {other.name} match the same "
-            f"paths{_for_example(pattern, rival)}; leave each path to one of the two services"
+            f"{_field(config, one, pattern)}: {pattern!r} of {one.name} and {rival!r} of "
+            f"{other.name} match the same paths{_for_example(pattern, rival)}; leave each path to "
+            "one of the two services"
         )
         findings.append(Finding(text))
     return findings
 
 
+def _field(config: SplitConfig, service: ServiceConfig, pattern: str) -> str:
+    """The field of the config that holds a service's pattern."""
+    place = config.services.index(service)
+    position = service.path_patterns.index(pattern)
+    return f"services[{place}].path_patterns[{position}]"
+
+
 def _for_example(one: str, other: str) -> str:
     """A path that both match, where an obvious candidate does."""
-    candidates = [*_simple_paths(one), *_simple_paths(other)]
-    for path in candidates:
+    for path in _simple_paths(one) + _simple_paths(other):
         if matches(one, path) and matches(other, path):
             return f", e.g. {path}"
     return ""
 
 
-def _simple_paths(pattern: str) -> tuple[str, str]:
+def _simple_paths(pattern: str) -> list[str]:
+    """Paths that the pattern probably matches."""
     path = pattern.replace("?", "x")
-    return path.replace("*", ""), path.replace("*", "x")
+    return [path.replace("*", ""), path.replace("*", "x")]
 
 
 def lint_patterns(claim: Claim, rules: Sequence[Rule], monolith_group: str) -> Iterator[Finding]:
@@ -138,25 +144,35 @@ def _lint_case(
 
 
 def _lint_covered(claim: Claim, pattern: str) -> Iterator[Finding]:
-    others = [other for other in claim.patterns if other != pattern]
-    wider = next((other for other in others if covers(other, pattern)), None)
+    """A pattern that another one of the service makes redundant."""
+    wider = _wider(claim, pattern)
     if wider is None:
         return
     position = claim.patterns.index
     if covers(pattern, wider) and position(pattern) < position(wider):
         return  # They match the same paths: the second one has the finding.
     yield Finding(
-        f"{claim.field(pattern)}: {pattern!r} adds nothing to {wider!r}; take it out", stops=False
+        f"{claim.field(pattern)}: {pattern!r} adds nothing to {wider!r}; take it out",
+        stops=False,
     )
 
 
+def _wider(claim: Claim, pattern: str) -> str | None:
+    """Another pattern of the service that covers this one."""
+    for other in claim.patterns:
+        if other != pattern and covers(other, pattern):
+            return other
+    return None
+
+
 def _lint_wildcards(claim: Claim, rule: PathRule) -> Iterator[Finding]:
-    wildcards = sum(pattern.count("*") + pattern.count("?") for pattern in rule.patterns)
+    """Patterns that have too many wildcards for one rule."""
+    patterns = ", ".join(map(repr, rule.patterns))
+    wildcards = patterns.count("*") + patterns.count("?")
     if wildcards > _WILDCARDS_PER_RULE:
         yield Finding(
-            f"{claim.where}.path_patterns: {', '.join(map(repr, rule.patterns))} share one rule "
-            f"with {wildcards} wildcards, and ELBv2 allows {_WILDCARDS_PER_RULE}; put patterns "
-            "with few wildcards between them"
+            f"{claim.where}.path_patterns: {patterns} share one rule with {wildcards} wildcards, "
+            f"and ELBv2 allows {_WILDCARDS_PER_RULE}; put patterns with few wildcards between them"
         )
 
 
@@ -172,20 +188,29 @@ def lint_owners(
         monolith: The monolith's name.
         monolith_group: ARN of its target group.
     """
-    own = own_rules(rules, claim.owner, PATH)
-    own_arns = {rule.arn for rule in own.values()}
     for desired in claim.path_rules:
-        existing = own.get(desired.chunk)
-        place = (
-            existing.priority if existing else place_rule(list(rules), desired, monolith_group)[1]
-        )
+        place = _place(claim, desired, rules, monolith_group)
         for pattern in desired.patterns:
-            handling = matching_rules(users_rules(rules), pattern)
-            for rule in handling:
-                if rule.arn in own_arns:
-                    continue
-                answer = _Answer(claim, pattern, rule, whole=len(handling) == 1)
+            for answer in _answers(claim, pattern, rules):
                 yield from answer.findings(monolith, monolith_group, place)
+
+
+def _place(claim: Claim, desired: PathRule, rules: Sequence[Rule], monolith_group: str) -> int:
+    """The priority that the claim's rule has, or must come before."""
+    existing = own_rules(rules, claim.owner, PATH).get(desired.chunk)
+    if existing:
+        return existing.priority
+    _, before = place_rule(list(rules), desired, monolith_group)
+    return before
+
+
+def _answers(claim: Claim, pattern: str, rules: Sequence[Rule]) -> Iterator["_Answer"]:
+    """The rules of others that handle requests for a pattern."""
+    own = own_rules(rules, claim.owner, PATH).values()
+    handling = matching_rules(users_rules(rules), pattern)
+    for rule in handling:
+        if rule not in own:
+            yield _Answer(claim, pattern, rule, whole=len(handling) == 1)
 
 
 @dataclass(frozen=True)
@@ -217,6 +242,7 @@ class _Answer:
             yield self._belongs_to_others(monolith)
 
     def _does_more_than_forward(self) -> Finding:
+        """A rule that a path rule would not copy."""
         # Most often authentication: a path rule without it would make the path public, even at
         # weight 0.
         return Finding(
@@ -226,6 +252,7 @@ class _Answer:
         )
 
     def _keeps_a_part(self) -> Finding:
+        """A rule that goes before the claim's own."""
         return Finding(
             f"{self._subject} is partly answered by {self._maker}, which has other conditions "
             "than the path and keeps its requests; check that this is intended",
@@ -233,6 +260,7 @@ class _Answer:
         )
 
     def _belongs_to_others(self, monolith: str) -> Finding:
+        """A rule whose requests the claim would take over."""
         share = "answered" if self.whole else "partly answered"
         return Finding(
             f"{self._subject} is {share} by {self._maker}, not by {monolith}, and only the "
@@ -242,17 +270,20 @@ class _Answer:
 
     @property
     def _subject(self) -> str:
+        """The field and the pattern."""
         return f"{self.claim.field(self.pattern)}: {self.pattern!r}"
 
     @property
     def _maker(self) -> str:
         """The rule, and whose it is where its tags name a service."""
-        service = self.rule.tags.get(SERVICE)
+        rule = self.rule
+        service = rule.tags.get(SERVICE)
         if service is None:
-            return self.rule.label
-        return f"{self.rule.label} of service {service} of split {self.rule.tags.get(CONFIG)!r}"
+            return rule.label
+        return f"{rule.label} of service {service} of split {rule.tags.get(CONFIG)!r}"
 
 
 def _receivers(rule: Rule) -> set[str]:
     """Target groups that get requests; empty for an action of another kind."""
-    return {arn for arn, weight in weights_of(rule).items() if weight > 0}
+    weights = weights_of(rule)
+    return {arn for arn in weights if weights[arn] > 0}

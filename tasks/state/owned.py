@@ -53,22 +53,26 @@ class OwnedResources:
     @property
     def resources(self) -> list[tuple[str, str]]:
         """Kind and name of each, in the order in which they can be deleted."""
-        rules = [("listener rule", rule.label) for rule in (*self.private_rules, *self.path_rules)]
-        return rules if self.adopted else [*rules, *self._named_resources()]
+        rules = [*self.private_rules, *self.path_rules]
+        found = [("listener rule", rule.label) for rule in rules]
+        if not self.adopted:
+            found += self._named_resources()
+        return found
 
     def _named_resources(self) -> Iterator[tuple[str, str]]:
+        """Kind and name of those that an adopted service needs."""
         if self.ecs_service:
             yield "ECS service", self.ecs_service
         for arn in self.revisions:
             yield "task definition", arn.rpartition("/")[2]
-        for kind, name in (
-            ("log group", self.log_group),
-            ("IAM role", self.task_role),
-            ("ECR repository", self.repository),
-            ("target group", self.target_group),
-        ):
-            if name:
-                yield kind, name
+        if self.log_group:
+            yield "log group", self.log_group
+        if self.task_role:
+            yield "IAM role", self.task_role
+        if self.repository:
+            yield "ECR repository", self.repository
+        if self.target_group:
+            yield "target group", self.target_group
 
 
 @aws_task("look for resources of {service.name}")
@@ -109,26 +113,31 @@ def read_owned(
 
 
 def _read_service_tags(aws: AwsConfig, cluster_arn: str, name: str) -> Mapping[str, str]:
+    """The tags of the ECS service; none when it does not exist."""
     service = read_service(aws, cluster_arn, name)
     return service["tags"] if service else {}
 
 
 def _read_own_target_group(aws: AwsConfig, name: str, owner: Owner) -> dict[str, Any] | None:
+    """ELBv2's description of the target group, if the owner has it."""
     group = read_target_group(aws, name)
     return group if group and owner.owns(group["Tags"]) else None
 
 
 def _read_own_log_group(aws: AwsConfig, name: str, owner: Owner) -> str | None:
+    """Name of the log group, if the owner made it."""
     group = read_log_group(aws, name)
     return name if group and owner.made(group["tags"]) else None
 
 
 def _read_own_task_role(aws: AwsConfig, name: str, owner: Owner) -> str | None:
+    """Name of the task role, if the owner made it."""
     role = read_task_role(aws, name)
     return name if role and owner.made(role["Tags"]) else None
 
 
 def _read_own_repository(aws: AwsConfig, name: str, owner: Owner) -> str | None:
+    """Name of the repository, if the owner made it."""
     repository = read_repository(aws, name)
     return name if repository and owner.made(repository.fields["tags"]) else None
 
@@ -156,13 +165,20 @@ def read_former_services(
         # One was deleted between the two calls.
         tagged = _read_target_group_tags(aws)
     tagged += [rule.tags for rule in rules]
-    own = [tags for tags in tagged if tags.get(MANAGED_BY) == TOOL and tags.get(CONFIG) == split]
-    names = {tags[SERVICE] for tags in own if tags.get(SERVICE)}
-    return sorted(names - set(known))
+    names = {_service_of(tags, split) for tags in tagged}
+    return sorted(names - {"", *known})
+
+
+def _service_of(tags: Mapping[str, str], split: str) -> str:
+    """Name of the split's service that a resource belongs to; empty when it is not the split's."""
+    if tags.get(MANAGED_BY) != TOOL or tags.get(CONFIG) != split:
+        return ""
+    return tags.get(SERVICE, "")
 
 
 def _read_target_group_tags(aws: AwsConfig) -> list[Mapping[str, str]]:
-    arns: list[str] = []
-    for page in client(aws, "elbv2").get_paginator("describe_target_groups").paginate():
-        arns += [group["TargetGroupArn"] for group in page["TargetGroups"]]
+    """The tags of each target group of the region."""
+    pages = client(aws, "elbv2").get_paginator("describe_target_groups").paginate()
+    groups = pages.build_full_result()["TargetGroups"]
+    arns = [group["TargetGroupArn"] for group in groups]
     return list(read_tags(aws, arns).values())

@@ -47,9 +47,10 @@ class ServiceState:
 
     def preview_rules(self, owner: Owner) -> list[Rule]:
         """The service's preview and control rules."""
-        preview = own_rules(self.rules, owner, PREVIEW)
-        control = own_rules(self.rules, owner, CONTROL)
-        return [*preview.values(), *control.values()]
+        found: list[Rule] = []
+        for role in (PREVIEW, CONTROL):
+            found += own_rules(self.rules, owner, role).values()
+        return found
 
 
 @aws_task("read the state of {service.name}")
