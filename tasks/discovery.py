@@ -138,7 +138,8 @@ def _read_target_group(aws: AwsConfig, arn: str, monolith: str) -> Any:
 def _log_group(definition: Any, name: str) -> str | None:
     """The log group of a container, if it has one."""
     options: dict[str, str] = {}
-    for container in definition["containerDefinitions"]:
+    containers = definition["containerDefinitions"]
+    for container in containers:
         if container["name"] == name:
             configuration = container.get("logConfiguration", {})
             options = configuration.get("options", {})
@@ -231,10 +232,12 @@ def _all_of(*readers: Callable[[], Any]) -> list[Any]:
 
 def _find_listener(config: SplitConfig, monolith: Monolith) -> tuple[Any, Any]:
     """The listener with the paths, and its load balancer."""
-    aws = config.aws
-    wanted = config.listener.load_balancer
-    balancer = read_load_balancer(aws, wanted, monolith.target_group_arn)
-    listeners = read_listeners(aws, balancer["LoadBalancerArn"])
+    balancer = read_load_balancer(
+        config.aws,
+        config.listener.load_balancer,
+        monolith.target_group_arn,
+    )
+    listeners = read_listeners(config.aws, balancer["LoadBalancerArn"])
     listener = choose_listener(config.listener, balancer, listeners)
     return listener, balancer
 

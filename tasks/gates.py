@@ -94,7 +94,8 @@ def _error_numbers(gates: Gates, source: str, window: Window) -> dict[str, Any]:
 def _exceeds(gates: Gates, window: Window, *, early: bool) -> bool:
     """Whether too many requests failed."""
     enough = max(window.requests, gates.min_requests, 1)
-    if window.failed / enough <= gates.max_5xx_rate:
+    rate = window.failed / enough
+    if rate <= gates.max_5xx_rate:
         return False
     return not early or _is_beyond_chance(gates, window, enough)
 
@@ -114,7 +115,8 @@ def _chance_of_as_many(failed: int, requests: int, rate: float) -> float:
     if rate == 0:
         return 0.0
     fewer = range(min(failed, requests + 1))
-    chance_of_fewer = math.fsum(_chance_of(count, requests, rate) for count in fewer)
+    chances = [_chance_of(count, requests, rate) for count in fewer]
+    chance_of_fewer = math.fsum(chances)
     return max(0.0, 1.0 - chance_of_fewer)
 
 
@@ -176,11 +178,12 @@ def judge_latency(
         early: Whether the bake goes on; then a verdict needs more samples.
     """
     judgements = []
+    now = _Pair(source, service, monolith, "monolith")
+    earlier = _Pair(source, service, before or monolith, "monolith before the shift")
     for percentile in _percentiles(gates, early=early):
-        if before and monolith.requests < percentile.samples <= before.requests:
-            pair = _Pair(source, service, before, "monolith before the shift")
-        else:
-            pair = _Pair(source, service, monolith, "monolith")
+        samples = percentile.samples
+        has_too_few = monolith.requests < samples <= earlier.monolith.requests
+        pair = earlier if has_too_few else now
         judgements.append(pair.judge(percentile))
     return judgements
 
@@ -253,12 +256,11 @@ def judge_targets(health: TargetHealth) -> Judgement:
 def without_open_doubles(judgements: Sequence[Judgement]) -> list[Judgement]:
     """Leave out an undecided latency gate of one source where another source has decided it."""
     decided = {item.gate for item in judgements if not item.is_open}
-    kept = []
-    for item in judgements:
-        is_double = item.gate.startswith("latency") and item.gate in decided
-        if not (item.is_open and is_double):
-            kept.append(item)
-    return kept
+
+    def is_double(item: Judgement) -> bool:
+        return item.is_open and item.gate.startswith("latency") and item.gate in decided
+
+    return [item for item in judgements if not is_double(item)]
 
 
 def judge_alarms(names: Iterable[str], states: Mapping[str, str]) -> list[Judgement]:

@@ -80,7 +80,8 @@ def client(aws: AwsConfig, service: str) -> Any:
 def _client(aws: AwsConfig, service: str) -> Any:
     """Make a client, with hooks for its pace, its retries and its errors."""
     config = _BOTO_OF.get(service, _BOTO)
-    made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=config)  # type: ignore[call-overload]
+    session: Any = _session(aws)
+    made = session.client(service, endpoint_url=aws.endpoint_url, config=config)
     events = made.meta.events
     events.register(
         "before-call",
@@ -108,4 +109,7 @@ def _session(aws: AwsConfig) -> boto3.Session:
     file = aws.shared_credentials_file
     if file:
         core.set_config_variable("credentials_file", str(file))
-    return boto3.Session(botocore_session=core, region_name=aws.region)
+    return boto3.Session(
+        botocore_session=core,
+        region_name=aws.region,
+    )

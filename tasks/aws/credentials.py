@@ -132,4 +132,6 @@ def _source_of_credentials(aws: AwsConfig, error: Exception) -> str:
     file = aws.shared_credentials_file
     if isinstance(error, botocore.exceptions.ProfileNotFound) and aws.profile:
         return f"aws.profile: {aws.profile}:"
-    return f"aws.shared_credentials_file: {file}:" if file else "aws:"
+    if file:
+        return f"aws.shared_credentials_file: {file}:"
+    return "aws:"

@@ -112,8 +112,9 @@ def _kind(service: str, operation: str) -> str:
     exact = f"{service}:{operation}"
     if exact in _RATES:
         return exact
-    effect = "read" if operation.startswith(READING) else "change"
-    return f"{service}:{effect}"
+    if operation.startswith(READING):
+        return f"{service}:read"
+    return f"{service}:change"
 
 
 @lru_cache(maxsize=64)

@@ -190,6 +190,5 @@ def _mark_used_up(response: Response, error: BaseException | None) -> None:
 def _has_used_its_attempts(error: BaseException) -> bool:
     """Whether the error is marked."""
     if isinstance(error, botocore.exceptions.ClientError):
-        metadata: Any = error.response.get("ResponseMetadata", {})
-        return _USED_UP in metadata
+        return _USED_UP in error.response.get("ResponseMetadata", {})
     return hasattr(error, _USED_UP)

@@ -67,8 +67,8 @@ class Owner:
         """
         if observed is None:
             return Create()
-        tags = observed["Tags"] if "Tags" in observed else observed["tags"]
-        conflict = self.conflict(what, name, tags)
+        field = "Tags" if "Tags" in observed else "tags"
+        conflict = self.conflict(what, name, observed[field])
         return conflict or compare_fields(desired, observed)
 
     def conflict(self, what: str, name: str, tags: Mapping[str, str]) -> Conflict | None:
@@ -91,7 +91,9 @@ class Owner:
 def _origin(tags: Mapping[str, str]) -> str:
     """Whose a resource is, for a message."""
     split = tags.get(CONFIG)
-    return f"belongs to split {split!r}" if split else "was not made by this tool"
+    if split:
+        return f"belongs to split {split!r}"
+    return "was not made by this tool"
 
 
 def tag_list(tags: Mapping[str, str], *, lower: bool = False) -> list[Any]:
@@ -105,6 +107,8 @@ def tag_dict(tags: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Tags from either form of AWS responses."""
     found = {}
     for tag in tags:
-        lower = {field.lower(): value for field, value in tag.items()}
-        found[lower["key"]] = lower.get("value", "")
+        if "Key" in tag:
+            found[tag["Key"]] = tag["Value"]
+        else:
+            found[tag["key"]] = tag.get("value", "")
     return found

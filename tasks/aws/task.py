@@ -94,5 +94,8 @@ def _logging_request_ids(function: Callable[P, R]) -> Callable[P, R]:
 def _log_request_id(error: botocore.exceptions.ClientError) -> None:
     """Log an error with its request id: AWS support asks for it first."""
     metadata = error.response.get("ResponseMetadata", {})
-    request_id = metadata.get("RequestId", "none")
-    log().error("%s (AWS request id %s)", error, request_id)
+    log().error(
+        "%s (AWS request id %s)",
+        error,
+        metadata.get("RequestId", "none"),
+    )

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -101,7 +102,8 @@ def read_window(
         *_count_queries(group, period),
         *_percentile_queries(group, _whole_period(first, last, period)),
     ]
-    return window_of(_read(aws, queries, first, last))
+    values = _read(aws, queries, first, last)
+    return window_of(values)
 
 
 def _count_queries(group: TargetGroupRef, period: int) -> Iterator[Any]:
@@ -194,8 +196,9 @@ def _whole_period(first: int, last: int, period: int) -> int:
     their median has to do.
     """
     span = last - first
-    in_minutes = span % 60 == 0 and first % 60 == 0
-    return span if in_minutes and span <= _LONGEST_PERIOD else period
+    if span % 60 or first % 60 or span > _LONGEST_PERIOD:
+        return period
+    return span
 
 
 def _read(aws: AwsConfig, queries: Sequence[Any], first: int, last: int) -> dict[str, list[float]]:
@@ -206,9 +209,10 @@ def _read(aws: AwsConfig, queries: Sequence[Any], first: int, last: int) -> dict
         StartTime=datetime.fromtimestamp(first, UTC),
         EndTime=datetime.fromtimestamp(last, UTC),
     ).build_full_result()
-    values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+    values = defaultdict[str, list[float]](list)
     for result in found["MetricDataResults"]:
-        values[str(result["Id"])] += result["Values"]
+        name = result["Id"]
+        values[name] += result["Values"]
     return values
 
 

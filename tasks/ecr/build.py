@@ -46,8 +46,8 @@ def content_tag(build: Build, cpu_architecture: str) -> str:
 
 def _context_files(build: Build) -> list[str]:
     """What the engine is sent: everything that .dockerignore leaves."""
-    patterns = _ignored(build.context / ".dockerignore")
-    sent = exclude_paths(str(build.context), patterns, dockerfile=build.dockerfile)
+    ignored = _ignored(build.context / ".dockerignore")
+    sent = exclude_paths(str(build.context), ignored, build.dockerfile)
     return sorted(sent)
 
 
@@ -56,7 +56,8 @@ def _ignored(file: Path) -> list[str]:
     if not file.is_file():
         return []
     lines = file.read_text(encoding="utf-8").splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    patterns = [line.strip() for line in lines if not line.startswith("#")]
+    return list(filter(None, patterns))
 
 
 def _entry(context: Path, name: str) -> bytes:
@@ -65,7 +66,8 @@ def _entry(context: Path, name: str) -> bytes:
     mode = path.lstat().st_mode
     executable = bool(mode & 0o100)
     content = _content(path, mode)
-    head = f"{name}\0{executable}\0{len(content)}\0"
+    size = len(content)
+    head = f"{name}\0{executable}\0{size}\0"
     return head.encode() + content
 
 

@@ -138,8 +138,10 @@ def _named_by(aws: AwsConfig, revisions: Sequence[str], uri: str) -> dict[str, s
     """Digests of the repository's images by the revision that names them."""
     named = {}
     for arn in dict.fromkeys(revisions):
+        named[arn] = set[str]()
         definition = read_task_definition(aws, arn)
-        images = images_of(definition) if definition else ()
-        own = [image for image in images if image.startswith(f"{uri}@")]
-        named[arn] = {image.partition("@")[2] for image in own}
+        for image in images_of(definition) if definition else ():
+            reference, _, digest = image.partition("@")
+            if reference == uri and digest:
+                named[arn].add(digest)
     return named

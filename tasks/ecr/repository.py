@@ -115,17 +115,26 @@ def _create(aws: AwsConfig, desired: Repository) -> str:
 
 def _update(aws: AwsConfig, desired: Repository, changed: Collection[str]) -> None:
     """Update the fields that differ, except for the tags."""
-    ecr = client(aws, "ecr")
     if "imageTagMutability" in changed:
-        ecr.put_image_tag_mutability(
-            repositoryName=desired.name,
-            imageTagMutability="IMMUTABLE",
-        )
+        _make_immutable(aws, desired.name)
     if "imageScanningConfiguration" in changed:
-        ecr.put_image_scanning_configuration(
-            repositoryName=desired.name,
-            imageScanningConfiguration={"scanOnPush": True},
-        )
+        _scan_on_push(aws, desired.name)
+
+
+def _make_immutable(aws: AwsConfig, name: str) -> None:
+    """Let no push replace the image of a tag."""
+    client(aws, "ecr").put_image_tag_mutability(
+        repositoryName=name,
+        imageTagMutability="IMMUTABLE",
+    )
+
+
+def _scan_on_push(aws: AwsConfig, name: str) -> None:
+    """Let ECR scan each image when it is pushed."""
+    client(aws, "ecr").put_image_scanning_configuration(
+        repositoryName=name,
+        imageScanningConfiguration={"scanOnPush": True},
+    )
 
 
 def _tag(aws: AwsConfig, desired: Repository, observed: ObservedRepository) -> None:

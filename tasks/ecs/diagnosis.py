@@ -21,8 +21,8 @@ def explain_service(aws: AwsConfig, cluster: str, name: str) -> str:
     Source: ECS DescribeServices, ListTasks, DescribeTasks; CloudWatch Logs GetLogEvents.
     """
     service = read_service(aws, cluster, name) or {}
-    events = service.get("events", [])
-    lines = [f"  event: {event['message']}" for event in events[:_EVENTS]]
+    events = service.get("events", [])[:_EVENTS]
+    lines = [f"  event: {event['message']}" for event in events]
     task = _read_last_stopped_task(aws, cluster, name)
     if task:
         lines += _explain_task(aws, task)
@@ -68,17 +68,19 @@ def _explain_exit(container: Any) -> str:
     name = container["name"]
     code = container.get("exitCode")
     reason = container.get("reason")
-    detail = f", {reason}" if reason else ""
-    return f"  container {name}: exit code {code}{detail}"
+    text = f"  container {name}: exit code {code}"
+    return f"{text}, {reason}" if reason else text
 
 
 def _read_log_options(aws: AwsConfig, task_definition: str) -> dict[str, dict[str, str]]:
     """The options of the log driver by container."""
     found: Any = client(aws, "ecs").describe_task_definition(taskDefinition=task_definition)
     options = {}
-    for container in found["taskDefinition"]["containerDefinitions"]:
+    containers = found["taskDefinition"]["containerDefinitions"]
+    for container in containers:
+        name = container["name"]
         configuration = container.get("logConfiguration", {})
-        options[container["name"]] = configuration.get("options", {})
+        options[name] = configuration.get("options", {})
     return options
 
 

@@ -70,10 +70,10 @@ def images_of(definition: Any) -> frozenset[str]:
 
 def _revisions_of(service: Any) -> set[str]:
     """The revisions of a service and of all its deployments."""
+    deployments = service.get("deployments", [])
+    task_sets = service.get("taskSets", [])
     revisions = {service.get("taskDefinition")}
-    for run in service.get("deployments", []):
-        revisions.add(run.get("taskDefinition"))
-    for run in service.get("taskSets", []):
+    for run in [*deployments, *task_sets]:
         revisions.add(run.get("taskDefinition"))
     return revisions - {None}
 
@@ -81,7 +81,8 @@ def _revisions_of(service: Any) -> set[str]:
 def _images_of_task(task: Any) -> set[str]:
     """References and digests of a task's images."""
     images = set()
-    for container in task.get("containers", []):
+    containers = task.get("containers", [])
+    for container in containers:
         images.add(container.get("image"))
         images.add(container.get("imageDigest"))
     return images - {None}
@@ -95,9 +96,9 @@ def _read_images(aws: AwsConfig, task_definition: str) -> frozenset[str]:
 
 def _read_clusters(aws: AwsConfig) -> list[str]:
     """The ARNs of all clusters."""
-    pages = client(aws, "ecs").get_paginator("list_clusters").paginate()
-    clusters: list[str] = pages.build_full_result()["clusterArns"]
-    return clusters
+    paginator = client(aws, "ecs").get_paginator("list_clusters")
+    found = paginator.paginate().build_full_result()
+    return list(found["clusterArns"])
 
 
 def _read_services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
@@ -106,7 +107,8 @@ def _read_services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
     pages = ecs.get_paginator("list_services").paginate(cluster=cluster)
     arns = pages.build_full_result()["serviceArns"]
     for part in parts(arns, _SERVICES_PER_CALL):
-        yield from ecs.describe_services(cluster=cluster, services=part)["services"]
+        found = ecs.describe_services(cluster=cluster, services=part)
+        yield from found["services"]
 
 
 def _read_tasks(aws: AwsConfig, cluster: str) -> Iterator[Any]:
@@ -115,4 +117,5 @@ def _read_tasks(aws: AwsConfig, cluster: str) -> Iterator[Any]:
     pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster)
     arns = pages.build_full_result()["taskArns"]
     for part in parts(arns, _TASKS_PER_CALL):
-        yield from ecs.describe_tasks(cluster=cluster, tasks=part)["tasks"]
+        found = ecs.describe_tasks(cluster=cluster, tasks=part)
+        yield from found["tasks"]

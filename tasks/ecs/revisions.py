@@ -84,7 +84,8 @@ def prune_revisions(
     Source: ECS ListTaskDefinitions, DescribeTaskDefinition, DeregisterTaskDefinition,
         DeleteTaskDefinitions.
     """
-    old = choose_old_revisions(read_revisions(aws, family), in_use, keep)
+    revisions = read_revisions(aws, family)
+    old = choose_old_revisions(revisions, in_use, keep)
     own = _only_own(aws, old, owner)
     _delete(aws, own)
     return own
@@ -137,6 +138,8 @@ def _delete(aws: AwsConfig, arns: Sequence[str]) -> None:
 
 def _warn(failure: Any) -> None:
     """Log that a revision was not deleted."""
-    arn = failure.get("arn")
-    reason = failure.get("reason")
-    log().warning("%s is deregistered, but not deleted: %s", arn, reason)
+    log().warning(
+        "%s is deregistered, but not deleted: %s",
+        failure.get("arn"),
+        failure.get("reason"),
+    )

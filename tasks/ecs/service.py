@@ -132,10 +132,11 @@ def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change
     if observed is None:
         return Create()
     wanted = desired.compared
-    if observed["desiredCount"] > wanted["desiredCount"]:
+    current = _current(observed)
+    if current["desiredCount"] > wanted["desiredCount"]:
         # Autoscaling or an operator has added tasks, and the split must not remove them.
         wanted["desiredCount"] = UNKNOWN
-    return desired.owner.compare("ECS service", desired.name, wanted, _current(observed))
+    return desired.owner.compare("ECS service", desired.name, wanted, current)
 
 
 def _current(observed: dict[str, Any]) -> dict[str, Any]:
@@ -155,9 +156,11 @@ def _current_network(observed: dict[str, Any]) -> dict[str, Any]:
     """The network of the tasks, in the form of the desired one."""
     configured = observed.get("networkConfiguration") or {}
     network = configured.get("awsvpcConfiguration") or {}
+    subnets = network.get("subnets", [])
+    groups = network.get("securityGroups", [])
     sorted_network = {
-        "subnets": sorted(network.get("subnets", [])),
-        "securityGroups": sorted(network.get("securityGroups", [])),
+        "subnets": sorted(subnets),
+        "securityGroups": sorted(groups),
         "assignPublicIp": network.get("assignPublicIp", "DISABLED"),
     }
     return {"awsvpcConfiguration": sorted_network}
@@ -214,10 +217,9 @@ def _update(aws: AwsConfig, desired: Service, changed: Iterable[str]) -> None:
 
 def _tag(aws: AwsConfig, desired: Service, observed: dict[str, Any]) -> None:
     """Put the owner's tags on an existing service."""
-    tags = desired.owner.tags_over(observed["tags"])
     client(aws, "ecs").tag_resource(
         resourceArn=observed["serviceArn"],
-        tags=tag_list(tags, lower=True),
+        tags=tag_list(desired.owner.tags_over(observed["tags"]), lower=True),
     )
 
 

@@ -123,7 +123,8 @@ def compare_task_definition(desired: TaskDefinition, observed: dict[str, Any] | 
     """What has to happen: revisions cannot be changed, so an update registers the next one."""
     if observed is None or observed["status"] != "ACTIVE":
         return Create()
-    conflict = desired.owner.conflict("task definition", desired.family, observed["tags"])
+    tags = observed["tags"]
+    conflict = desired.owner.conflict("task definition", desired.family, tags)
     if conflict:
         return conflict
     fields = {}

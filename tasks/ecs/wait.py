@@ -69,8 +69,10 @@ def _is_stable(service: Mapping[str, Any]) -> bool:
     deployments = service.get("deployments", [])
     if len(deployments) != 1:
         return False
-    complete = deployments[0].get("rolloutState", "COMPLETED") == "COMPLETED"
-    return complete and bool(service["runningCount"] == service["desiredCount"])
+    state = deployments[0].get("rolloutState", "COMPLETED")
+    if state != "COMPLETED":
+        return False
+    return bool(service["runningCount"] == service["desiredCount"])
 
 
 @task(

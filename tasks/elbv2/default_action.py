@@ -166,7 +166,8 @@ def read_receivers(aws: AwsConfig, target_group_arn: str) -> list[str]:
 
     Source: ELBv2 DescribeTargetGroups, DescribeListeners, DescribeRules.
     """
-    found = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])
+    elb = client(aws, "elbv2")
+    found = elb.describe_target_groups(TargetGroupArns=[target_group_arn])
     balancers = found["TargetGroups"][0]["LoadBalancerArns"]
     receivers = []
     for place, rule in read_balancer_rules(aws, balancers):
@@ -184,7 +185,8 @@ def read_balancer_rules(
     Source: ELBv2 DescribeListeners, DescribeRules, DescribeTags.
     """
     found = []
-    for balancer in sorted(set(load_balancer_arns)):
+    balancers = sorted(set(load_balancer_arns))
+    for balancer in balancers:
         for listener in read_listeners(aws, balancer):
             place = f"port {listener['Port']}"
             rules = read_rules(aws, listener["ListenerArn"])

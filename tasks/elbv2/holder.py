@@ -80,8 +80,14 @@ class Holder:
         return (self.run, self.host, self.process) == (other.run, other.host, other.process)
 
     def is_gone(self, now: float) -> bool:
-        """Whether the run is dead, or its lock has expired."""
-        if self.host == _this_host() and self.process and not self._process_lives():
+        """
+        Whether the run is dead, or its lock has expired.
+
+        Args:
+            now: Seconds since the epoch.
+        """
+        is_local = self.host == _this_host()
+        if is_local and self.process and not self._process_lives():
             return True
         return self.expires_in(now) < 0
 
@@ -94,10 +100,15 @@ class Holder:
         """Seconds until the lock expires, unless it is renewed."""
         return self.renewed + STALE_AFTER - now
 
+    @property
+    def pid(self) -> str:
+        """Id of its process."""
+        return self.process.partition("@")[0]
+
     def __str__(self) -> str:
         """For the message to a run that is refused."""
-        pid, _, _ = self.process.partition("@")
-        return f"{self.run} on {self.host} (process {pid}), started {_utc(self.started)}"
+        started = _utc(self.started)
+        return f"{self.run} on {self.host} (process {self.pid}), started {started}"
 
 
 def _utc(moment: float) -> str:

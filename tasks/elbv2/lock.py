@@ -28,7 +28,15 @@ from tasks.elbv2.holder import STALE_AFTER, Holder
 from tasks.elbv2.rule import path_condition, read_rules
 from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, ROLE, Rule
 
-__all__ = ["Holder", "hold_listener", "is_abandoned", "release_lock", "take_lock", "was_lost"]
+__all__ = [
+    "Holder",
+    "hold_listener",
+    "is_abandoned",
+    "priority_taken",
+    "release_lock",
+    "take_lock",
+    "was_lost",
+]
 
 _PATH: Final = "/.ecs-splitter/lock"
 _NOT_FOUND: Final[Any] = {
@@ -49,6 +57,14 @@ def is_abandoned(rules: Sequence[Rule]) -> bool:
     locks = [rule for rule in rules if rule.role == LOCK]
     holders = [Holder.from_tags(rule.tags) for rule in locks]
     return any(holder.is_gone(time.time()) for holder in holders)
+
+
+def priority_taken(rule: Rule) -> str:
+    """The refusal for a rule of others that has the lock's priority."""
+    return (
+        f"listener: priority {LAST_PRIORITY} is taken by {rule.label}, but a run locks the "
+        "listener with a rule of that priority; give the other rule another one"
+    )
 
 
 @aws_task("take the listener for {run}")
@@ -110,10 +126,7 @@ def _read_last_rule(aws: AwsConfig, listener_arn: str) -> Rule | None:
 def _holder_of(rule: Rule) -> Holder:
     """The holder of a lock."""
     if rule.role != LOCK:
-        raise RunRefused(
-            f"listener: priority {LAST_PRIORITY} is taken by {rule.label}, but a run locks the "
-            "listener with a rule of that priority; give the other rule another one"
-        )
+        raise RunRefused(priority_taken(rule))
     return Holder.from_tags(rule.tags)
 
 

@@ -9,11 +9,13 @@ from config.errors import ResourceConflict, TrafficConflict
 from tasks.aws.change import Change, Create, Update, compare_fields
 from tasks.aws.clients import client
 from tasks.aws.log import log
-from tasks.aws.tags import SERVICE, Owner, tag_list
+from tasks.aws.tags import Owner, tag_list
 from tasks.aws.task import aws_task
 from tasks.elbv2.rule_matching import (
+    CONTROL,
     DEFAULT_PRIORITY,
     PATH,
+    PREVIEW,
     ROLE,
     Rule,
     by_priority,
@@ -36,6 +38,7 @@ __all__ = [
     "desired_path_rules",
     "desired_preview_rules",
     "ensure_rule",
+    "own_preview_rules",
     "own_rules",
     "path_condition",
     "place_rule",
@@ -191,19 +194,36 @@ def own_rules(rules: Iterable[Rule], owner: Owner, role: str) -> dict[int, Rule]
     return own
 
 
+def own_preview_rules(rules: Iterable[Rule], owner: Owner) -> tuple[Rule, ...]:
+    """The service's preview and control rules."""
+    known = list(rules)
+    preview = own_rules(known, owner, PREVIEW)
+    control = own_rules(known, owner, CONTROL)
+    found = [*preview.values(), *control.values()]
+    return tuple(found)
+
+
 def _is_own(rule: Rule, owner: Owner) -> bool:
     """Whether the rule is the service's."""
-    if rule.tags.get(SERVICE) != owner.service:
+    if rule.service != owner.service:
         return False
-    return owner.owns(rule.tags) or (owner.adopt and rule.is_made_by_this_tool)
+    if owner.adopt and rule.is_made_by_this_tool:
+        return True
+    return owner.owns(rule.tags)
 
 
 def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
     """What has to happen to the rule, apart from its weights."""
     if observed is None:
         return Create()
-    wanted = {"path-pattern": list(desired.patterns), "tags": desired.tags}
-    current = {"path-pattern": list(observed.path_patterns), "tags": observed.tags}
+    wanted = {
+        "path-pattern": list(desired.patterns),
+        "tags": desired.tags,
+    }
+    current = {
+        "path-pattern": list(observed.path_patterns),
+        "tags": observed.tags,
+    }
     return compare_fields(wanted, current)
 
 
@@ -250,7 +270,8 @@ def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -
         return None
     if desired.role != PATH:
         return free[-1]
-    return free[3 * len(free) // 4]
+    three_quarters = 3 * len(free) // 4
+    return free[three_quarters]
 
 
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
@@ -345,8 +366,12 @@ def _update_path_rule(aws: AwsConfig, observed: Rule, desired: PathRule) -> None
         return
     elb = client(aws, "elbv2")
     if "path-pattern" in change.fields:
-        elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions)
-    elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(desired.tags))
+        elb.modify_rule(
+            RuleArn=observed.arn,
+            Conditions=desired.conditions,
+        )
+    tags = tag_list(desired.tags)
+    elb.add_tags(ResourceArns=[observed.arn], Tags=tags)
 
 
 @aws_task("delete rule {rule_arn}")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from config.path_pattern import covers, overlaps
 from tasks.aws.parts import parts
-from tasks.aws.tags import MANAGED_BY, TOOL
+from tasks.aws.tags import CONFIG, MANAGED_BY, SERVICE, TOOL
 
 __all__ = [
     "CONTROL",
@@ -65,6 +65,16 @@ class Rule:
         return self.tags.get(MANAGED_BY) == TOOL
 
     @property
+    def split(self) -> str | None:
+        """Name of the split that it belongs to."""
+        return self.tags.get(CONFIG)
+
+    @property
+    def service(self) -> str | None:
+        """Name of the service that it belongs to."""
+        return self.tags.get(SERVICE)
+
+    @property
     def role(self) -> str | None:
         """What the rule is for; None when this tool did not make it."""
         return self.tags.get(ROLE)
@@ -76,7 +86,8 @@ class Rule:
             if condition["Field"] == "path-pattern":
                 # ELBv2 has an older and a newer form of conditions.
                 config = condition.get("PathPatternConfig") or condition
-                return tuple(config.get("Values") or ())
+                values = config.get("Values") or ()
+                return tuple(values)
         return ("*",)
 
     @property
@@ -100,7 +111,9 @@ def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
     Args:
         weights: Weight 0 to 999 by target group ARN, in order.
     """
-    groups = [{"TargetGroupArn": arn, "Weight": weights[arn]} for arn in weights]
+    groups = []
+    for arn, weight in weights.items():
+        groups.append({"TargetGroupArn": arn, "Weight": weight})
     config = {"TargetGroups": groups}
     return [{"Type": "forward", "ForwardConfig": config}]
 
@@ -115,10 +128,12 @@ def weights_of(rule: Rule) -> dict[str, int]:
 
 def _weights_of_forward(action: Mapping[str, Any]) -> dict[str, int]:
     """The weights of a forward action, which may be a simple one with one target group."""
-    config = action.get("ForwardConfig") or {}
     weights = {}
-    for group in config.get("TargetGroups") or [action]:
-        weights[group["TargetGroupArn"]] = int(group.get("Weight", 1))
+    config = action.get("ForwardConfig") or {}
+    groups = config.get("TargetGroups") or [action]
+    for group in groups:
+        arn = group["TargetGroupArn"]
+        weights[arn] = int(group.get("Weight", 1))
     return weights
 
 
@@ -176,8 +191,8 @@ def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> lis
     """
     first = after + 1
     end = min(before, LAST_PRIORITY + 1)
-    free = set(range(first, end)) - set(taken)
-    return sorted(free)
+    candidates = set(range(first, end))
+    return sorted(candidates.difference(taken))
 
 
 def chunks(patterns: Sequence[str], size: int) -> list[tuple[str, ...]]:

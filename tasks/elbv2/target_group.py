@@ -21,6 +21,7 @@ __all__ = [
     "desired_target_group",
     "ensure_target_group",
     "read_target_group",
+    "read_target_group_arns",
     "read_target_health",
 ]
 
@@ -86,6 +87,18 @@ def read_target_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     return {**found, _DELAY: _read_delay(aws, arn), "Tags": tags}
 
 
+def read_target_group_arns(aws: AwsConfig) -> list[str]:
+    """
+    Read the ARNs of all target groups of the region.
+
+    Source: ELBv2 DescribeTargetGroups.
+    """
+    elb = client(aws, "elbv2")
+    pages = elb.get_paginator("describe_target_groups").paginate()
+    groups = pages.build_full_result()["TargetGroups"]
+    return [group["TargetGroupArn"] for group in groups]
+
+
 def _read_delay(aws: AwsConfig, arn: str) -> str | None:
     """The deregistration delay in seconds."""
     found = client(aws, "elbv2").describe_target_group_attributes(TargetGroupArn=arn)
@@ -149,13 +162,16 @@ def _update(
     elb = client(aws, "elbv2")
     arn = observed["TargetGroupArn"]
     settings = desired.changeable
-    if not settings.keys().isdisjoint(changed):
+    if any(name in changed for name in settings):
         elb.modify_target_group(TargetGroupArn=arn, **settings)
     if _DELAY in changed:
         _set_delay(aws, arn, desired)
     if "Tags" in changed:
         tags = desired.owner.tags_over(observed["Tags"])
-        elb.add_tags(ResourceArns=[arn], Tags=tag_list(tags))
+        elb.add_tags(
+            ResourceArns=[arn],
+            Tags=tag_list(tags),
+        )
 
 
 def _set_delay(aws: AwsConfig, arn: str, desired: TargetGroup) -> None:
@@ -175,7 +191,9 @@ def delete_target_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     Source: ELBv2 DeleteTargetGroup.
     """
     observed = read_target_group(aws, name)
-    if observed is not None and owner.made(observed["Tags"]):
+    if observed is None:
+        return
+    if owner.made(observed["Tags"]):
         arn = observed["TargetGroupArn"]
         client(aws, "elbv2").delete_target_group(TargetGroupArn=arn)
 
@@ -227,5 +245,7 @@ def read_target_health(aws: AwsConfig, target_group_arn: str) -> TargetHealth:
 def _reason(health: Any) -> str:
     """Why a target is not healthy; empty when it is."""
     reason = health.get("Reason")
+    if not reason:
+        return ""
     description = health.get("Description", "")
-    return f"{reason}: {description}" if reason else ""
+    return f"{reason}: {description}"

@@ -50,13 +50,15 @@ def service_share(rule: Rule, monolith_group: str, service_group: str | None) ->
         The percentage; None when the rule does not forward, or sends requests to a third group.
     """
     weights = weights_of(rule)
-    if not weights or _receivers(rule) - {monolith_group, service_group}:
+    others = _receivers(rule) - {monolith_group, service_group}
+    if others or not weights:
         return None
     own = weights.get(service_group or "", 0)
+    total = sum(weights.values())
     if own == 0:
         return 0
     # Never 0% while the service still gets requests.
-    return max(1, round(100 * own / sum(weights.values())))
+    return max(1, round(100 * own / total))
 
 
 def is_returned(rule: Rule, monolith_group: str) -> bool:
@@ -162,7 +164,8 @@ def _write_weights(aws: AwsConfig, rule_arn: str, wanted: Mapping[str, int], tag
     known to be this tool's, and any other is somebody else's.
     """
     elb = client(aws, "elbv2")
-    elb.add_tags(ResourceArns=[rule_arn], Tags=tag_list({WEIGHTS: tag}))
+    tags = tag_list({WEIGHTS: tag})
+    elb.add_tags(ResourceArns=[rule_arn], Tags=tags)
     elb.modify_rule(RuleArn=rule_arn, Actions=weighted_forward(wanted))
     current = weights_of(read_rule(aws, rule_arn))
     if current != wanted:

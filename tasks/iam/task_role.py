@@ -145,12 +145,17 @@ def _create(aws: AwsConfig, desired: TaskRole) -> str:
 def _update(aws: AwsConfig, desired: TaskRole, changed: Collection[str]) -> None:
     """Update the fields that differ, except for the tags."""
     if "AssumeRolePolicyDocument" in changed:
-        client(aws, "iam").update_assume_role_policy(
-            RoleName=desired.name,
-            PolicyDocument=json.dumps(_TRUST),
-        )
+        _write_trust(aws, desired.name)
     if "PolicyDocument" in changed:
         _write_policy(aws, desired)
+
+
+def _write_trust(aws: AwsConfig, name: str) -> None:
+    """Let ECS tasks assume the role, and nobody else."""
+    client(aws, "iam").update_assume_role_policy(
+        RoleName=name,
+        PolicyDocument=json.dumps(_TRUST),
+    )
 
 
 def _tag(aws: AwsConfig, desired: TaskRole, observed: dict[str, Any]) -> None:

@@ -155,11 +155,11 @@ def _check_zones(discovered: Discovered, network: Network) -> Iterator[Finding]:
 
 def _check_zone(name: str, zone: str, network: Network) -> Iterator[Finding]:
     """Whether the load balancer serves a subnet's zone."""
-    if zone not in network.balancer_zones:
-        served = ", ".join(sorted(network.balancer_zones))
+    served = sorted(network.balancer_zones)
+    if zone not in served:
         yield Finding(
             f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it "
-            f"serves {served}); leave it out, or enable the zone for the load balancer"
+            f"serves {', '.join(served)}); leave it out, or enable the zone for the load balancer"
         )
 
 
@@ -175,8 +175,9 @@ def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list
         return []  # They have a finding already.
     findings: list[Finding] = []
     for where, service in services.items():
-        findings += _check_incoming(where, service.port, network)
-        findings += _check_outgoing(where, service.port, network)
+        port = service.port
+        findings += _check_incoming(where, port, network)
+        findings += _check_outgoing(where, port, network)
     return findings
 
 

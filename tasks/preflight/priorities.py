@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from tasks.elbv2.lock import priority_taken
 from tasks.elbv2.rule import PathRule, choose_priority, own_rules, place_rule
 from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, PATH, ROLE, Rule, weighted_forward
 from tasks.preflight.finding import Finding
@@ -39,10 +40,7 @@ def _lint_lock(rules: Sequence[Rule]) -> Iterator[Finding]:
     """A rule of others that has the lock's priority."""
     for rule in rules:
         if rule.priority == LAST_PRIORITY and rule.role != LOCK:
-            yield Finding(
-                f"listener: priority {LAST_PRIORITY} is taken by {rule.label}, but a run locks the "
-                "listener with a rule of that priority; give the other rule another one"
-            )
+            yield Finding(priority_taken(rule))
 
 
 @dataclass
@@ -65,8 +63,11 @@ class _PlannedListener:
             priority = choose_priority(rules, desired, self.monolith_group)
             if priority is None:
                 return False
-            kept = self.lasting if desired.role == PATH else own
-            kept.append(self._planned(desired, priority))
+            made = self._planned(desired, priority)
+            if desired.role == PATH:
+                self.lasting.append(made)
+            else:
+                own.append(made)
         return True
 
     def _rules(self) -> list[Rule]:

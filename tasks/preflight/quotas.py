@@ -13,6 +13,7 @@ from typing import Any, Final
 from config.aws import AwsConfig
 from tasks.aws.clients import client
 from tasks.elbv2.listener import read_listeners
+from tasks.elbv2.target_group import read_target_group_arns
 from tasks.preflight.finding import Finding
 
 __all__ = ["Limits", "Need", "Usage", "check_quotas", "read_limits", "read_usage"]
@@ -116,12 +117,13 @@ def read_usage(aws: AwsConfig, load_balancer_arn: str) -> Usage:
     rules = _read_rules(aws, load_balancer_arn)
     groups: set[str] = set()
     for rule in rules:
-        groups.update(*map(_groups_of, rule["Actions"]))
+        for action in rule["Actions"]:
+            groups |= _groups_of(action)
     iam = client(aws, "iam").get_account_summary()["SummaryMap"]
     return Usage(
         balancer_target_groups=frozenset(groups),
         balancer_rules=sum(not rule["IsDefault"] for rule in rules),
-        region_target_groups=_count_target_groups(aws),
+        region_target_groups=len(read_target_group_arns(aws)),
         account_roles=iam.get("Roles", 0),
     )
 
@@ -129,8 +131,9 @@ def read_usage(aws: AwsConfig, load_balancer_arn: str) -> Usage:
 def _read_rules(aws: AwsConfig, load_balancer_arn: str) -> list[Any]:
     """ELBv2's descriptions of all rules of a load balancer."""
     paginator = client(aws, "elbv2").get_paginator("describe_rules")
+    listeners = read_listeners(aws, load_balancer_arn)
     rules: list[Any] = []
-    for listener in read_listeners(aws, load_balancer_arn):
+    for listener in listeners:
         pages = paginator.paginate(ListenerArn=listener["ListenerArn"])
         rules += pages.build_full_result()["Rules"]
     return rules
@@ -138,16 +141,12 @@ def _read_rules(aws: AwsConfig, load_balancer_arn: str) -> list[Any]:
 
 def _groups_of(action: Mapping[str, Any]) -> set[str]:
     """ARNs of the target groups that an action names."""
+    groups = {action.get("TargetGroupArn", "")}
     config = action.get("ForwardConfig") or {}
-    groups = {group["TargetGroupArn"] for group in config.get("TargetGroups") or ()}
-    groups.add(action.get("TargetGroupArn", ""))
+    weighted = config.get("TargetGroups") or []
+    for group in weighted:
+        groups.add(group["TargetGroupArn"])
     return groups - {""}
-
-
-def _count_target_groups(aws: AwsConfig) -> int:
-    """How many target groups the region has."""
-    pages = client(aws, "elbv2").get_paginator("describe_target_groups").paginate()
-    return len(pages.build_full_result()["TargetGroups"])
 
 
 def check_quotas(
@@ -177,8 +176,9 @@ def check_quotas(
 
 def _first_too_many(needs: Sequence[Need], quota: _Quota) -> Iterator[Finding]:
     """The finding for the first service that exceeds a quota."""
+    room = quota.limit - quota.used
     for need, added in zip(needs, quota.added, strict=True):
-        if quota.used + added > quota.limit:
+        if added > room:
             yield Finding(
                 f"{need.where} will not fit: {quota.used} of {quota.limit} {quota.what} are used, "
                 f"and {added} more are needed; {quota.remedy}"

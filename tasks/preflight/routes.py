@@ -12,7 +12,7 @@ from typing import Final
 from config.path_pattern import covers, matches, overlaps
 from config.service import ServiceConfig
 from config.split import SplitConfig
-from tasks.aws.tags import CONFIG, SERVICE, Owner
+from tasks.aws.tags import Owner
 from tasks.elbv2.rule import (
     PathRule,
     desired_path_rules,
@@ -34,6 +34,7 @@ from tasks.preflight.finding import Finding
 
 __all__ = ["Claim", "lint_overlaps", "lint_owners", "lint_patterns"]
 
+_ANY_HEADER: Final = ("X-Split", "secret")
 _WILDCARDS_PER_RULE: Final = 6
 """Source: "Quotas for your Application Load Balancers", condition wildcards per rule."""
 
@@ -62,7 +63,7 @@ class Claim:
         """Its path rules, and the preview and control rules while it is worked on."""
         rules = self.path_rules
         for role in (PREVIEW, CONTROL):
-            rules += desired_preview_rules(self.patterns, self.owner, role, ("X-Split", "secret"))
+            rules += desired_preview_rules(self.patterns, self.owner, role, _ANY_HEADER)
         return rules
 
     def field(self, pattern: str) -> str:
@@ -92,7 +93,8 @@ def _field(config: SplitConfig, service: ServiceConfig, pattern: str) -> str:
 
 def _for_example(one: str, other: str) -> str:
     """A path that both match, where an obvious candidate does."""
-    for path in _simple_paths(one) + _simple_paths(other):
+    candidates = _simple_paths(one) + _simple_paths(other)
+    for path in candidates:
         if matches(one, path) and matches(other, path):
             return f", e.g. {path}"
     return ""
@@ -197,9 +199,9 @@ def lint_owners(
 
 def _place(claim: Claim, desired: PathRule, rules: Sequence[Rule], monolith_group: str) -> int:
     """The priority that the claim's rule has, or must come before."""
-    existing = own_rules(rules, claim.owner, PATH).get(desired.chunk)
-    if existing:
-        return existing.priority
+    own = own_rules(rules, claim.owner, PATH)
+    if desired.chunk in own:
+        return own[desired.chunk].priority
     _, before = place_rule(list(rules), desired, monolith_group)
     return before
 
@@ -265,7 +267,7 @@ class _Answer:
         return Finding(
             f"{self._subject} is {share} by {self._maker}, not by {monolith}, and only the "
             "monolith's requests are moved; leave these paths out, or let that rule forward to "
-            f"{monolith}'s target group alone"
+            "the monolith alone"
         )
 
     @property
@@ -277,10 +279,9 @@ class _Answer:
     def _maker(self) -> str:
         """The rule, and whose it is where its tags name a service."""
         rule = self.rule
-        service = rule.tags.get(SERVICE)
-        if service is None:
+        if rule.service is None:
             return rule.label
-        return f"{rule.label} of service {service} of split {rule.tags.get(CONFIG)!r}"
+        return f"{rule.label} of service {rule.service} of split {rule.split!r}"
 
 
 def _receivers(rule: Rule) -> set[str]:

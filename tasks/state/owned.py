@@ -13,10 +13,10 @@ from tasks.cloudwatch.log_group import read_log_group
 from tasks.ecr.repository import read_repository
 from tasks.ecs.revisions import read_own_revisions
 from tasks.ecs.service import read_service
-from tasks.elbv2.rule import own_rules
-from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule
+from tasks.elbv2.rule import own_preview_rules, own_rules
+from tasks.elbv2.rule_matching import PATH, Rule
 from tasks.elbv2.tags import read_tags
-from tasks.elbv2.target_group import read_target_group
+from tasks.elbv2.target_group import read_target_group, read_target_group_arns
 from tasks.iam.task_role import read_task_role
 
 __all__ = ["OwnedResources", "former_service", "read_former_services", "read_owned"]
@@ -91,15 +91,13 @@ def read_owned(
 
     Source: Describe calls of ECR, CloudWatch Logs, IAM, ECS and ELBv2.
     """
-    preview = own_rules(rules, owner, PREVIEW).values()
-    control = own_rules(rules, owner, CONTROL).values()
     ecs_tags = _read_service_tags(aws, cluster_arn, service.name)
     owned = owner.owns(ecs_tags)
     group = _read_own_target_group(aws, service.target_group, owner) or {}
     return OwnedResources(
         service=service.name,
         path_rules=tuple(own_rules(rules, owner, PATH).values()),
-        private_rules=(*preview, *control),
+        private_rules=own_preview_rules(rules, owner),
         ecs_service=service.name if owned else None,
         adopted=owned and ADOPTED in ecs_tags,
         revisions=tuple(read_own_revisions(aws, service.family, owner)),
@@ -178,7 +176,5 @@ def _service_of(tags: Mapping[str, str], split: str) -> str:
 
 def _read_target_group_tags(aws: AwsConfig) -> list[Mapping[str, str]]:
     """The tags of each target group of the region."""
-    pages = client(aws, "elbv2").get_paginator("describe_target_groups").paginate()
-    groups = pages.build_full_result()["TargetGroups"]
-    arns = [group["TargetGroupArn"] for group in groups]
+    arns = read_target_group_arns(aws)
     return list(read_tags(aws, arns).values())

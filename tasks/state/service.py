@@ -12,8 +12,8 @@ from tasks.ecr.image import read_digest
 from tasks.ecr.repository import ObservedRepository, read_repository
 from tasks.ecs.service import read_service
 from tasks.ecs.task_definition import read_task_definition
-from tasks.elbv2.rule import own_rules, read_rules
-from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule
+from tasks.elbv2.rule import own_preview_rules, own_rules, read_rules
+from tasks.elbv2.rule_matching import PATH, Rule
 from tasks.elbv2.target_group import TargetHealth, read_target_group, read_target_health
 from tasks.iam.task_role import read_task_role
 
@@ -47,10 +47,7 @@ class ServiceState:
 
     def preview_rules(self, owner: Owner) -> list[Rule]:
         """The service's preview and control rules."""
-        found: list[Rule] = []
-        for role in (PREVIEW, CONTROL):
-            found += own_rules(self.rules, owner, role).values()
-        return found
+        return list(own_preview_rules(self.rules, owner))
 
 
 @aws_task("read the state of {service.name}")
