@@ -1,1 +1,1 @@
-"""What the user wants: frozen pydantic models, loading, JSON Schema."""
+"""The user's configuration: frozen pydantic models, loading, JSON Schema."""

@@ -1,4 +1,4 @@
-"""Where AWS is: region, account guard, and where boto3 finds what it needs."""
+"""Where AWS is: region, account guard, and where boto3 finds its settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,12 +20,12 @@ class AwsConfig(ConfigModel):
     account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$", examples=["123456789012"])] | None = (
         None
     )
-    """Guard: the run is refused when the credentials belong to another account."""
+    """Guard: a run with credentials of another account is refused."""
     profile: str | None = None
     """Profile of the AWS config and credentials files."""
     shared_credentials_file: Annotated[Path | None, AfterValidator(relative_to_the_config)] = None
-    """Another shared credentials file than `~/.aws/credentials`; what is in it stays in it."""
+    """Shared credentials file to use instead of `~/.aws/credentials`; it is only read."""
     endpoint_url: (
         Annotated[str, Field(pattern=r"^https?://", examples=["http://127.0.0.1:4566"])] | None
     ) = None
-    """Endpoint of every AWS API, for AWS-compatible surroundings."""
+    """Endpoint of every AWS API, for AWS-compatible environments."""

@@ -1,8 +1,8 @@
 """
-What all config models have in common.
+The base of all config models.
 
-Their numbers are `StrictInt` and `StrictFloat`: pydantic would otherwise read YAML's `yes` and `on`
-as 1.
+Their numbers are `StrictInt` and `StrictFloat`, since pydantic would otherwise read YAML's `yes`
+and `on` as 1.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,9 @@ __all__ = ["ConfigModel", "relative_to_the_config"]
 
 def _number_properties(schema: dict[str, Any]) -> None:
     """
-    Record the order of the fields: PostgreSQL's JSONB forgets it, and the Prefect form sorts by
-    `position`.
+    Record the order of the fields.
+
+    PostgreSQL's JSONB does not keep it, and the Prefect form sorts by `position`.
     """
     for position, field in enumerate(schema.get("properties", {}).values()):
         field["position"] = position
@@ -43,18 +44,17 @@ class ConfigModel(BaseModel):
 
     def faults(self) -> Iterator[str]:
         """
-        What is wrong between fields that are right by themselves: `field: value and why; remedy`,
-        one at a time.
+        What is wrong between fields that are valid by themselves.
+
+        Each is one line: `field: value and why; remedy`.
         """
         yield from ()
 
 
 def relative_to_the_config(path: Path | None, info: ValidationInfo) -> Path | None:
-    """
-    A path with `~` filled in; a relative one starts from the config file's folder, where there is a
-    file.
-    """
+    """Expand `~`; resolve a relative path from the config file's folder, when there is a file."""
     if path is None:
         return None
+    expanded = path.expanduser()
     base = (info.context or {}).get("base")
-    return base / path.expanduser() if base else path.expanduser()
+    return base / expanded if base else expanded

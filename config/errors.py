@@ -4,21 +4,21 @@ Every error that the tool raises on purpose.
     SplitterError
     ├── BadInput              exit 2, nothing was changed
     │   ├── InvalidConfig     the config file or a value in it
-    │   ├── PreflightFailed   the surroundings: credentials, cluster, listener, quotas, engine, …
-    │   ├── ResourceConflict  a name is taken by something that this split did not make
+    │   ├── PreflightFailed   the environment: credentials, cluster, listener, quotas, engine, …
+    │   ├── ResourceConflict  a name is taken by a resource that this split did not make
     │   ├── StalePlan         AWS changed between the plan and the lock
     │   └── RunRefused        another run holds the listener
     └── StepFailed            exit 1, the monolith serves what was not moved
         ├── BuildFailed       an image could not be built or pushed
         ├── ServiceUnhealthy  tasks crash, or never become healthy
         ├── CheckFailed       a check or a parity comparison failed
-        ├── GateFailed        traffic went back to the monolith
-        ├── TrafficConflict   somebody else changed a rule since our last write
+        ├── GateFailed        a gate failed, and traffic was rolled back to the monolith
+        ├── TrafficConflict   somebody else changed a rule since this tool's last write
         ├── DrainRefused      the monolith is not proven idle
         └── LockLost          another run took the listener over
 
 They cross Prefect's boundaries by pickling, so every argument is a plain value that the base class
-keeps.
+stores.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ __all__ = [
 
 
 class SplitterError(Exception):
-    """Base of the tree; its message says what failed, on what, and what to do next."""
+    """Base of the tree; the message has what failed, on which resource, and what to do next."""
 
 
 class BadInput(SplitterError):
@@ -52,15 +52,15 @@ class BadInput(SplitterError):
 
 
 class InvalidConfig(BadInput):
-    """Raised when the config cannot be read or a value in it cannot work."""
+    """Raised when the config cannot be read or a value in it is not valid."""
 
 
 class PreflightFailed(BadInput):
-    """Raised with all findings at once when the surroundings do not allow the run."""
+    """Raised with all findings at once when the environment does not allow the run."""
 
 
 class ResourceConflict(BadInput):
-    """Raised when a resource of the wanted name exists and is not this split's."""
+    """Raised when a resource of the desired name exists and is not this split's."""
 
 
 class StalePlan(BadInput):
@@ -68,7 +68,7 @@ class StalePlan(BadInput):
 
 
 class RunRefused(BadInput):
-    """Raised when another live run holds the same listener."""
+    """Raised when another run that is alive holds the listener."""
 
 
 class StepFailed(SplitterError):
@@ -92,15 +92,15 @@ class CheckFailed(StepFailed):
 
 
 class GateFailed(StepFailed):
-    """Raised when a gate returned a service's traffic to the monolith."""
+    """Raised when a gate failed and rolled a service's traffic back to the monolith."""
 
 
 class TrafficConflict(StepFailed):
-    """Raised when a rule is not as this run left it: traffic stays as somebody else put it."""
+    """Raised when a rule is not as this tool left it: traffic stays as somebody else set it."""
 
 
 class DrainRefused(StepFailed):
-    """Raised when the monolith is not proven idle, or a person refused the drain."""
+    """Raised when the monolith is not proven idle, or the drain was not approved."""
 
 
 class LockLost(StepFailed):

@@ -1,4 +1,4 @@
-"""Reads a config file, and says where it is wrong in words that lead to the remedy."""
+"""Loading: reads and validates a config file."""
 
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,16 @@ __all__ = ["config_schema", "load_config", "parse_config"]
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice: PyYAML keeps the last one without a word."""
+    """YAML that refuses a duplicate key, where PyYAML would keep the last one silently."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
             if (key.tag, key.value) in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
-                )
+                problem = f"duplicate key {key.value!r}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add((key.tag, key.value))
         return node
 
@@ -37,44 +35,49 @@ def load_config(path: Path) -> SplitConfig:
     Raises:
         InvalidConfig: With one line for every fault, each with path, value and remedy.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InvalidConfig(
-            f"{path}: there is no such file; give the path of a split.yaml"
-        ) from None
-    except IsADirectoryError:
-        raise InvalidConfig(f"{path}: is a folder; give the path of a split.yaml in it") from None
-    except UnicodeDecodeError as error:
-        raise InvalidConfig(
-            f"{path}: byte {error.start} is not UTF-8 ({error.reason}); save it as UTF-8"
-        ) from None
-    except OSError as error:
-        raise InvalidConfig(
-            f"{path}: cannot be read ({error.strerror}); check the path and its permissions"
-        ) from None
-    data = _parse_yaml(text, path)
+    data = _parse_yaml(_read(path), path)
     if not isinstance(data, dict):
-        found = "is empty" if data is None else f"holds a {type(data).__name__} instead of keys"
+        found = "is empty" if data is None else f"is a {type(data).__name__}, not a mapping"
         raise InvalidConfig(
             f"{path}: {found}; write keys such as name, aws, cluster, monolith and services"
         )
     return parse_config(data, base=path.resolve().parent, where=str(path))
 
 
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"{path}: {_why_unreadable(error)}") from None
+
+
+def _why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    match error:
+        case FileNotFoundError():
+            return "no such file; give the path of a split.yaml"
+        case IsADirectoryError():
+            return "is a folder; give the path of a split.yaml in it"
+        case UnicodeDecodeError():
+            return f"byte {error.start} is not UTF-8 ({error.reason}); save it as UTF-8"
+        case _:
+            return f"cannot be read ({error.strerror}); check the path and its permissions"
+
+
 def _parse_yaml(text: str, path: Path) -> Any:
     try:
         return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader, stricter
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise InvalidConfig(
-            f"{path}{where}: is not YAML as it should be: {error.problem}; mend that line"
-        ) from None
+        raise InvalidConfig(f"{path}: {_invalid_yaml(error)}; fix that line") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-02-30
-        raise InvalidConfig(
-            f"{path}: is not YAML: {' '.join(str(error).split())}; mend it"
-        ) from None
+        problem = " ".join(str(error).split())
+        raise InvalidConfig(f"{path}: invalid YAML: {problem}; fix that value") from None
+
+
+def _invalid_yaml(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark
+    if mark is None:
+        return f"invalid YAML: {error.problem}"
+    return f"invalid YAML at line {mark.line + 1}: {error.problem} (column {mark.column + 1})"
 
 
 def parse_config(data: dict[str, Any], *, base: Path, where: str = "config") -> SplitConfig:
@@ -92,8 +95,8 @@ def parse_config(data: dict[str, Any], *, base: Path, where: str = "config") -> 
     try:
         return SplitConfig.model_validate(data, context={"base": base})
     except ValidationError as error:
-        lines = [f"  {line}" for line in fault_lines(error)]
-        raise InvalidConfig("\n".join([f"{where} is not valid:", *lines])) from None
+        lines = "\n".join(f"  {line}" for line in fault_lines(error))
+        raise InvalidConfig(f"{where} is not valid:\n{lines}") from None
 
 
 def config_schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The monolith: which ECS service it is, and what becomes of it."""
+"""The monolith: which ECS service it is, and what happens to it after the split."""
 
 from typing import Annotated, Literal
 
@@ -47,20 +47,19 @@ class MonolithConfig(ConfigModel):
     service: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", examples=["forum"])]
     """Its ECS service name."""
     drain: Literal["never", "approve", "auto"] = "never"
-    """Whether it is drained once proven idle: never, after a person agreed, or by itself."""
+    """Whether it is drained once it is proven idle: never, after approval, or automatically."""
     default_action: Annotated[
         KeepDefault | ForwardTo | FixedResponse, Field(discriminator="action")
     ] = KeepDefault()
     """
-    What becomes of requests that no service takes (the listener's default action and the monolith's
-    own rules).
+    What happens to requests that no service takes: the listener's default action and the monolith's
+    own rules.
     """
     quiet_period: Annotated[StrictFloat, Field(ge=1, le=86400)] = 300
     """Seconds for which its request count must stay 0 before it is drained."""
     approval_timeout: Annotated[StrictFloat, Field(ge=1, le=604800)] = 86400
-    """Seconds to wait for a person's answer; no answer leaves everything as it is."""
+    """Seconds to wait for approval; without it, nothing is changed."""
     checks: tuple[Check, ...] = ()
     """
-    Requests on paths that no service takes; they must be answered as described before and after the
-    drain.
+    Requests on paths that no service takes, whose responses are checked before and after the drain.
     """

@@ -1,6 +1,5 @@
 """
-Writes the reference of split.yaml from the models: docs/config.md for people,
-docs/split.schema.json for editors.
+Writes the reference of split.yaml: docs/config.md for people, docs/split.schema.json for editors.
 
     python -m config.reference [--check]
 """
@@ -20,14 +19,13 @@ _DOCS: Final = Path(__file__).parents[1] / "docs"
 _INTRODUCTION: Final = """\
 # split.yaml
 
-Every key, its form, its default and what it means. `docs/split.schema.json` says the same to
-editors: begin the file with `# yaml-language-server: $schema=docs/split.schema.json`, and they
-complete keys and mark faults.
+Every key, its type, its default and its meaning. For completion and validation in an editor, begin
+the file with `# yaml-language-server: $schema=docs/split.schema.json`.
 
 Keys without a default are required. Relative paths start from the folder of the file. Times are in
 seconds.
 
-The least that works is this; the rest is read from the running monolith, or has a default:
+A minimal file; the rest is discovered from the running monolith, or has a default:
 
 ```yaml
 {example}```
@@ -47,101 +45,102 @@ services:
     path_patterns: [/api/posts*]
     image: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/posts:1.4
 """
-_WORDS: Final = {
+_TYPES: Final = {
     "string": "text",
     "integer": "whole number",
     "number": "number",
     "boolean": "true or false",
 }
+_LONGEST_DEFAULT: Final = 40
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write both pages; with `--check` only say which are out of date. Returns the exit code."""
+    """Write both pages; with `--check` only list those out of date. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m config.reference", description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 when a page is out of date"
     )
     check = parser.parse_args(arguments).check
-    stale = [
-        path
-        for path, text in reference_pages().items()
-        if not path.is_file() or path.read_text("utf-8") != text
-    ]
-    for path in stale:
+    stale = {path: text for path, text in reference_pages().items() if _is_stale(path, text)}
+    for path, text in stale.items():
         if check:
             print(f"{path}: is out of date; run `python -m config.reference`", file=sys.stderr)
         else:
             path.parent.mkdir(exist_ok=True)
-            path.write_text(reference_pages()[path], encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
     return 1 if check and stale else 0
+
+
+def _is_stale(path: Path, text: str) -> bool:
+    return not path.is_file() or path.read_text("utf-8") != text
 
 
 def reference_pages() -> dict[Path, str]:
     """The text of each page by its path."""
+    schema = json.dumps(config_schema(), indent=2)
     return {
         _DOCS / "config.md": reference_markdown(),
-        _DOCS / "split.schema.json": json.dumps(config_schema(), indent=2) + "\n",
+        _DOCS / "split.schema.json": f"{schema}\n",
     }
 
 
 def reference_markdown() -> str:
-    """
-    One table for the file itself and for every mapping in it, in the order in
-    which they are met.
-    """
+    """One table for the file itself and for each mapping in it, in the order of first mention."""
     schema = config_schema()
-    sections = [_INTRODUCTION.format(example=EXAMPLE), "## The file\n\n" + _table(schema)]
-    sections += [
-        f"## {name}\n\n{definition['description']}\n\n{_table(definition)}"
-        for name, definition in _definitions(schema)
-    ]
+    sections = [_INTRODUCTION.format(example=EXAMPLE), f"## The file\n\n{_table(schema)}"]
+    for name, definition in _definitions(schema):
+        sections.append(f"## {name}\n\n{definition['description']}\n\n{_table(definition)}")
     return "\n".join(sections)
 
 
 def _definitions(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """
-    The mappings that the file may hold, by name: each once, after the one that
-    first refers to it.
-    """
+    """The mappings in the file, by name: each once, after the first that refers to it."""
     seen: set[str] = set()
-    queue = _references(schema["properties"])
+    queue = list(_references(schema["properties"]))
     while queue:
         name = queue.pop(0)
         if name not in seen:
             seen.add(name)
-            yield name, schema["$defs"][name]
-            queue = _references(schema["$defs"][name]["properties"]) + queue
+            definition = schema["$defs"][name]
+            yield name, definition
+            queue = [*_references(definition["properties"]), *queue]
 
 
-def _references(node: Any) -> list[str]:
+def _references(node: Any) -> Iterator[str]:
+    """The names of the mappings that a schema refers to, at any depth."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield _referred(node)
+        node = list(node.values())
     if isinstance(node, list):
-        return [name for item in node for name in _references(item)]
-    if not isinstance(node, dict):
-        return []
-    own = [node["$ref"].rpartition("/")[2]] if "$ref" in node else []
-    return own + [name for inner in node.values() for name in _references(inner)]
+        for inner in node:
+            yield from _references(inner)
+
+
+def _referred(node: dict[str, Any]) -> str:
+    return str(node["$ref"]).rpartition("/")[2]
 
 
 def _table(definition: dict[str, Any]) -> str:
-    rows = ["| key | form | default | meaning |", "|---|---|---|---|"]
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     required = definition.get("required", [])
     for name, field in definition["properties"].items():
         default = "" if name in required else _default(field)
-        cells = [f"`{name}`", _form(field), default, _meaning(field)]
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        rows.append(_row(f"`{name}`", _type(field), default, _meaning(field)))
     return "\n".join(rows) + "\n"
 
 
+def _row(*cells: str) -> str:
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
+
+
 def _meaning(field: dict[str, Any]) -> str:
-    """
-    The field's own words; pydantic leaves them out where they are those of the mapping it refers
-    to.
-    """
-    text: str = (
-        field.get("description")
-        or config_schema()["$defs"][field["$ref"].rpartition("/")[2]]["description"]
-    )
-    return text.replace("\n", " ")
+    """The field's description; pydantic omits it where it is that of the mapping."""
+    text = field.get("description")
+    if text is None:
+        text = config_schema()["$defs"][_referred(field)]["description"]
+    return str(text).replace("\n", " ")
 
 
 def _default(field: dict[str, Any]) -> str:
@@ -150,49 +149,52 @@ def _default(field: dict[str, Any]) -> str:
         return "empty" if field.get("type") == "object" else "none"
     if value in ({}, [], ""):
         return "empty"
-    return (
-        f"`{json.dumps(value)}`"
-        if not isinstance(value, (dict, list)) or len(json.dumps(value)) < 40
-        else "see there"
-    )
+    text = json.dumps(value)
+    is_long = isinstance(value, (dict, list)) and len(text) >= _LONGEST_DEFAULT
+    return "see below" if is_long else f"`{text}`"
 
 
-def _form(field: dict[str, Any]) -> str:
-    """The form of a value in words."""
+def _type(field: dict[str, Any]) -> str:
+    """The type of a value, for people."""
     choices = field.get("anyOf") or field.get("oneOf")
     if choices:
-        return " or ".join(_form(choice) for choice in choices if choice.get("type") != "null")
+        types = [_type(choice) for choice in choices if choice.get("type") != "null"]
+        return " or ".join(types)
     if "$ref" in field:
-        name = field["$ref"].rpartition("/")[2]
+        name = _referred(field)
         return f"[{name}](#{name.lower()})"
     if "const" in field or "enum" in field:
         values = field.get("enum", [field.get("const")])
         return ", ".join(f"`{value}`" for value in values)
-    match field.get("type"):
-        case "array":
-            return f"list of {_form(field['items'])}"
-        case "object":
-            inner = field.get("additionalProperties")
-            return f"mapping of names to {_form(inner)}" if isinstance(inner, dict) else "mapping"
-        case kind:
-            return _plain_form(_WORDS.get(str(kind), "anything"), field)
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'])}"
+    if field.get("type") == "object":
+        return _mapping_type(field)
+    return _plain_type(field)
 
 
-def _plain_form(word: str, field: dict[str, Any]) -> str:
+def _mapping_type(field: dict[str, Any]) -> str:
+    inner = field.get("additionalProperties")
+    return f"mapping of names to {_type(inner)}" if isinstance(inner, dict) else "mapping"
+
+
+def _plain_type(field: dict[str, Any]) -> str:
     if str(field.get("format")).endswith("path"):
         return "path"
-    bounds = [
-        ("at least", field.get("minimum")),
-        ("above", field.get("exclusiveMinimum")),
-        ("at most", field.get("maximum")),
-    ]
-    parts = [f"{name} {json.dumps(value)}" for name, value in bounds if value is not None]
+    return ", ".join([_TYPES.get(str(field.get("type")), "anything"), *_constraints(field)])
+
+
+def _constraints(field: dict[str, Any]) -> Iterator[str]:
+    if "minimum" in field:
+        yield f"at least {json.dumps(field['minimum'])}"
+    if "exclusiveMinimum" in field:
+        yield f"above {json.dumps(field['exclusiveMinimum'])}"
+    if "maximum" in field:
+        yield f"at most {json.dumps(field['maximum'])}"
     if "maxLength" in field:
-        parts.append(f"at most {field['maxLength']} characters")
-    examples = field.get("examples")
-    if examples:
-        parts.append(f"like `{examples[0]}`")
-    return ", ".join([word, *parts])
+        yield f"at most {field['maxLength']} characters"
+    if field.get("examples"):
+        yield f"like `{field['examples'][0]}`"
 
 
 if __name__ == "__main__":

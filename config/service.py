@@ -1,4 +1,4 @@
-"""One microservice: its image, its paths, its size, and how to tell that it is right."""
+"""One microservice: its image, paths and size, and the checks of its responses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _GIB: Final = 1024
+_LONGEST_PATTERN: Final = 128
+_MOST_WILDCARDS: Final = 5
 _MATCHER: Final = r"^[2-4][0-9]{2}(-[2-4][0-9]{2})?(,[2-4][0-9]{2}(-[2-4][0-9]{2})?)*$"
 _SecretArn = Annotated[
     str,
@@ -43,13 +45,13 @@ _FARGATE_MEMORY: Final[dict[int, tuple[int, ...]]] = {
 
 def fargate_memory(cpu: int) -> tuple[int, ...]:
     """
-    The memory sizes that Fargate has for a number of CPU units.
+    The memory sizes that Fargate supports for a number of CPU units.
 
     Args:
         cpu: CPU units, 1024 = 1 vCPU.
 
     Returns:
-        Sizes in MiB; empty for CPU units that Fargate does not have.
+        Sizes in MiB; empty for CPU units that Fargate does not support.
 
     Source: ECS developer guide, "Task definition parameters for Fargate", task CPU and memory.
     """
@@ -68,14 +70,14 @@ class Build(ConfigModel):
 
 
 class HealthCheck(ConfigModel):
-    """The target group's health check; the defaults are the lab's."""
+    """The target group's health check."""
 
     path: Annotated[str, Field(pattern=r"^/", examples=["/health"])] = "/"
-    """Path the load balancer calls on every target."""
+    """Path that the load balancer requests from every target."""
     interval: Annotated[StrictInt, Field(ge=5, le=300)] = 6
     """Seconds between two checks."""
     timeout: Annotated[StrictInt, Field(ge=2, le=120)] = 5
-    """Seconds without an answer that make a check fail; shorter than the interval."""
+    """Seconds without a response after which a check fails; shorter than the interval."""
     healthy_threshold: Annotated[StrictInt, Field(ge=2, le=10)] = 2
     """Passed checks in a row that make a target healthy."""
     unhealthy_threshold: Annotated[StrictInt, Field(ge=2, le=10)] = 2
@@ -93,54 +95,51 @@ class HealthCheck(ConfigModel):
 
 
 class Check(ConfigModel):
-    """One request that must be answered as described, before any user's is."""
+    """One GET request and its expected response, checked before any user is sent to the service."""
 
     path: Annotated[str, Field(pattern=r"^/", examples=["/api/users/1"])]
     """Path with query string, e.g. `/api/users/1`."""
     status: Annotated[StrictInt, Field(ge=100, le=599)] = 200
     """Expected HTTP status."""
     headers: dict[str, str] = Field(default_factory=dict)
-    """Headers that the answer must carry, with these values."""
+    """Headers that the response must have, with these values."""
     json_subset: Any = None
     """JSON that the body must contain: objects by key, lists item by item."""
     json_schema: dict[str, Any] | None = None
-    """JSON Schema that the body must meet."""
+    """JSON Schema that the body must match."""
     max_latency: Annotated[StrictFloat, Field(gt=0, le=60)] | None = None
-    """Seconds within which the answer must be complete."""
+    """Seconds within which the response must be complete."""
 
     def faults(self) -> Iterator[str]:
-        """A JSON Schema that is none."""
+        """A JSON Schema that is not valid."""
         schema = self.json_schema
         if schema is not None:
             try:
                 jsonschema.validators.validator_for(schema).check_schema(schema)
             except jsonschema.SchemaError as error:
-                yield f"json_schema: {error.json_path} is no JSON Schema ({error.message}); mend it"
+                yield f"json_schema: {error.json_path} is not valid ({error.message}); fix it"
 
 
 class Parity(ConfigModel):
-    """
-    The same safe requests to the monolith and to the candidate must be answered alike. Only GET,
-    ever.
-    """
+    """GET requests that are sent to monolith and service, whose responses must be equal."""
 
     paths: tuple[Annotated[str, Field(pattern=r"^/", examples=["/api/users/1"])], ...] = ()
     """Paths to compare."""
     paths_file: Annotated[Path | None, AfterValidator(relative_to_the_config)] = None
     """
-    A file of paths, one a line, e.g. cut from an access log; those that the service takes over are
+    A file with one path a line, e.g. from an access log; those that the service takes over are
     compared.
     """
     sample: Annotated[StrictInt, Field(ge=1, le=1000)] = 50
-    """At most so many different paths are taken from the file, evenly spread over it."""
+    """How many different paths of the file are compared at most, evenly spread over it."""
     ignore: tuple[Annotated[str, Field(pattern=r"^/", examples=["/generated_at"])], ...] = ()
     """
     JSON pointers (`*` for any item) of fields that may differ, e.g. `/generated_at` or `/*/id`.
     """
     unordered: bool = False
-    """Whether lists may come in another order."""
+    """Whether the order of lists may differ."""
     allow_differences: bool = False
-    """Report differences, but go on."""
+    """Report differences, but continue."""
 
 
 class PolicyStatement(ConfigModel):
@@ -157,11 +156,11 @@ class PolicyStatement(ConfigModel):
         Annotated[str, Field(pattern=r"^(\*|arn:.+)$", examples=["arn:aws:s3:::forum-pictures/*"])],
         ...,
     ] = Field(min_length=1)
-    """ARNs the statement is about."""
+    """ARNs that the statement applies to."""
 
 
 class ServiceConfig(ConfigModel):
-    """One microservice to carve out of the monolith."""
+    """One microservice to split off the monolith."""
 
     # ELBv2 allows a target group name 32 characters, and `-tg` takes three of them; ECR takes
     # single hyphens only.
@@ -170,15 +169,15 @@ class ServiceConfig(ConfigModel):
     ]
     """ECS service name; the other resources' names derive from it."""
     path_patterns: tuple[str, ...] = Field(min_length=1)
-    """ALB path patterns it takes over, e.g. `/api/users*`."""
+    """ALB path patterns that it takes over, e.g. `/api/users*`."""
     build: Build | None = None
-    """How to build its image; or give `image`."""
+    """How to build its image; alternatively give `image`."""
     image: (
         Annotated[str, Field(pattern=r"^\S+$", examples=["registry.example.com/users:1.4"])] | None
     ) = None
-    """A ready image, e.g. in another repository; or give `build`."""
+    """A ready image, e.g. in another repository; alternatively give `build`."""
     port: Annotated[StrictInt, Field(ge=1, le=65535)] = 3000
-    """Port the container listens on."""
+    """Port that the container listens on."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
     """Task CPU units, 1024 = 1 vCPU."""
     memory: Annotated[StrictInt, Field(ge=512, le=122880)] = 512
@@ -192,11 +191,11 @@ class ServiceConfig(ConfigModel):
     health_check_grace_period: Annotated[StrictInt, Field(ge=0, le=2147483647)] = 30
     """Seconds during which ECS ignores failed health checks of a new task."""
     deregistration_delay: Annotated[StrictInt, Field(ge=0, le=3600)] = 30
-    """Seconds a target that leaves may finish what it has in flight."""
+    """Seconds that a deregistered target has to finish its requests in flight."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the container."""
     secrets: dict[str, _SecretArn] = Field(default_factory=dict)
-    """Environment variables filled by ECS from Secrets Manager or SSM Parameter Store, by ARN."""
+    """Environment variables that ECS reads from Secrets Manager or SSM Parameter Store, by ARN."""
     task_role_policy: tuple[PolicyStatement, ...] = ()
     """What the service's code may do in AWS; nothing by default."""
     log_retention_days: Literal[
@@ -225,45 +224,46 @@ class ServiceConfig(ConfigModel):
     ] = 30
     """Days that CloudWatch Logs keeps the service's log."""
     checks: tuple[Check, ...] = ()
-    """Requests that must be answered as described."""
+    """Requests whose responses are checked."""
     parity: Parity = Parity()
-    """Requests that must be answered as the monolith does."""
+    """Requests whose responses must be equal to the monolith's."""
     traffic: Traffic | None = None
-    """Other traffic steps and gates than the split's."""
+    """Traffic steps and gates of this service; by default the split's."""
 
     @field_validator("path_patterns")
     @classmethod
     def _patterns_can_match(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        found = [
-            f"[{index}]: {fault}"
-            for index, pattern in enumerate(patterns)
-            for fault in _pattern_faults(pattern)
-        ]
-        twice = sorted({pattern for pattern in patterns if patterns.count(pattern) > 1})
-        found += [f": {pattern!r} is in the list twice; name it once" for pattern in twice]
+        found: list[str] = []
+        for index, pattern in enumerate(patterns):
+            found += [f"[{index}]: {fault}" for fault in _pattern_faults(pattern)]
+        twice = {pattern for pattern in patterns if patterns.count(pattern) > 1}
+        found += [f": {pattern!r} is listed twice; list it once" for pattern in sorted(twice)]
         if found:
             raise ValueError("\n".join(found))
         return patterns
 
     def faults(self) -> Iterator[str]:
-        """
-        No image or two, a size that Fargate does not have, a variable that is a
-        secret as well.
-        """
-        if (self.build is None) == (self.image is None):
-            yield (
-                f"build / image: {'both are' if self.build else 'neither is'} given; give "
-                "exactly one of them"
-            )
-        allowed = fargate_memory(self.cpu)
-        if self.memory not in allowed:
-            sizes = ", ".join(str(size) for size in allowed)
-            yield (
-                f"memory: {self.memory} MiB is not to be had with cpu {self.cpu}; choose one of "
-                f"{sizes}"
-            )
+        """No image or two, a size that Fargate does not support, a variable given twice."""
+        if self.build and self.image:
+            yield "build / image: both are given; give exactly one of them"
+        if not self.build and not self.image:
+            yield "build / image: neither is given; give exactly one of them"
+        yield from self._size_faults()
         for name in sorted(set(self.environment) & set(self.secrets)):
             yield f"environment.{name}: is a secret as well; keep one of the two"
+
+    def _size_faults(self) -> Iterator[str]:
+        allowed = fargate_memory(self.cpu)
+        if self.memory not in allowed:
+            sizes = ", ".join(map(str, allowed))
+            yield (
+                f"memory: memory {self.memory} is not valid for cpu {self.cpu}; use one of {sizes}"
+            )
+
+    @property
+    def has_safe_paths(self) -> bool:
+        """Whether it has paths that the tool may request on its own."""
+        return bool(self.checks or self.parity.paths or self.parity.paths_file)
 
     @property
     def target_group(self) -> str:
@@ -290,19 +290,18 @@ class ServiceConfig(ConfigModel):
         """Name of its task role."""
         return f"{self.name}-task-role"
 
-    @property
-    def uses_own_repository(self) -> bool:
-        """Whether the image is built here and pushed to a repository of the service's own."""
-        return self.build is not None
-
 
 def _pattern_faults(pattern: str) -> Iterator[str]:
-    if len(pattern) > 128:
-        yield f"{pattern!r} is longer than ELBv2's 128 characters; shorten it"
+    if len(pattern) > _LONGEST_PATTERN:
+        yield f"{pattern!r} is longer than ELBv2's {_LONGEST_PATTERN} characters; shorten it"
     if not is_valid(pattern):
         yield (
             f"{pattern!r} can never match; begin it with `/`, leave out the query string, and "
             "use only letters, digits and _-.$/~\"'@:+&*?"
         )
-    if pattern.count("*") + pattern.count("?") > 5:
-        yield f"{pattern!r} has more than ELBv2's 5 wildcards; use fewer"
+    if _wildcards(pattern) > _MOST_WILDCARDS:
+        yield f"{pattern!r} has more than ELBv2's {_MOST_WILDCARDS} wildcards; use fewer"
+
+
+def _wildcards(pattern: str) -> int:
+    return pattern.count("*") + pattern.count("?")

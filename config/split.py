@@ -1,7 +1,7 @@
-"""The whole wish: one monolith, one listener, the services to carve out."""
+"""The whole config: one monolith, one listener, the services to split off."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictFloat, StrictInt
@@ -29,7 +29,7 @@ _RoleArn = Annotated[
 
 
 class ListenerConfig(ConfigModel):
-    """Which listener the paths are on; found from the monolith's target group when left out."""
+    """The listener that routes the paths; by default that of the monolith's target group."""
 
     load_balancer: str | None = None
     """Name or ARN of the Application Load Balancer."""
@@ -39,19 +39,18 @@ class ListenerConfig(ConfigModel):
         Annotated[str, Field(pattern=r"^https?://[^/]+$", examples=["https://forum.example.com"])]
         | None
     ) = None
-    """
-    Address under which clients reach the listener, e.g. with the host name of its certificate.
-    """
+    """URL at which clients reach the listener, e.g. with the host name of its certificate."""
     backend_header: (
         Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", examples=["X-Served-By"])] | None
     ) = None
     """
-    Response header in which every backend names itself, e.g. `X-Served-By`: it proves who answered.
+    Response header with which every backend identifies itself, e.g. `X-Served-By`: it proves where
+    a request went.
     """
 
 
 class NetworkConfig(ConfigModel):
-    """Where the services' tasks run; the monolith's own network when left out."""
+    """The network of the services' tasks; by default the monolith's."""
 
     subnets: Annotated[tuple[_Subnet, ...], Field(min_length=1)] | None = None
     """Subnets, in at least two availability zones."""
@@ -62,10 +61,10 @@ class NetworkConfig(ConfigModel):
 
 
 class SplitConfig(ConfigModel):
-    """Everything one split needs. What the running monolith can tell is optional."""
+    """Everything one split needs; what can be discovered from the running monolith is optional."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$", examples=["forum-split"])]
-    """Name of this split; what it makes is tagged with it."""
+    """Name of this split; the resources that it creates are tagged with it."""
     aws: AwsConfig
     """Where AWS is."""
     cluster: Annotated[
@@ -75,13 +74,13 @@ class SplitConfig(ConfigModel):
     monolith: MonolithConfig
     """The ECS service to split."""
     services: tuple[ServiceConfig, ...] = Field(min_length=1)
-    """The services to carve out."""
+    """The services to split off."""
     listener: ListenerConfig = ListenerConfig()
     """The listener that routes the paths."""
     network: NetworkConfig = NetworkConfig()
     """Subnets and security groups of the services."""
     execution_role_arn: _RoleArn | None = None
-    """Role with which ECS pulls images and writes logs; the monolith's when left out."""
+    """Role with which ECS pulls images and writes logs; by default the monolith's."""
     docker_host: (
         Annotated[
             str,
@@ -89,20 +88,20 @@ class SplitConfig(ConfigModel):
         ]
         | None
     ) = None
-    """Docker engine that builds and pushes; `DOCKER_HOST` or the local socket when left out."""
+    """Docker engine that builds and pushes; by default `DOCKER_HOST` or the local socket."""
     traffic: Traffic = Traffic()
-    """Traffic steps and gates of all services that have none of their own."""
+    """Traffic steps and gates of the services without their own."""
     stable_timeout: Annotated[StrictFloat, Field(ge=10, le=7200)] = 900
     """Seconds a service may take to become stable and healthy."""
     max_parallel: Annotated[StrictInt, Field(ge=1, le=32)] = 4
-    """Services that are worked on side by side."""
+    """Services that are worked on in parallel."""
     fan_out: Literal["in_process", "work_pool"] = "in_process"
-    """Whether services are subflows of this process, or deployment runs on a Prefect work pool."""
+    """Whether services run as subflows of this process, or as deployment runs on a work pool."""
     keep_images: Annotated[StrictInt, Field(ge=1, le=1000)] = 5
     """Old images and task definition revisions that `flows.redeploy` keeps, beside those in use."""
 
     def faults(self) -> Iterator[str]:
-        """Names and paths that two claim, and a default action for a service that is not here."""
+        """Names and paths that are used twice, and a default action for an unknown service."""
         yield from self._names_taken_twice()
         yield from self._patterns_claimed_twice()
         yield from self._requests_without_paths()
@@ -110,8 +109,8 @@ class SplitConfig(ConfigModel):
         names = [service.name for service in self.services]
         if isinstance(action, ForwardTo) and action.service not in names:
             yield (
-                f"monolith.default_action.service: {action.service!r} is no service here; "
-                f"choose one of {', '.join(names)}"
+                f"monolith.default_action.service: {action.service!r} is not a service of this "
+                f"config; choose one of {', '.join(names)}"
             )
 
     def _names_taken_twice(self) -> Iterator[str]:
@@ -129,46 +128,46 @@ class SplitConfig(ConfigModel):
                 if pattern in seen:
                     here = f"services[{index}].path_patterns[{position}]"
                     yield (
-                        f"{here}: {pattern!r} is claimed by {seen[pattern]} as well; "
-                        "leave it to one of them"
+                        f"{here}: {pattern!r} also belongs to {seen[pattern]}; leave it to one of "
+                        "them"
                     )
                 seen.setdefault(pattern, f"services[{index}] ({service.name})")
 
     def _requests_without_paths(self) -> Iterator[str]:
-        """
-        Gates that rest on the tool's own requests, for a service of which no
-        safe path is known.
-        """
+        """Gates that need the tool's own requests, for a service without a path to request."""
         for index, service in enumerate(self.services):
+            if service.has_safe_paths:
+                continue
             gates = self.traffic_of(service).gates
-            known = service.checks or service.parity.paths or service.parity.paths_file
             where = f"services[{index}].traffic.gates" if service.traffic else "traffic.gates"
             remedy = f"give {service.name} checks or parity paths"
-            if gates.source == "probes" and not known:
+            if gates.source == "probes":
                 yield (
-                    f"{where}.source: probes have nothing to ask services[{index}] for; "
-                    f"{remedy}, or use cloudwatch"
+                    f"{where}.source: probes need paths of services[{index}]; {remedy}, or use "
+                    "cloudwatch"
                 )
-            if gates.too_little_traffic == "synthesize" and not known:
+            if gates.too_little_traffic == "synthesize":
                 yield (
-                    f"{where}.too_little_traffic: nothing to synthesize for services[{index}]; "
+                    f"{where}.too_little_traffic: synthesize needs paths of services[{index}]; "
                     f"{remedy}, or use wait"
                 )
 
     def service(self, name: str) -> ServiceConfig:
         """The service of that name; `KeyError` when there is none."""
-        return {service.name: service for service in self.services}[name]
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise KeyError(name)
 
     def traffic_of(self, service: ServiceConfig) -> Traffic:
         """The service's own traffic steps and gates, or the split's."""
         return service.traffic or self.traffic
 
     def ambiguous_patterns(self) -> list[tuple[ServiceConfig, str, ServiceConfig, str]]:
-        """Pairs of different patterns of two services that some path matches both of."""
-        return [
-            (one, pattern, other, rival)
-            for one, other in combinations(self.services, 2)
-            for pattern in one.path_patterns
-            for rival in other.path_patterns
-            if overlaps(pattern, rival)
-        ]
+        """Find the patterns of two services that match the same paths, each with its service."""
+        found = []
+        for one, other in combinations(self.services, 2):
+            for pattern, rival in product(one.path_patterns, other.path_patterns):
+                if overlaps(pattern, rival):
+                    found.append((one, pattern, other, rival))
+        return found

@@ -1,4 +1,4 @@
-"""How a path's traffic moves: in which steps, and under which gates."""
+"""How a path's traffic is shifted: in which steps, and under which gates."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ Seconds = Annotated[StrictFloat, Field(ge=0, le=86400)]
 
 
 class Step(ConfigModel):
-    """One weight and how long it bakes."""
+    """One weight, and how long it is observed before the next."""
 
     weight: Percent
     """Percent of the path's requests that the service gets."""
@@ -23,12 +23,12 @@ class Step(ConfigModel):
 
 
 class AllAtOnce(ConfigModel):
-    """The whole traffic in one step."""
+    """All traffic in one step."""
 
     strategy: Literal["all_at_once"] = "all_at_once"
     """All at once."""
     bake: Seconds = 60
-    """Seconds under gates at 100 percent."""
+    """Seconds under gates at 100%."""
 
     def steps(self) -> tuple[Step, ...]:
         """The steps this strategy means."""
@@ -103,52 +103,48 @@ class LatencyRatio(ConfigModel):
 
 class Gates(ConfigModel):
     """
-    What must hold during each bake; a breach returns the service's traffic to
-    the monolith at once.
+    Conditions during each step; a failed one rolls the service's traffic back to the monolith at
+    once.
     """
 
     dry_run: bool = False
-    """Only report verdicts; never return traffic."""
+    """Only report verdicts; never roll traffic back."""
     max_5xx_rate: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.01
-    """Share of the service's answers that may be 5xx."""
+    """Share of the service's responses that may be 5xx, from 0 to 1."""
     latency_ratio: LatencyRatio = LatencyRatio()
     """Latency against the monolith's."""
     latency_floor: Annotated[StrictFloat, Field(ge=0)] = 0.025
-    """
-    Seconds; a percentile below this is never too slow, whatever the ratio (a median of 2 ms is
-    noise).
-    """
+    """Seconds; a percentile below this is never too slow, whatever its ratio."""
     min_requests: Annotated[StrictInt, Field(ge=0)] = 50
-    """
-    Requests of users that a bake must have seen for its verdict to count; the tool's own are taken
-    off.
-    """
+    """Requests of users that a step needs for a verdict; the tool's own do not count."""
     too_little_traffic: Literal["wait", "synthesize", "accept"] = "wait"
     """
-    `wait` for more (at most `wait_limit`), `synthesize` GETs from checks and parity paths, or
-    `accept` as it is.
+    With fewer: `wait` for more (at most `wait_limit`), `synthesize` GETs from checks and parity
+    paths, or `accept` the step without a verdict.
     """
     wait_limit: Seconds = 900
     """Seconds to wait for enough requests, and for the observed split to match the weights."""
     alarms: tuple[str, ...] = ()
-    """CloudWatch alarms by name; one in ALARM is a breach."""
+    """Names of CloudWatch alarms; the gate fails when one is in ALARM."""
     source: Literal["cloudwatch", "probes", "both"] = "both"
-    """Where latency and errors are taken from: the ALB's CloudWatch metrics, the tool's own probes,
-    or both. CloudWatch knows every request of users, but compares with whatever the monolith
-    answers on any path; probes ask both for the same, but on the private routes alone."""
+    """
+    Source of latency and errors: the ALB's CloudWatch metrics, the tool's own probes, or both.
+    CloudWatch counts every request of users, but compares with the monolith's responses on all
+    paths; probes send both the same requests, but on the preview and control routes only.
+    """
     metrics_period: Annotated[StrictInt, Field(ge=1, le=300)] = 60
     """Seconds; the resolution of the ALB's metrics in CloudWatch (60 in AWS)."""
     metrics_lag: Seconds = 120
-    """Seconds until a metric of the ALB is complete in CloudWatch."""
+    """Seconds until the ALB's metrics are complete in CloudWatch."""
     tolerance: Annotated[StrictFloat, Field(gt=0, le=100)] = 10
-    """Percentage points by which the observed split may miss the weight."""
+    """Percentage points by which the observed share of requests may differ from the weight."""
 
     def faults(self) -> Iterator[str]:
-        """A period that CloudWatch does not have."""
+        """A period that CloudWatch does not support."""
         if self.metrics_period not in (1, 5, 10, 30) and self.metrics_period % 60:
             yield (
-                f"metrics_period: {self.metrics_period} is no CloudWatch period; use 1, 5, "
-                "10, 30 or a multiple of 60"
+                f"metrics_period: {self.metrics_period} is not a CloudWatch period; use 1, 5, 10, "
+                "30 or a multiple of 60"
             )
 
 
@@ -160,4 +156,4 @@ class Traffic(ConfigModel):
     gates: Gates = Gates()
     """What must hold at each weight."""
     approve_first_step: bool = False
-    """Whether a person must agree before the first user reaches the service."""
+    """Whether the first step needs approval."""

@@ -43,8 +43,8 @@ from flows.service.rolling_update import roll_out
 from flows.split import split
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered
-from tasks.ecr.build import check_engine
 from tasks.preflight.finding import errors, warnings
+from tasks.preflight.images import check_engine
 
 __all__ = ["main", "redeploy", "redeploy_service"]
 

@@ -1,6 +1,6 @@
-"""What the running monolith tells about its surroundings: listener, network, roles."""
+"""What the config leaves out and AWS has: the running monolith, its listener, network and roles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from tasks.aws.clients import client
 from tasks.aws.credentials import read_account, refusals_explained
 from tasks.aws.tags import tag_dict
 from tasks.aws.task import aws_task
+from tasks.elbv2.listener import choose_listener, read_listeners, read_load_balancer
 
 __all__ = ["Discovered", "Monolith", "discover", "read_monolith"]
 
@@ -32,13 +33,13 @@ class Monolith:
     tags: dict[str, str]
     other_ways: tuple[str, ...] = ()
     """
-    What else leads to its tasks, beside the target group: requests on those ways are not counted.
+    What else sends it requests beside the target group: those requests are not counted.
     """
 
 
 @dataclass(frozen=True)
 class Discovered:
-    """Everything around the services that the split only reads."""
+    """The environment of the services, which the split only reads."""
 
     account_id: str
     cluster_arn: str
@@ -63,43 +64,18 @@ def read_monolith(
     aws: AwsConfig, cluster: str, name: str
 ) -> tuple[Monolith, dict[str, Any], dict[str, Any]]:
     """
-    The monolith's service, with ECS's descriptions of it and of its task definition.
+    Read the monolith's service, with ECS's descriptions of it and of its task definition.
 
     Raises:
-        PreflightFailed: There is no such service, or it has no load balancer.
+        PreflightFailed: The service does not exist, or is behind no load balancer.
 
     Source: ECS DescribeServices, DescribeTaskDefinition; ELBv2 DescribeTargetGroups.
     """
-    ecs = client(aws, "ecs")
-    try:
-        answer = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
-    except ecs.exceptions.ClusterNotFoundException:
-        raise PreflightFailed(
-            f"cluster: {cluster} does not exist in {aws.region}; check the name, the region and "
-            "the account"
-        ) from None
-    if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
-        raise PreflightFailed(
-            f"monolith.service: {name} is not an active service of cluster {cluster}; "
-            f"`aws ecs list-services --cluster {cluster}` lists them"
-        )
-    service: Any = answer["services"][0]
-    balancers = [item for item in service.get("loadBalancers", []) if item.get("targetGroupArn")]
-    if not balancers:
-        raise PreflightFailed(
-            f"monolith.service: {name} is behind no load balancer, so there is no traffic to move; "
-            "name the service that the listener forwards to"
-        )
-    definition: Any = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])[
-        "taskDefinition"
-    ]
-    balancer = balancers[0]
-    group = _read_group(aws, name, balancer["targetGroupArn"])
-    container = next(
-        item
-        for item in definition["containerDefinitions"]
-        if item["name"] == balancer["containerName"]
-    )
+    service = _read_service(aws, cluster, name)
+    balancer = _balancer_of(service, name)
+    found = client(aws, "ecs").describe_task_definition(taskDefinition=service["taskDefinition"])
+    definition: Any = found["taskDefinition"]
+    group = _read_target_group(aws, balancer["targetGroupArn"], name)
     monolith = Monolith(
         service=name,
         service_arn=service["serviceArn"],
@@ -110,68 +86,115 @@ def read_monolith(
         container=balancer["containerName"],
         port=balancer["containerPort"],
         task_definition=service["taskDefinition"],
-        log_group=container.get("logConfiguration", {}).get("options", {}).get("awslogs-group"),
+        log_group=_log_group(definition, balancer["containerName"]),
         tags=tag_dict(service.get("tags", [])),
-        other_ways=_other_ways(service, balancer),
+        other_ways=tuple(_other_ways(service, balancer)),
     )
     return monolith, service, definition
 
 
-def _other_ways(service: Any, balancer: Any) -> tuple[str, ...]:
-    """Further load balancers, service discovery and Service Connect."""
-    balancers = [item for item in service["loadBalancers"] if item != balancer]
-    found = [str(item.get("targetGroupArn") or item.get("loadBalancerName")) for item in balancers]
-    found += [str(item["registryArn"]) for item in service.get("serviceRegistries", [])]
-    connected = [
-        item.get("serviceConnectConfiguration") or {} for item in service.get("deployments", [])
-    ]
-    return (
-        *found,
-        *(["Service Connect"] if any(item.get("services") for item in connected) else []),
+def _read_service(aws: AwsConfig, cluster: str, name: str) -> Any:
+    """ECS's description of the monolith's service."""
+    ecs = client(aws, "ecs")
+    try:
+        found = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
+    except ecs.exceptions.ClusterNotFoundException:
+        raise PreflightFailed(
+            f"cluster: {cluster} does not exist in {aws.region}; check the name, the region and "
+            "the account"
+        ) from None
+    active = [service for service in found["services"] if service["status"] == "ACTIVE"]
+    if not active:
+        raise PreflightFailed(
+            f"monolith.service: {name} is not an active service of cluster {cluster}; "
+            f"`aws ecs list-services --cluster {cluster}` lists them"
+        )
+    return active[0]
+
+
+def _balancer_of(service: Any, name: str) -> Any:
+    """The first target group of the monolith, with its container and port."""
+    for balancer in service.get("loadBalancers", []):
+        if balancer.get("targetGroupArn"):
+            return balancer
+    raise PreflightFailed(
+        f"monolith.service: {name} is behind no load balancer, so there is no traffic to move; "
+        "name the service that the listener forwards to"
     )
 
 
-def _read_group(aws: AwsConfig, monolith: str, arn: str) -> Any:
-    """The monolith's target group; ECS names it even when somebody has deleted it."""
+def _read_target_group(aws: AwsConfig, arn: str, monolith: str) -> Any:
+    """The monolith's target group; ECS names it even after it was deleted."""
     elb = client(aws, "elbv2")
     try:
         return elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]
     except elb.exceptions.TargetGroupNotFoundException:
         raise PreflightFailed(
-            f"monolith.service: target group {arn} of {monolith} does not exist any more; "
-            "mend the service before it is split"
+            f"monolith.service: target group {arn} of {monolith} does not exist any more; fix the "
+            "service before it is split"
         ) from None
 
 
-@aws_task("look at the surroundings of {config.monolith.service}")
+def _log_group(definition: Any, name: str) -> str | None:
+    """The log group of a container, if it has one."""
+    options: dict[str, str] = {}
+    containers = definition["containerDefinitions"]
+    for container in containers:
+        if container["name"] == name:
+            configuration = container.get("logConfiguration", {})
+            options = configuration.get("options", {})
+    return options.get("awslogs-group")
+
+
+def _other_ways(service: Any, balancer: Any) -> Iterator[str]:
+    """Further load balancers, service discovery and Service Connect."""
+    for other in service["loadBalancers"]:
+        if other != balancer:
+            yield other.get("targetGroupArn") or other.get("loadBalancerName")
+    for registry in service.get("serviceRegistries", []):
+        yield registry["registryArn"]
+    if any(map(_uses_service_connect, service.get("deployments", []))):
+        yield "Service Connect"
+
+
+def _uses_service_connect(deployment: Any) -> bool:
+    """Whether other services reach a deployment by Service Connect."""
+    config = deployment.get("serviceConnectConfiguration") or {}
+    return bool(config.get("services"))
+
+
+@aws_task("discover the environment of {config.monolith.service}")
 def discover(config: SplitConfig, account_id: str | None = None) -> Discovered:
     """
     Discover what the config leaves out.
 
     Args:
         config: The split.
-        account_id: Account of the credentials; read when None.
+        account_id: Account of the credentials, when `read_account` has read and checked it already.
 
     Raises:
-        PreflightFailed: Something the split stands on is missing; a line for each, which names the
+        PreflightFailed: Something that the split needs is missing; one line for each, with its
             config field.
 
     Source: STS GetCallerIdentity; ECS, ELBv2 and EC2 Describe calls.
     """
-    aws = config.aws
-    account = account_id or read_account(aws)
+    account = account_id or read_account(config.aws)
     with refusals_explained():
-        monolith, service, definition = read_monolith(aws, config.cluster, config.monolith.service)
-        network = (service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
-        given, role = config.network, config.execution_role_arn
-        (listener, balancer), subnets, security_groups, execution_role = _all_of(
-            lambda: _find_listener(config, monolith),
-            lambda: _given(given.subnets, network.get("subnets"), "network.subnets"),
-            lambda: _given(
-                given.security_groups, network.get("securityGroups"), "network.security_groups"
-            ),
-            lambda: _given(role, definition.get("executionRoleArn"), "execution_role_arn"),
-        )
+        return _discover(config, account)
+
+
+def _discover(config: SplitConfig, account: str) -> Discovered:
+    """Discover the environment with credentials of a known account."""
+    monolith, service, definition = read_monolith(
+        config.aws, config.cluster, config.monolith.service
+    )
+    network = (service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    (listener, balancer), subnets, security_groups, execution_role = _all_of(
+        lambda: _find_listener(config, monolith),
+        lambda: _subnets(config, network),
+        lambda: _security_groups(config, network),
+        lambda: _execution_role(config, definition),
+    )
     return Discovered(
         account_id=account,
         cluster_arn=service["clusterArn"],
@@ -179,95 +202,77 @@ def discover(config: SplitConfig, account_id: str | None = None) -> Discovered:
         load_balancer_arn=balancer["LoadBalancerArn"],
         load_balancer_security_groups=tuple(balancer.get("SecurityGroups", ())),
         listener_arn=listener["ListenerArn"],
-        alb_url=config.listener.url
-        or f"{listener['Protocol'].lower()}://{balancer['DNSName']}:{listener['Port']}",
+        alb_url=config.listener.url or _url(listener, balancer),
         vpc_id=balancer["VpcId"],
         subnets=subnets,
         security_groups=security_groups,
-        assign_public_ip=config.network.assign_public_ip
-        or network.get("assignPublicIp", "DISABLED"),
+        assign_public_ip=_assign_public_ip(config, network),
         execution_role_arn=execution_role,
     )
 
 
-def _all_of(*questions: Callable[[], Any]) -> list[Any]:
+def _all_of(*readers: Callable[[], Any]) -> list[Any]:
     """
-    The answers to all questions.
+    Call all readers.
 
     Raises:
-        PreflightFailed: With every one that failed.
+        PreflightFailed: With the findings of every one that failed.
     """
-    answers, findings = [], []
-    for question in questions:
+    found = []
+    findings = []
+    for reader in readers:
         try:
-            answers.append(question())
+            found.append(reader())
         except PreflightFailed as error:
             findings.append(str(error))
     if findings:
         raise PreflightFailed("\n".join(findings))
-    return answers
-
-
-def _given(configured: Any, discovered: Any, field: str) -> Any:
-    """
-    The configured value, or the monolith's.
-
-    Raises:
-        PreflightFailed: There is neither.
-    """
-    value = configured or discovered
-    if not value:
-        raise PreflightFailed(
-            f"{field}: is not given, and the monolith's own service has none to go by; add it"
-        )
-    return tuple(value) if isinstance(value, list) else value
+    return found
 
 
 def _find_listener(config: SplitConfig, monolith: Monolith) -> tuple[Any, Any]:
     """The listener with the paths, and its load balancer."""
-    elb = client(config.aws, "elbv2")
-    wanted = config.listener.load_balancer
-    if wanted is None:
-        group = elb.describe_target_groups(TargetGroupArns=[monolith.target_group_arn])[
-            "TargetGroups"
-        ][0]
-        arns = sorted(set(group["LoadBalancerArns"]))
-        if len(arns) != 1:
-            raise PreflightFailed(
-                f"listener.load_balancer: target group {monolith.target_group_name} is used by "
-                f"{len(arns)} load "
-                f"balancers ({', '.join(arns) or 'none'}); name the one to work on"
-            )
-        balancers = elb.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"]
-    else:
-        try:
-            balancers = (
-                elb.describe_load_balancers(LoadBalancerArns=[wanted])
-                if wanted.startswith("arn:")
-                else elb.describe_load_balancers(Names=[wanted])
-            )["LoadBalancers"]
-        except elb.exceptions.LoadBalancerNotFoundException:
-            raise PreflightFailed(
-                f"listener.load_balancer: {wanted} does not exist in {config.aws.region}; "
-                "`aws elbv2 describe-load-balancers` lists them"
-            ) from None
-    balancer = balancers[0]
-    if balancer["Type"] != "application":
-        raise PreflightFailed(
-            f"listener.load_balancer: {balancer['LoadBalancerName']} is a {balancer['Type']} "
-            "load balancer; "
-            "only an application load balancer can route paths"
-        )
-    pages = elb.get_paginator("describe_listeners").paginate(
-        LoadBalancerArn=balancer["LoadBalancerArn"]
+    balancer = read_load_balancer(
+        config.aws,
+        config.listener.load_balancer,
+        monolith.target_group_arn,
     )
-    listeners = [listener for page in pages for listener in page["Listeners"]]
-    chosen = [item for item in listeners if config.listener.port in (None, item["Port"])]
-    if len(chosen) != 1:
-        ports = ", ".join(str(item["Port"]) for item in listeners) or "none"
-        raise PreflightFailed(
-            f"listener.port: {config.listener.port or 'not given'}, and load balancer "
-            f"{balancer['LoadBalancerName']} "
-            f"listens on {ports}; name one of them"
-        )
-    return chosen[0], balancer
+    listeners = read_listeners(config.aws, balancer["LoadBalancerArn"])
+    listener = choose_listener(config.listener, balancer, listeners)
+    return listener, balancer
+
+
+def _url(listener: Any, balancer: Any) -> str:
+    """The load balancer's own URL of a listener."""
+    scheme = listener["Protocol"].lower()
+    return f"{scheme}://{balancer['DNSName']}:{listener['Port']}"
+
+
+def _subnets(config: SplitConfig, network: Any) -> tuple[str, ...]:
+    """The configured subnets, or the monolith's."""
+    found = config.network.subnets or network.get("subnets")
+    return tuple(_required("network.subnets", found))
+
+
+def _security_groups(config: SplitConfig, network: Any) -> tuple[str, ...]:
+    """The configured security groups, or the monolith's."""
+    found = config.network.security_groups or network.get("securityGroups")
+    return tuple(_required("network.security_groups", found))
+
+
+def _execution_role(config: SplitConfig, definition: Any) -> str:
+    """The configured execution role, or the monolith's."""
+    found = config.execution_role_arn or definition.get("executionRoleArn")
+    return str(_required("execution_role_arn", found))
+
+
+def _required(field: str, value: Any) -> Any:
+    """The value, unless there is none."""
+    if value:
+        return value
+    raise PreflightFailed(f"{field}: is not given, and the monolith's own service has none; add it")
+
+
+def _assign_public_ip(config: SplitConfig, network: Any) -> str:
+    """Whether tasks get a public address, as configured or as the monolith's."""
+    return config.network.assign_public_ip or network.get("assignPublicIp", "DISABLED")

@@ -7,12 +7,14 @@ import time
 from flows.plan.owner import owner_of
 from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
 from tasks.discovery import discover
-from tasks.ecr.build import build_image, content_tag, push_image
+from tasks.ecr.build import build_image, content_tag
+from tasks.ecr.image import push_image
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.service import desired_service, ensure_service
 from tasks.ecs.task_definition import desired_task_definition, ensure_task_definition
-from tasks.elbv2.rule import desired_path_rules, ensure_rule, shift_weight
+from tasks.elbv2.rule import desired_path_rules, ensure_rule
 from tasks.elbv2.target_group import desired_target_group, ensure_target_group, read_target_health
+from tasks.elbv2.weights import shift_weight
 from tasks.iam.task_role import desired_task_role, ensure_task_role
 
 __all__ = ["place", "wait_until_healthy"]

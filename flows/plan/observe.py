@@ -12,10 +12,12 @@ from config.service import ServiceConfig
 from config.split import SplitConfig
 from tasks.aws.call import call
 from tasks.discovery import Discovered
-from tasks.ecr.build import check_build_files, content_tag, pin_image
+from tasks.ecr.build import content_tag
+from tasks.ecr.image import pin_image
 from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.rule_matching import Rule
 from tasks.preflight.finding import refuse
+from tasks.preflight.images import check_build_files
 from tasks.state.service import ServiceState, read_service_state
 
 __all__ = [

@@ -19,18 +19,18 @@ from flows.plan.split import Plan
 from flows.record.events import emit
 from tasks.aws.call import call
 from tasks.aws.credentials import read_account, why_refused
-from tasks.cloudwatch.alarms import check_alarms
+from tasks.cloudwatch.alarms import read_alarms
 from tasks.discovery import Discovered, discover
-from tasks.ecr.build import check_engine
-from tasks.ecr.existing_image import check_ready_image
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
-from tasks.gates import read_alarms
 from tasks.http.parity import parity_paths
-from tasks.iam.execution_role import check_execution_role, read_trust_policy
+from tasks.preflight.alarms import check_alarms
+from tasks.preflight.execution_role import check_execution_role, read_trust_policy
 from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
+from tasks.preflight.images import check_engine, check_ready_image
 from tasks.preflight.network import check_network, check_ports, read_network
+from tasks.preflight.priorities import lint_priorities
 from tasks.preflight.quotas import Need, Usage, check_quotas, read_limits, read_usage
-from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns, lint_priorities
+from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns
 
 __all__ = ["check_command", "preflight", "survey"]
 

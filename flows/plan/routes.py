@@ -14,13 +14,7 @@ from config.split import SplitConfig
 from flows.plan.change import PlannedChange
 from tasks.aws.change import UNKNOWN, Change, Conflict, Create
 from tasks.aws.tags import Owner
-from tasks.elbv2.rule import (
-    PathRule,
-    compare_rule,
-    desired_path_rules,
-    desired_preview_rules,
-    service_weight,
-)
+from tasks.elbv2.rule import PathRule, compare_rule, desired_path_rules, desired_preview_rules
 from tasks.elbv2.rule_matching import (
     CONTROL,
     PATH,
@@ -31,6 +25,7 @@ from tasks.elbv2.rule_matching import (
     users_rules,
     weights_of,
 )
+from tasks.elbv2.weights import service_weight
 from tasks.state.service import ServiceState
 
 __all__ = ["PathOwners", "RouteAnswer", "ServiceRoutes", "path_owners"]
@@ -229,7 +224,7 @@ def path_owners(wanted: Mapping[str, str], rules: Sequence[Rule], names: Names) 
 
 
 def _other_rule(rule: Rule, names: Names) -> PathOwners:
-    answer = _answer(rule, names, only_some=rule.asks_for_more_than_the_path)
+    answer = _answer(rule, names, only_some=rule.has_other_conditions)
     return PathOwners(
         path=", ".join(rule.path_patterns),
         wanted=None,

@@ -7,7 +7,7 @@ from config.split import SplitConfig
 from flows.record.outcome import MonolithOutcome
 from tasks.aws.call import call
 from tasks.discovery import read_monolith
-from tasks.ecr.build import engine_name
+from tasks.ecr.engine import engine_name
 
 __all__ = ["read_engine", "read_monolith_outcome"]
 

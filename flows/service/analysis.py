@@ -19,6 +19,7 @@ from flows.record.events import emit
 from flows.service.placement import Placement
 from flows.service.probes import Probes, probe_rate
 from tasks.aws.call import call
+from tasks.cloudwatch.alarms import read_alarms
 from tasks.cloudwatch.metrics import Window, read_window
 from tasks.elbv2.target_group import read_target_health
 from tasks.gates import (
@@ -28,7 +29,6 @@ from tasks.gates import (
     judge_errors,
     judge_latency,
     judge_targets,
-    read_alarms,
     without_open_doubles,
     worst,
 )

@@ -17,7 +17,6 @@ from tasks.discovery import Discovered
 from tasks.ecs.service import desired_service, ensure_service
 from tasks.elbv2.rule import (
     PathRule,
-    check_unchanged,
     delete_rule,
     desired_path_rules,
     desired_preview_rules,
@@ -27,6 +26,7 @@ from tasks.elbv2.rule import (
 )
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW
 from tasks.elbv2.target_group import desired_target_group, ensure_target_group
+from tasks.elbv2.weights import check_unchanged
 from tasks.http.client import PREVIEW_HEADER, Route
 from tasks.http.parity import parity_paths
 

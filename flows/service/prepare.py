@@ -14,7 +14,8 @@ from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
 from tasks.discovery import Discovered
-from tasks.ecr.build import build_image, content_tag, push_image, read_digest
+from tasks.ecr.build import build_image, content_tag
+from tasks.ecr.image import push_image, read_digest
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.task_definition import desired_task_definition, ensure_task_definition
 from tasks.elbv2.target_group import TargetHealth

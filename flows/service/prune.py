@@ -13,7 +13,7 @@ from flows.plan.owner import owner_of
 from flows.record.events import emit
 from flows.service.rolling_update import good_revision
 from tasks.aws.task import log
-from tasks.ecr.image import prune_images
+from tasks.ecr.old_images import prune_images
 from tasks.ecs.in_use import InUse, read_in_use
 from tasks.ecs.revisions import prune_revisions
 

@@ -20,7 +20,7 @@ from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
 from tasks.cloudwatch.metrics import Window
 from tasks.elbv2.lock import was_lost
-from tasks.elbv2.rule import shift_weight
+from tasks.elbv2.weights import shift_weight
 from tasks.gates import Judgement, Verdict, worst
 
 __all__ = ["roll_back_to_monolith", "shift_traffic"]

@@ -1,43 +1,52 @@
-"""Reading again and again, without falling over one throttled answer."""
+"""The thread pool for everything that blocks, and `call`, which runs one function in it."""
 
 import asyncio
 import contextvars
 import functools
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
-from tasks.aws.task import log, transient_reason
+from tasks.aws.log import log
+from tasks.aws.retry import ATTEMPTS, pause_after, reason_to_repeat
 
-__all__ = ["call"]
+__all__ = ["THREADS", "call", "in_thread"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PAUSE: Final = 0.5
-_PATIENCE: Final = 30.0
-# Some of them wait for their turn at AWS: asyncio's own threads, six on two cores, would keep the
-# others waiting too.
-_THREADS: Final = ThreadPoolExecutor(max_workers=32, thread_name_prefix="poll")
+THREADS: Final = 64
+# Some threads wait for their turn at AWS. asyncio's own pool has six on two cores, and would keep
+# all others waiting too.
+_POOL: Final = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="aws")
+
+
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a blocking function in a thread, with the caller's context: its logger, its urgency."""
+    context = contextvars.copy_context()
+    step = functools.partial(context.run, function, *args, **kwargs)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_POOL, step)
 
 
 async def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
-    Call a function that may be repeated in a thread; a wait of minutes must outlive a throttled
-    answer.
+    Run a blocking function in a thread, outside of a Prefect task: for one-shot reads.
+
+    The function must be safe to repeat. Its reads retry themselves; the whole function is repeated
+    only for a write or a Docker call that failed for a transient reason, at most ATTEMPTS times
+    (see `tasks.aws.retry`).
 
     Raises:
-        Exception: What the function raised, when it is lasting or has lasted for half a minute.
+        Exception: What the function raised last.
     """
-    since = time.monotonic()
-    while True:
-        call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+    for attempt in range(1, ATTEMPTS):
         try:
-            return await asyncio.get_running_loop().run_in_executor(_THREADS, call)
+            return await in_thread(function, *args, **kwargs)
         except Exception as error:
-            reason = transient_reason(error)
-            if reason is None or time.monotonic() - since > _PATIENCE:
+            reason = reason_to_repeat(error)
+            if reason is None:
                 raise
-            log().warning("will be asked again: %s", reason)
-        await asyncio.sleep(_PAUSE)
+            log().warning("will be tried again: %s", reason)
+        await asyncio.sleep(pause_after(attempt))
+    return await in_thread(function, *args, **kwargs)

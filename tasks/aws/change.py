@@ -1,4 +1,4 @@
-"""What has to happen to one AWS resource: the shared language of plan and apply."""
+"""What has to change in one AWS resource: the data that plan and apply share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ __all__ = [
 Kind = Literal["no change", "create", "update", "conflict"]
 
 UNKNOWN = "(known after apply)"
-"""Stands for a value that AWS will give to a resource that is not made yet."""
+"""Placeholder for a value that AWS assigns when the resource is created."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NoChange:
 
 @dataclass(frozen=True)
 class Create:
-    """There is no such resource yet."""
+    """The resource does not exist yet."""
 
     kind: Kind = "create"
 
@@ -48,7 +48,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Conflict:
-    """The resource is not ours to change."""
+    """This split must not change the resource."""
 
     reason: str = ""
     kind: Kind = "conflict"
@@ -58,24 +58,20 @@ Change = NoChange | Create | Update | Conflict
 
 
 def compare_fields(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> NoChange | Update:
-    """
-    Compare the desired fields and tags with AWS's; what AWS holds beyond them
-    is its own business.
-    """
-    held = {name: _held(name, value, observed.get(name)) for name, value in desired.items()}
-    differing = {
-        name: (held[name], value)
-        for name, value in desired.items()
-        if value != UNKNOWN and held[name] != value
-    }
+    """Compare the desired fields with the observed ones; other observed fields are ignored."""
+    differing = {}
+    for name, wanted in desired.items():
+        current = observed.get(name)
+        if name.lower() == "tags" and isinstance(current, Mapping):
+            current = _only(current, wanted)
+        if wanted not in (UNKNOWN, current):
+            differing[name] = (current, wanted)
     return Update(differing) if differing else NoChange()
 
 
-def _held(name: str, desired: Any, observed: Any) -> Any:
-    """The observed value; of tags only the desired keys, as everybody may tag what is ours."""
-    if name.lower() == "tags" and isinstance(observed, Mapping):
-        return {key: observed[key] for key in desired if observed.get(key) is not None}
-    return observed
+def _only(tags: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The tags that are wanted: others may add theirs."""
+    return {key: tags[key] for key in wanted if tags.get(key) is not None}
 
 
 def refuse_conflict(change: Change) -> None:

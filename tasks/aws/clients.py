@@ -1,4 +1,4 @@
-"""boto3 clients: one of each kind per surroundings, paced to what AWS allows an account."""
+"""boto3 clients: one per service and AWS config, paced below what AWS allows an account."""
 
 import threading
 from functools import lru_cache
@@ -9,8 +9,9 @@ import botocore.session
 from botocore.config import Config
 
 from config.aws import AwsConfig
+from tasks.aws.call import THREADS
 from tasks.aws.rate_limit import pace
-from tasks.aws.retry import ask_again
+from tasks.aws.retry import retry_read
 
 if TYPE_CHECKING:  # the stubs are for development only, and take half a second to import
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
@@ -27,21 +28,19 @@ if TYPE_CHECKING:  # the stubs are for development only, and take half a second 
 __all__ = ["IAM_ACTION", "client"]
 
 IAM_ACTION: Final = "IamAction"
-"""
-Key in an answer's `ResponseMetadata`: the IAM action of the call, e.g. `ecs:DescribeServices`.
-"""
+"""Key in a response's `ResponseMetadata`: the call's IAM action, e.g. `ecs:DescribeServices`."""
 
-# Prefect repeats steps (and shows it), and `ask_again` what only reads; botocore by itself repeats
-# nothing.
+# botocore's own retries are off: see `tasks.aws.retry`.
 _BOTO: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
     connect_timeout=5,
     read_timeout=30,
-    max_pool_connections=32,
+    max_pool_connections=THREADS,
     user_agent_extra="ecs-splitter",
 )
-# STS is only asked who calls: whoever has the wrong address learns it soon.
+# A run's first call goes to STS, so a wrong address is reported within seconds.
 _BOTO_OF: Final = {"sts": _BOTO.merge(Config(read_timeout=5, connect_timeout=4))}
+_MAKING: Final = threading.Lock()
 
 
 @overload
@@ -68,7 +67,7 @@ def client(aws: AwsConfig, service: Literal["service-quotas"]) -> "ServiceQuotas
 def client(aws: AwsConfig, service: Literal["sts"]) -> "STSClient": ...
 def client(aws: AwsConfig, service: str) -> Any:
     """
-    The boto3 client for a service, made once.
+    Return the boto3 client for a service, made once.
 
     Raises:
         botocore.exceptions.ProfileNotFound: The profile is in none of boto3's files.
@@ -77,33 +76,40 @@ def client(aws: AwsConfig, service: str) -> Any:
         return _client(aws, service)
 
 
-_MAKING: Final = threading.Lock()
-
-
 @lru_cache(maxsize=256)
 def _client(aws: AwsConfig, service: str) -> Any:
+    """Make a client, with hooks for its pace, its retries and its errors."""
     config = _BOTO_OF.get(service, _BOTO)
-    made = _session(aws).client(service, endpoint_url=aws.endpoint_url, config=config)  # type: ignore[call-overload]
-    made.meta.events.register(
+    session: Any = _session(aws)
+    made = session.client(service, endpoint_url=aws.endpoint_url, config=config)
+    events = made.meta.events
+    events.register(
         "before-call",
         lambda model, **_: pace(aws, service, model.name),
         unique_id=f"pace-{service}",
     )
-    made.meta.events.register("needs-retry", ask_again, unique_id=f"again-{service}")
-    made.meta.events.register("after-call", _tell_iam_action, unique_id=f"action-{service}")
+    events.register("needs-retry", retry_read, unique_id=f"retry-{service}")
+    events.register("after-call", _add_iam_action, unique_id=f"action-{service}")
     return made
 
 
-def _tell_iam_action(parsed: Any, model: Any, **_: Any) -> None:
-    """An error of botocore's names the operation, but not the service that IAM knows it by."""
+def _add_iam_action(parsed: Any, model: Any, **_: Any) -> None:
+    """Name the IAM action: botocore's errors name the operation, without IAM's service prefix."""
     prefix = model.service_model.signing_name
-    prefix = "cloudwatch" if prefix == "monitoring" else prefix
-    parsed.setdefault("ResponseMetadata", {})[IAM_ACTION] = f"{prefix}:{model.name}"
+    if prefix == "monitoring":
+        prefix = "cloudwatch"
+    metadata = parsed.setdefault("ResponseMetadata", {})
+    metadata[IAM_ACTION] = f"{prefix}:{model.name}"
 
 
 @lru_cache(maxsize=16)
 def _session(aws: AwsConfig) -> boto3.Session:
+    """Make a session with the configured profile and credentials file."""
     core = botocore.session.Session(profile=aws.profile)
-    if aws.shared_credentials_file:
-        core.set_config_variable("credentials_file", str(aws.shared_credentials_file))
-    return boto3.Session(botocore_session=core, region_name=aws.region)
+    file = aws.shared_credentials_file
+    if file:
+        core.set_config_variable("credentials_file", str(file))
+    return boto3.Session(
+        botocore_session=core,
+        region_name=aws.region,
+    )

@@ -1,4 +1,4 @@
-"""Who the credentials are, and what they may not do, in words that lead to the remedy."""
+"""Whose the credentials are, and what they are refused, each with its remedy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,13 @@ from tasks.aws.clients import IAM_ACTION, client
 __all__ = ["read_account", "refusals_explained", "why_refused"]
 
 _DENIED: Final = frozenset(
-    {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
-    | {"UnauthorizedOperation"}
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "UnauthorizedOperation",
+    }
 )
 _EXPIRED: Final = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
@@ -27,9 +32,12 @@ _UNKNOWN: Final = frozenset(
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
     }
-    | {"MissingAuthenticationToken", "NotAuthorized", "OptInRequired", "SignatureDoesNotMatch"}
-    | {"UnrecognizedClientException"}
 )
 _NO_ANSWER: Final = (
     botocore.exceptions.ConnectTimeoutError,
@@ -43,26 +51,28 @@ _LOG_IN: Final = "log in with `aws sso login`, set AWS_PROFILE, or set aws.profi
 
 def why_refused(error: botocore.exceptions.ClientError) -> str | None:
     """
-    What is wrong with the credentials, for an error that says so; None for any other.
+    What is wrong with the credentials, as a finding with its remedy; None for any other error.
 
-    Returns:
-        A finding that names the IAM action or the remedy.
+    A denied call is named by its IAM action.
     """
-    code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    code = error.response["Error"]["Code"]
+    message = error.response["Error"].get("Message", "")
+    detail = f"({code}: {message})"
     if code in _DENIED:
-        action = error.response.get("ResponseMetadata", {}).get(IAM_ACTION, error.operation_name)
-        return f"aws: the credentials may not call {action} ({code}: {words}); allow them to in IAM"
+        metadata = error.response.get("ResponseMetadata", {})
+        action = metadata.get(IAM_ACTION, error.operation_name)
+        return f"aws: the credentials may not call {action} {detail}; allow it in IAM"
     if code in _EXPIRED:
-        return f"aws: the credentials have expired ({code}: {words}); {_LOG_IN}"
+        return f"aws: the credentials have expired {detail}; {_LOG_IN}"
     if code in _UNKNOWN:
-        return f"aws: AWS does not take the credentials ({code}: {words}); {_LOG_IN}"
+        return f"aws: AWS rejects the credentials {detail}; {_LOG_IN}"
     return None
 
 
 @contextmanager
 def refusals_explained() -> Iterator[None]:
     """
-    Explain what AWS refuses the credentials in the block, which must not change anything.
+    Explain what AWS refuses in the block; the block must not change anything.
 
     Raises:
         PreflightFailed: In place of an error that `why_refused` explains.
@@ -78,33 +88,21 @@ def refusals_explained() -> Iterator[None]:
 
 def read_account(aws: AwsConfig) -> str:
     """
-    The account of the credentials.
+    Read the account of the credentials.
 
     Raises:
-        PreflightFailed: There are no credentials, they are refused or another account's, or nothing
-            answers.
+        PreflightFailed: There are no credentials, they are rejected or of another account, or the
+            endpoint does not respond.
 
     Source: STS GetCallerIdentity.
     """
     try:
         with refusals_explained():
             account = client(aws, "sts").get_caller_identity()["Account"]
-    except _NO_ANSWER as error:
-        raise PreflightFailed(
-            f"aws.endpoint_url: {_where(aws)} does not answer ({error}); check the address and "
-            "the network"
-        ) from None
-    except botocore.parsers.ResponseParserError:
-        raise PreflightFailed(
-            f"aws.endpoint_url: {_where(aws)} answers, but not as AWS does; give the address of "
-            "an AWS API"
-        ) from None
     except botocore.exceptions.ConnectionClosedError:
-        raise  # an answer that was lost: the next may come
-    except botocore.exceptions.BotoCoreError as error:
-        raise PreflightFailed(
-            f"{_field(aws, error)} no usable credentials ({error}); {_LOG_IN}"
-        ) from None
+        raise  # a lost response, not a wrong address
+    except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError) as error:
+        raise PreflightFailed(_why_not_connected(aws, error)) from None
     if aws.account_id and account != aws.account_id:
         raise PreflightFailed(
             f"aws.account_id: the credentials belong to account {account}, not {aws.account_id}; "
@@ -113,16 +111,27 @@ def read_account(aws: AwsConfig) -> str:
     return account
 
 
-def _where(aws: AwsConfig) -> str:
-    return aws.endpoint_url or f"AWS in {aws.region}"
+def _why_not_connected(aws: AwsConfig, error: Exception) -> str:
+    """The finding for a call that did not reach AWS, or had no credentials."""
+    endpoint = aws.endpoint_url or f"AWS in {aws.region}"
+    if isinstance(error, _NO_ANSWER):
+        return (
+            f"aws.endpoint_url: {endpoint} does not answer ({error}); check the address and the "
+            "network"
+        )
+    if isinstance(error, botocore.parsers.ResponseParserError):
+        return (
+            f"aws.endpoint_url: {endpoint} answers, but not as AWS does; give the address of an "
+            "AWS API"
+        )
+    return f"{_source_of_credentials(aws, error)} no usable credentials ({error}); {_LOG_IN}"
 
 
-def _field(aws: AwsConfig, error: botocore.exceptions.BotoCoreError) -> str:
-    """The field that the credentials come from."""
+def _source_of_credentials(aws: AwsConfig, error: Exception) -> str:
+    """The field that the credentials come from, with its value."""
+    file = aws.shared_credentials_file
     if isinstance(error, botocore.exceptions.ProfileNotFound) and aws.profile:
         return f"aws.profile: {aws.profile}:"
-    return (
-        f"aws.shared_credentials_file: {aws.shared_credentials_file}:"
-        if aws.shared_credentials_file
-        else "aws:"
-    )
+    if file:
+        return f"aws.shared_credentials_file: {file}:"
+    return "aws:"

@@ -1,9 +1,8 @@
 """
-The pace of AWS API calls: below what AWS allows an account, in this process or across all workers.
+Rate limits of AWS API calls: below what AWS allows an account, in this process or across workers.
 
-AWS throttles an account and region, whoever calls. Token buckets of this process are enough where
-one process does everything; workers that share a split share limits of their Prefect server as
-well.
+AWS throttles per account and region. Token buckets in this process are enough where one process
+does everything; workers that share a split also share the limits of their Prefect server.
 """
 
 import threading
@@ -22,8 +21,8 @@ from config.aws import AwsConfig
 
 __all__ = ["GLOBAL_LIMITS", "READING", "TokenBucket", "pace", "paced_across_workers", "urgently"]
 
-# (burst, calls a second), a little below the defaults of "Request throttling for the ELB API" and
-# its like.
+# (burst, calls a second), a little below AWS's documented defaults, e.g. "Request throttling
+# for the ELB API".
 _RATES: Final[Mapping[str, tuple[int, float]]] = {
     "elbv2:change": (18, 2.8),
     "elbv2:read": (36, 9),
@@ -33,45 +32,47 @@ _RATES: Final[Mapping[str, tuple[int, float]]] = {
     "logs:change": (9, 9),
 }
 READING: Final = ("Describe", "List", "Get")
-"""How the names of actions begin that change nothing."""
+"""Prefixes of the actions that change nothing."""
 
 
 def _limit_name(kind: str) -> str:
-    return f"aws-{kind.replace(':', '-').lower()}"
+    """The name of Prefect's limit, e.g. `aws-elbv2-read`."""
+    name = kind.replace(":", "-").lower()
+    return f"aws-{name}"
 
 
 GLOBAL_LIMITS: Final[Mapping[str, tuple[int, float]]] = {
     _limit_name(kind): rate for kind, rate in _RATES.items()
 }
-"""Prefect's global concurrency limits by name: slots, and slots a second that become free again."""
+"""Prefect's global concurrency limits by name: (slots, slots freed per second)."""
 
 _ACROSS_WORKERS: Final[ContextVar[bool]] = ContextVar("across_workers", default=False)
 _URGENT: Final[ContextVar[bool]] = ContextVar("urgent", default=False)
 
 
 class TokenBucket:
-    """Lets `burst` calls pass at once and `rate` a second after that; shared by all threads."""
+    """Lets `burst` calls pass at once and then `rate` a second; shared by all threads."""
 
     def __init__(self, burst: float, rate: float) -> None:
-        self._burst, self._rate = burst, rate
-        self._tokens, self._filled = burst, time.monotonic()
+        self._burst = burst
+        self._rate = rate
+        self._tokens = burst
+        self._filled = time.monotonic()
         self._lock = threading.Lock()
 
     def take(self) -> float:
-        """Take one token, at once; return the seconds to wait before using it."""
+        """Take one token at once; return the seconds to wait before using it."""
         with self._lock:
             now = time.monotonic()
-            self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate) - 1
+            refilled = self._tokens + (now - self._filled) * self._rate
+            self._tokens = min(self._burst, refilled) - 1
             self._filled = now
             return max(0.0, -self._tokens / self._rate)
 
 
 @contextmanager
 def paced_across_workers(*, across: bool) -> Iterator[None]:
-    """
-    Ask the Prefect server's limits too while the block runs; a limit that is not there limits
-    nothing.
-    """
+    """Apply the Prefect server's limits too while the block runs; a missing limit is ignored."""
     token = _ACROSS_WORKERS.set(across)
     try:
         yield
@@ -82,8 +83,9 @@ def paced_across_workers(*, across: bool) -> Iterator[None]:
 @contextmanager
 def urgently() -> Iterator[None]:
     """
-    Let the block's few calls go ahead of all that wait: users' requests are failing. The others
-    wait the longer.
+    Let the block's calls skip the queue, because users' requests are failing.
+
+    They still take tokens, so the calls after them wait longer.
     """
     token = _URGENT.set(True)
     try:
@@ -94,12 +96,7 @@ def urgently() -> Iterator[None]:
 
 def pace(account: AwsConfig, service: str, operation: str) -> None:
     """Wait until a call may be made, in the thread that makes it."""
-    exact = f"{service}:{operation}"
-    kind = (
-        exact
-        if exact in _RATES
-        else f"{service}:{'read' if operation.startswith(READING) else 'change'}"
-    )
+    kind = _kind(service, operation)
     if kind not in _RATES:
         return
     wait = _bucket(account, kind).take()
@@ -107,16 +104,34 @@ def pace(account: AwsConfig, service: str, operation: str) -> None:
         return
     time.sleep(wait)
     if _ACROSS_WORKERS.get():
-        try:
-            rate_limit(_limit_name(kind), strict=False)
-        except httpx.HTTPError as error:
-            # Traffic must get back to the monolith also while the Prefect server is away.
-            get_logger("split").warning(
-                "paced in this process only, the Prefect server gives no answer: %s", error
-            )
+        _pace_across_workers(kind)
+
+
+def _kind(service: str, operation: str) -> str:
+    """The key of `_RATES` for an operation."""
+    exact = f"{service}:{operation}"
+    if exact in _RATES:
+        return exact
+    if operation.startswith(READING):
+        return f"{service}:read"
+    return f"{service}:change"
 
 
 @lru_cache(maxsize=64)
 def _bucket(account: AwsConfig, kind: str) -> TokenBucket:
-    _ = account  # each account and region has buckets of its own
-    return TokenBucket(*_RATES[kind])
+    """Return the bucket of an account and region, made once."""
+    _ = account
+    burst, rate = _RATES[kind]
+    return TokenBucket(burst, rate)
+
+
+def _pace_across_workers(kind: str) -> None:
+    """Wait for the Prefect server's limit as well."""
+    try:
+        rate_limit(_limit_name(kind), strict=False)
+    except httpx.HTTPError as error:
+        # Traffic must return to the monolith even while the Prefect server is down.
+        get_logger("split").warning(
+            "rate limit applied in this process only; no response from the Prefect server: %s",
+            error,
+        )

@@ -1,42 +1,26 @@
-"""
-CloudWatch alarms that gates rely on: whether they are there, and quiet, before
-anything begins.
-"""
+"""CloudWatch alarms: their states."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
-from tasks.preflight.finding import Finding
+from config.aws import AwsConfig
+from tasks.aws.clients import client
 
-__all__ = ["check_alarms"]
+__all__ = ["read_alarms"]
 
 
-def check_alarms(
-    wanted: Mapping[str, str], states: Mapping[str, str], *, only_told: bool = False
-) -> list[Finding]:
+def read_alarms(aws: AwsConfig, names: Sequence[str]) -> dict[str, str]:
     """
-    Alarms that could not be a gate, or that would return traffic at once.
+    Read the state of alarms by name; one that does not exist is left out.
 
-    Args:
-        wanted: Field of the config by alarm name.
-        states: State by alarm name, of `tasks.gates.read_alarms`.
-        only_told: Whether the gates only report.
+    Source: CloudWatch DescribeAlarms.
     """
-    missing = [
-        Finding(
-            f"{field}: alarm {name} does not exist in this region and account; create it, or "
-            "take it out",
-        )
-        for name, field in wanted.items()
-        if name not in states
-    ]
-    ringing = [
-        Finding(
-            f"{field}: alarm {name} is in ALARM already, so the first step would be returned at "
-            "once; "
-            "see to its cause, or take it out",
-            stops=not only_told,
-        )
-        for name, field in wanted.items()
-        if states.get(name) == "ALARM"
-    ]
-    return missing + ringing
+    if not names:
+        return {}
+    pages = client(aws, "cloudwatch").get_paginator("describe_alarms")
+    found = pages.paginate(
+        AlarmNames=list(names),
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+    ).build_full_result()
+    alarms: list[Any] = found["MetricAlarms"] + found["CompositeAlarms"]
+    return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}

@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,6 +20,8 @@ _ANSWERED: Final = {
 }
 _LONGEST_PERIOD: Final = 86400
 
+Values = Mapping[str, Sequence[float]]
+
 
 @dataclass(frozen=True)
 class TargetGroupRef:
@@ -32,8 +35,9 @@ class TargetGroupRef:
     @classmethod
     def of(cls, load_balancer_arn: str, target_group_arn: str) -> "TargetGroupRef":
         """From the two ARNs."""
-        group = "targetgroup/" + target_group_arn.partition(":targetgroup/")[2]
-        return cls(load_balancer_arn.partition(":loadbalancer/")[2], group)
+        balancer = load_balancer_arn.partition(":loadbalancer/")[2]
+        group = target_group_arn.partition(":targetgroup/")[2]
+        return cls(balancer, f"targetgroup/{group}")
 
     @property
     def dimensions(self) -> list[dict[str, str]]:
@@ -48,30 +52,37 @@ class TargetGroupRef:
 
 @dataclass(frozen=True)
 class Window:
-    """What was answered in a span of time."""
+    """The responses in a span of time."""
 
     requests: int = 0
     failed: int = 0
-    """Answers with 5xx, and requests that got none."""
+    """Responses with 5xx, and requests without a response."""
     p50: float | None = None
     """Seconds; None without requests."""
     p95: float | None = None
     p99: float | None = None
 
+    @property
+    def failure_rate(self) -> float:
+        """Share of the requests that failed, from 0 to 1."""
+        return round(self.failed / max(self.requests, 1), 4)
+
     def without(self, part: "Window") -> "Window":
-        """
-        The counts less those of a part that is known by itself; the percentiles stay those of all
-        requests.
-        """
+        """Subtract the counts of a part; the percentiles stay those of all requests."""
+        requests = self.requests - part.requests
         failed = max(self.failed - part.failed, 0)
-        return replace(self, requests=max(self.requests - part.requests, failed), failed=failed)
+        return replace(
+            self,
+            requests=max(requests, failed),
+            failed=failed,
+        )
 
 
 def read_window(
     aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int
 ) -> Window:
     """
-    Requests, errors and latency of a target group, in every period that a span of time touches.
+    Read requests, errors and latency of a target group, in every period that a span touches.
 
     Args:
         aws: Where AWS is.
@@ -87,21 +98,31 @@ def read_window(
     first, last = _edges(start, end, period)
     if last <= first:
         return Window()
-    counts = {"requests": "RequestCount", **_ANSWERED}
     queries = [
-        _query(name, metric, "Sum", group.dimensions, period) for name, metric in counts.items()
+        *_count_queries(group, period),
+        *_percentile_queries(group, _whole_period(first, last, period)),
     ]
-    queries.append(
-        _query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", group.balancer_dimensions, period)
-    )
-    whole = _whole_period(first, last, period)
-    queries += [
-        _query(name, "TargetResponseTime", name, group.dimensions, whole) for name in _PERCENTILES
-    ]
-    return window_of(_read(aws, queries, first, last))
+    values = _read(aws, queries, first, last)
+    return window_of(values)
 
 
-def window_of(values: Mapping[str, Sequence[float]]) -> Window:
+def _count_queries(group: TargetGroupRef, period: int) -> Iterator[Any]:
+    """Requests, responses by the first digit of their status, and the load balancer's errors."""
+    own = group.dimensions
+    balancer = group.balancer_dimensions
+    yield _query("requests", "RequestCount", "Sum", own, period)
+    for name, metric in _ANSWERED.items():
+        yield _query(name, metric, "Sum", own, period)
+    yield _query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", balancer, period)
+
+
+def _percentile_queries(group: TargetGroupRef, period: int) -> Iterator[Any]:
+    """Percentiles of the latency."""
+    for name in _PERCENTILES:
+        yield _query(name, "TargetResponseTime", name, group.dimensions, period)
+
+
+def window_of(values: Values) -> Window:
     """
     Make one window of CloudWatch's values.
 
@@ -114,25 +135,36 @@ def window_of(values: Mapping[str, Sequence[float]]) -> Window:
         values: By name: `requests`, `answered_2xx` to `answered_5xx`, `balancer_5xx`, and the
             percentiles.
     """
-    sums = {
-        name: round(sum(values.get(name, ()))) for name in ("requests", *_ANSWERED, "balancer_5xx")
-    }
-    unanswered = max(sums["requests"] - sum(sums[name] for name in _ANSWERED), 0)
-    percentiles = {
-        name: statistics.median(values[name]) if values.get(name) else None for name in _PERCENTILES
-    }
+    requests = _total(values, "requests")
+    answered = sum(_total(values, name) for name in _ANSWERED)
+    unanswered = max(requests - answered, 0)
+    failed = _total(values, "answered_5xx")
+    failed += min(unanswered, _total(values, "balancer_5xx"))
     return Window(
-        requests=sums["requests"],
-        failed=sums["answered_5xx"] + min(unanswered, sums["balancer_5xx"]),
-        **percentiles,
+        requests=requests,
+        failed=failed,
+        p50=_median(values, "p50"),
+        p95=_median(values, "p95"),
+        p99=_median(values, "p99"),
     )
+
+
+def _total(values: Values, name: str) -> int:
+    """The sum over all periods."""
+    return round(sum(values.get(name, ())))
+
+
+def _median(values: Values, name: str) -> float | None:
+    """The median of all periods; None without values."""
+    found = values.get(name)
+    return statistics.median(found) if found else None
 
 
 def count_requests(
     aws: AwsConfig, group: TargetGroupRef, start: float, end: float, period: int
 ) -> int:
     """
-    How many requests the load balancer sent to the group; the health checks are not among them.
+    Count the requests that the load balancer sent to the group, without health checks.
 
     Args:
         aws: Where AWS is.
@@ -143,49 +175,55 @@ def count_requests(
 
     Source: CloudWatch GetMetricData, RequestCount.
     """
+    first, last = _edges(start, end, period)
     query = _query("requests", "RequestCount", "Sum", group.dimensions, period)
-    return round(sum(_read(aws, [query], *_edges(start, end, period))["requests"]))
+    values = _read(aws, [query], first, last)
+    return _total(values, "requests")
 
 
 def _edges(start: float, end: float, period: int) -> tuple[int, int]:
     """The edges of the periods that a span touches; CloudWatch rounds a start down as well."""
-    return math.floor(start / period) * period, math.ceil(end / period) * period
+    first = math.floor(start / period)
+    last = math.ceil(end / period)
+    return first * period, last * period
 
 
 def _whole_period(first: int, last: int, period: int) -> int:
     """
-    One period over the whole window where CloudWatch has such a period: its percentiles are those
-    of all requests.
+    One period over the whole window, where CloudWatch has such a period.
 
-    Percentiles of several periods cannot be put together exactly; their median has to do.
+    Its percentiles are those of all requests. Those of several periods cannot be combined exactly;
+    their median has to do.
     """
     span = last - first
-    return span if span % 60 == 0 and first % 60 == 0 and span <= _LONGEST_PERIOD else period
+    if span % 60 or first % 60 or span > _LONGEST_PERIOD:
+        return period
+    return span
 
 
 def _read(aws: AwsConfig, queries: Sequence[Any], first: int, last: int) -> dict[str, list[float]]:
+    """The values of each query in all periods."""
     pages = client(aws, "cloudwatch").get_paginator("get_metric_data")
-    values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
-    for page in pages.paginate(
+    found = pages.paginate(
         MetricDataQueries=list(queries),
         StartTime=datetime.fromtimestamp(first, UTC),
         EndTime=datetime.fromtimestamp(last, UTC),
-    ):
-        for result in page["MetricDataResults"]:
-            values[str(result["Id"])] += result["Values"]
+    ).build_full_result()
+    values = defaultdict[str, list[float]](list)
+    for result in found["MetricDataResults"]:
+        name = result["Id"]
+        values[name] += result["Values"]
     return values
 
 
 def _query(name: str, metric: str, statistic: str, dimensions: Sequence[Any], period: int) -> Any:
+    """A query as CloudWatch takes it."""
+    described = {
+        "Namespace": _NAMESPACE,
+        "MetricName": metric,
+        "Dimensions": list(dimensions),
+    }
     return {
         "Id": name,
-        "MetricStat": {
-            "Metric": {
-                "Namespace": _NAMESPACE,
-                "MetricName": metric,
-                "Dimensions": list(dimensions),
-            },
-            "Period": period,
-            "Stat": statistic,
-        },
+        "MetricStat": {"Metric": described, "Period": period, "Stat": statistic},
     }

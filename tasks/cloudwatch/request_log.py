@@ -1,4 +1,4 @@
-"""Which paths a container's log says it was asked for."""
+"""The paths of the requests in a container's log."""
 
 import re
 from collections import Counter
@@ -14,8 +14,6 @@ _REQUEST: Final = re.compile(
 
 
 def requested_paths(lines: Iterable[str]) -> Counter[str]:
-    """
-    How often each path was asked for, without query strings; lines that tell of no request do not
-    count.
-    """
-    return Counter(found[1] for line in lines if (found := _REQUEST.search(line)))
+    """Count the requests for each path, without query strings; lines without one do not count."""
+    found = (_REQUEST.search(line) for line in lines)
+    return Counter(match[1] for match in found if match)

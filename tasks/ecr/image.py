@@ -1,135 +1,48 @@
-"""Old images of a service's repository: which of them nothing needs, and their end."""
+"""Images in ECR: digest, push, when it was pushed."""
 
-import re
-from collections.abc import Collection, Sequence
+import base64
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any
 
 from config.aws import AwsConfig
-from config.errors import StepFailed
+from config.errors import BuildFailed, PreflightFailed
+from config.service import ServiceConfig
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.task import aws_task
-from tasks.ecs.in_use import InUse, images_of
-from tasks.ecs.revisions import read_revisions
-from tasks.ecs.task_definition import read_task_definition
+from tasks.ecr.engine import engine
 
-__all__ = ["PushedImage", "choose_old_images", "prune_images", "read_pushed_at"]
-
-_OURS: Final = re.compile(r"c-[0-9a-f]{16}")
-_PER_CALL: Final = 100
+__all__ = ["Pushed", "pin_image", "push_image", "read_digest", "read_pushed_at"]
 
 
 @dataclass(frozen=True)
-class PushedImage:
-    """One image of a repository."""
+class Pushed:
+    """An image in its repository."""
 
+    uri: str
+    tag: str
     digest: str
-    tags: tuple[str, ...]
-    pushed: datetime
 
     @property
-    def is_ours(self) -> bool:
-        """
-        Whether every tag is one of `tasks.ecr.build.content_tag`; an image without tags may be part
-        of another.
-        """
-        return bool(self.tags) and all(_OURS.fullmatch(tag) for tag in self.tags)
+    def pinned(self) -> str:
+        """`repository@sha256:…`, which no later push can change."""
+        return f"{self.uri}@{self.digest}"
 
 
-def choose_old_images(
-    images: Sequence[PushedImage], in_use: Collection[str], kept: Collection[str], keep: int
-) -> list[PushedImage]:
+def read_digest(aws: AwsConfig, repository: str, tag: str) -> str | None:
     """
-    The images that may go.
+    Read the digest of a pushed image; None when ECR does not have it.
 
-    Args:
-        images: All images of the repository.
-        in_use: Digests that stay whatever their age.
-        kept: Digests that revisions name which stay as well; they are the first to fill `keep`.
-        keep: How many images stay beside those in use.
+    Source: ECR DescribeImages.
     """
-    others = [image for image in images if image.is_ours and image.digest not in in_use]
-    by_worth = sorted(others, key=lambda image: (image.digest in kept, image.pushed), reverse=True)
-    return by_worth[keep:]
-
-
-@aws_task("prune images of {repository}")
-def prune_images(
-    aws: AwsConfig,
-    repository: str,
-    uri: str,
-    family: str,
-    in_use: InUse,
-    needed: frozenset[str],
-    keep: int,
-) -> list[str]:
-    """
-    Delete old images that this tool pushed.
-
-    Args:
-        aws: Where AWS is.
-        repository: Name of the repository; it is this split's.
-        uri: Its URI.
-        family: Family of the task definition whose active revisions name its images.
-        in_use: What ECS runs.
-        needed: ARNs of further revisions whose images stay in any case.
-        keep: How many images stay beside those.
-
-    Returns:
-        Digests of those that are gone.
-
-    Raises:
-        StepFailed: ECR kept some.
-
-    Source: ECR DescribeImages, BatchDeleteImage; ECS ListTaskDefinitions, DescribeTaskDefinition.
-    """
-    images = _read_images(aws, repository)
-    revisions = read_revisions(aws, family)
-    named = _named_by(aws, [*revisions, *needed], uri)
-    running = {image.digest for image in images if in_use.has_image(uri, image.digest, image.tags)}
-    # The newest revision is what the next run compares with, and what it may roll out again.
-    running |= {digest for arn in (*revisions[:1], *needed) for digest in named[arn]}
-    kept = {digest for digests in named.values() for digest in digests}
-    old = [image.digest for image in choose_old_images(images, running, kept, keep)]
-    for start in range(0, len(old), _PER_CALL):
-        chunk = [{"imageDigest": digest} for digest in old[start : start + _PER_CALL]]
-        answer = client(aws, "ecr").batch_delete_image(repositoryName=repository, imageIds=chunk)  # type: ignore[arg-type]
-        failures = [
-            f"{item['imageId']['imageDigest']}: {item['failureReason']}"
-            for item in answer["failures"]
-        ]
-        if failures:
-            raise StepFailed(
-                f"ECR repository {repository}: old images are not deleted: {'; '.join(failures)}"
-            )
-    return old
-
-
-def _read_images(aws: AwsConfig, repository: str) -> list[PushedImage]:
-    pages = client(aws, "ecr").get_paginator("describe_images").paginate(repositoryName=repository)
-    return [
-        PushedImage(item["imageDigest"], tuple(item.get("imageTags", ())), item["imagePushedAt"])
-        for page in pages
-        for item in page["imageDetails"]
-    ]
-
-
-def _named_by(aws: AwsConfig, revisions: Sequence[str], uri: str) -> dict[str, frozenset[str]]:
-    """Digests of the repository's images by the revision that names them."""
-    named = {}
-    for arn in dict.fromkeys(revisions):
-        definition = read_task_definition(aws, arn)
-        references = images_of(definition) if definition else frozenset()
-        named[arn] = frozenset(
-            image.partition("@")[2] for image in references if image.startswith(f"{uri}@")
-        )
-    return named
+    image = _read_image(aws, repository, {"imageTag": tag})
+    return str(image["imageDigest"]) if image else None
 
 
 def read_pushed_at(aws: AwsConfig, image: str) -> datetime | None:
     """
-    When an image was pushed; None where ECR does not know it.
+    Read when an image was pushed; None when ECR does not have it.
 
     Args:
         aws: Where AWS is.
@@ -141,15 +54,95 @@ def read_pushed_at(aws: AwsConfig, image: str) -> datetime | None:
     repository = reference.partition("/")[2]
     if not digest or not repository:
         return None
+    found = _read_image(aws, repository, {"imageDigest": digest})
+    return found["imagePushedAt"] if found else None
+
+
+def _read_image(aws: AwsConfig, repository: str, image_id: Any) -> Any:
+    """ECR's description of an image; None when ECR does not have it."""
     ecr = client(aws, "ecr")
     try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])[
-            "imageDetails"
-        ]
+        found = ecr.describe_images(repositoryName=repository, imageIds=[image_id])
     except (
         ecr.exceptions.ImageNotFoundException,
-        ecr.exceptions.RepositoryNotFoundException,
         ecr.exceptions.InvalidParameterException,
+        ecr.exceptions.RepositoryNotFoundException,
     ):
         return None
-    return found[0]["imagePushedAt"] if found else None
+    return next(iter(found["imageDetails"]), None)
+
+
+def pin_image(aws: AwsConfig, image: str) -> str:
+    """
+    Replace a ready image's tag with its digest; an image that is not in ECR stays as it is.
+
+    Raises:
+        PreflightFailed: ECR has the repository, but not the tag.
+
+    Source: ECR DescribeRepositories, DescribeImages.
+    """
+    host, _, path = image.partition("/")
+    repository, _, tag = path.partition(":")
+    if "@" in image or _read_uri(aws, repository) != f"{host}/{repository}":
+        return image
+    digest = read_digest(aws, repository, tag or "latest")
+    if digest is None:
+        raise PreflightFailed(f"image: {image} is not in ECR; push it, or name a tag that is there")
+    return f"{host}/{repository}@{digest}"
+
+
+def _read_uri(aws: AwsConfig, repository: str) -> str | None:
+    """The URI of a repository; None when ECR does not have it."""
+    ecr = client(aws, "ecr")
+    try:
+        found = ecr.describe_repositories(repositoryNames=[repository])
+    except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.InvalidParameterException):
+        return None
+    return found["repositories"][0]["repositoryUri"]
+
+
+@aws_task("push image of {service.name}", tags=("docker",))
+def push_image(
+    aws: AwsConfig, docker_host: str | None, service: ServiceConfig, uri: str, tag: str
+) -> Pushed:
+    """
+    Push the image with a fresh ECR token, unless ECR has it already.
+
+    Raises:
+        BuildFailed: The registry refused it, or ECR does not have it afterwards.
+
+    Source: ECR GetAuthorizationToken, DescribeImages; OCI distribution.
+    """
+    existing = read_digest(aws, service.name, tag)
+    if existing:
+        return Pushed(uri, tag, existing)
+    stream = engine(docker_host).api.push(
+        uri, tag=tag, auth_config=_login(aws), stream=True, decode=True
+    )
+    _follow(stream, f"{uri}:{tag}")
+    digest = read_digest(aws, service.name, tag)
+    if digest is None:
+        raise BuildFailed(f"push of {uri}:{tag}: ECR does not have the image afterwards; run again")
+    log().info("pushed %s:%s as %s", uri, tag, digest)
+    return Pushed(uri, tag, digest)
+
+
+def _login(aws: AwsConfig) -> dict[str, str]:
+    """Docker's auth config; kept in memory, never in ~/.docker."""
+    found = client(aws, "ecr").get_authorization_token()
+    token = found["authorizationData"][0]["authorizationToken"]
+    decoded = base64.b64decode(token).decode()
+    username, _, password = decoded.partition(":")
+    return {"username": username, "password": password}
+
+
+def _follow(stream: Any, reference: str) -> None:
+    """Log a push's output to its end."""
+    for event in stream:
+        if "error" in event:
+            raise BuildFailed(
+                f"push of {reference}: {event['error'].strip()}; check the repository and its "
+                "policy"
+            )
+        if event.get("status") and "progress" not in event:
+            log().debug("%s", event["status"])

@@ -1,14 +1,16 @@
 """ECR repository: immutable tags, scan on push."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import Change, Create, NoChange, Update, compare_fields, refuse_conflict
+from tasks.aws.change import Change, Update, refuse_conflict
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 
 __all__ = [
     "Repository",
@@ -22,14 +24,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Repository:
-    """The repository of one service's images."""
+    """The desired repository of one service's images."""
 
     name: str
     owner: Owner
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the repository must be, in ECR's words."""
+        """The desired settings, as ECR names them."""
         return {
             "imageTagMutability": "IMMUTABLE",
             "imageScanningConfiguration": {"scanOnPush": True},
@@ -39,7 +41,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class ObservedRepository:
-    """What ECR holds."""
+    """The repository as ECR describes it."""
 
     arn: str
     uri: str
@@ -62,69 +64,89 @@ def read_repository(aws: AwsConfig, name: str) -> ObservedRepository | None:
         found = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
     except ecr.exceptions.RepositoryNotFoundException:
         return None
-    tags = tag_dict(ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"])
+    arn = found["repositoryArn"]
+    scans = found["imageScanningConfiguration"].get("scanOnPush", False)
     fields = {
         "imageTagMutability": found["imageTagMutability"],
-        "imageScanningConfiguration": {
-            "scanOnPush": found["imageScanningConfiguration"].get("scanOnPush", False)
-        },
-        "tags": tags,
+        "imageScanningConfiguration": {"scanOnPush": scans},
+        "tags": tag_dict(ecr.list_tags_for_resource(resourceArn=arn)["tags"]),
     }
-    return ObservedRepository(arn=found["repositoryArn"], uri=found["repositoryUri"], fields=fields)
+    return ObservedRepository(arn, found["repositoryUri"], fields)
 
 
 def compare_repository(desired: Repository, observed: ObservedRepository | None) -> Change:
     """What has to happen to the repository."""
-    if observed is None:
-        return Create()
-    conflict = desired.owner.conflict("ECR repository", desired.name, observed.fields["tags"])
-    return conflict or compare_fields(desired.fields, observed.fields)
+    current = observed.fields if observed else None
+    return desired.owner.compare("ECR repository", desired.name, desired.fields, current)
 
 
 @aws_task("ensure ECR repository {desired.name}")
 def ensure_repository(aws: AwsConfig, desired: Repository) -> str:
     """
-    Create the repository, or bring the one that is there into line.
+    Create the repository, or update the existing one.
 
     Returns:
         The repository URI.
 
     Source: ECR CreateRepository, PutImageTagMutability, PutImageScanningConfiguration, TagResource.
     """
-    ecr = client(aws, "ecr")
     observed = read_repository(aws, desired.name)
     change = compare_repository(desired, observed)
     refuse_conflict(change)
     if observed is None:
-        made = ecr.create_repository(
-            repositoryName=desired.name,
-            imageTagMutability="IMMUTABLE",
-            imageScanningConfiguration={"scanOnPush": True},
-            tags=tag_list(desired.owner.tags),
-        )
-        return made["repository"]["repositoryUri"]
-    match change:
-        case Update(fields):
-            if "imageTagMutability" in fields:
-                ecr.put_image_tag_mutability(
-                    repositoryName=desired.name, imageTagMutability="IMMUTABLE"
-                )
-            if "imageScanningConfiguration" in fields:
-                ecr.put_image_scanning_configuration(
-                    repositoryName=desired.name, imageScanningConfiguration={"scanOnPush": True}
-                )
-            if "tags" in fields:
-                tags = desired.owner.tags_over(observed.fields["tags"])
-                ecr.tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
-        case NoChange() | _:
-            pass
+        return _create(aws, desired)
+    if isinstance(change, Update):
+        _update(aws, desired, change.fields)
+        if "tags" in change.fields:
+            _tag(aws, desired, observed)
     return observed.uri
+
+
+def _create(aws: AwsConfig, desired: Repository) -> str:
+    """Create the repository, and return its URI."""
+    made = client(aws, "ecr").create_repository(
+        repositoryName=desired.name,
+        imageTagMutability="IMMUTABLE",
+        imageScanningConfiguration={"scanOnPush": True},
+        tags=tag_list(desired.owner.tags),
+    )
+    return made["repository"]["repositoryUri"]
+
+
+def _update(aws: AwsConfig, desired: Repository, changed: Collection[str]) -> None:
+    """Update the fields that differ, except for the tags."""
+    if "imageTagMutability" in changed:
+        _make_immutable(aws, desired.name)
+    if "imageScanningConfiguration" in changed:
+        _scan_on_push(aws, desired.name)
+
+
+def _make_immutable(aws: AwsConfig, name: str) -> None:
+    """Let no push replace the image of a tag."""
+    client(aws, "ecr").put_image_tag_mutability(
+        repositoryName=name,
+        imageTagMutability="IMMUTABLE",
+    )
+
+
+def _scan_on_push(aws: AwsConfig, name: str) -> None:
+    """Let ECR scan each image when it is pushed."""
+    client(aws, "ecr").put_image_scanning_configuration(
+        repositoryName=name,
+        imageScanningConfiguration={"scanOnPush": True},
+    )
+
+
+def _tag(aws: AwsConfig, desired: Repository, observed: ObservedRepository) -> None:
+    """Put the owner's tags on an existing repository."""
+    tags = desired.owner.tags_over(observed.fields["tags"])
+    client(aws, "ecr").tag_resource(resourceArn=observed.arn, tags=tag_list(tags))
 
 
 @aws_task("delete ECR repository {name}")
 def delete_repository(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the repository with its images, if it is there and the owner made it.
+    Delete the repository with its images if this split made it.
 
     Source: ECR DeleteRepository.
     """
@@ -135,4 +157,4 @@ def delete_repository(aws: AwsConfig, name: str, owner: Owner) -> None:
     try:
         ecr.delete_repository(repositoryName=name, force=True)
     except ecr.exceptions.RepositoryNotFoundException:
-        log().info("ECR repository %s is gone already", name)
+        log().info("ECR repository %s was already deleted", name)

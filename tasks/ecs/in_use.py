@@ -1,11 +1,12 @@
-"""What ECS runs, or would run again: task definition revisions and images that must stay."""
+"""Task definition revisions and images that ECS runs, or would run again: they must stay."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
+from tasks.aws.parts import parts
 from tasks.aws.task import aws_task
 
 __all__ = ["InUse", "images_of", "read_in_use"]
@@ -16,7 +17,7 @@ _TASKS_PER_CALL: Final = 100
 
 @dataclass(frozen=True)
 class InUse:
-    """What services and tasks of every cluster of the region name."""
+    """What services and tasks of every cluster of the region use."""
 
     task_definitions: frozenset[str]
     """ARNs of revisions."""
@@ -32,64 +33,89 @@ class InUse:
             digest: Its digest.
             tags: Its tags.
         """
-        return not self.images.isdisjoint(
-            {digest, f"{uri}@{digest}", *(f"{uri}:{tag}" for tag in tags)}
-        )
+        if digest in self.images or f"{uri}@{digest}" in self.images:
+            return True
+        return any(f"{uri}:{tag}" in self.images for tag in tags)
 
 
 @aws_task("look for what runs")
 def read_in_use(aws: AwsConfig) -> InUse:
     """
-    Revisions and images of all services' deployments and of all tasks, in every cluster of the
-    region.
+    Read the revisions and images of all services' deployments and all tasks of the region.
 
     A service without tasks counts too: it would start them with its revision.
 
     Source: ECS ListClusters, ListServices, DescribeServices, ListTasks, DescribeTasks,
         DescribeTaskDefinition.
     """
-    ecs = client(aws, "ecs")
-    definitions: set[str] = set()
+    of_services: set[str] = set()
+    of_tasks: set[str] = set()
     images: set[str] = set()
-    described: set[str] = set()
-    clusters = [
-        arn for page in ecs.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]
-    ]
-    for cluster in clusters:
-        for service in _services(aws, cluster):
-            runs = [service, *service.get("deployments", []), *service.get("taskSets", [])]
-            definitions |= {item["taskDefinition"] for item in runs if item.get("taskDefinition")}
-        for task in _tasks(aws, cluster):
-            definitions.add(task["taskDefinitionArn"])
-            described.add(task["taskDefinitionArn"])
-            for container in task.get("containers", []):
-                images |= {container[key] for key in ("image", "imageDigest") if container.get(key)}
-    for arn in sorted(definitions - described):
-        images |= images_of(ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
-    return InUse(frozenset(definitions), frozenset(images))
+    for cluster in _read_clusters(aws):
+        for service in _read_services(aws, cluster):
+            of_services |= _revisions_of(service)
+        for task in _read_tasks(aws, cluster):
+            of_tasks.add(task["taskDefinitionArn"])
+            images |= _images_of_task(task)
+    for arn in sorted(of_services - of_tasks):
+        images |= _read_images(aws, arn)
+    return InUse(frozenset(of_services | of_tasks), frozenset(images))
 
 
 def images_of(definition: Any) -> frozenset[str]:
     """The images that a task definition names."""
-    return frozenset(container["image"] for container in definition["containerDefinitions"])
+    containers = definition["containerDefinitions"]
+    return frozenset(container["image"] for container in containers)
 
 
-def _services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+def _revisions_of(service: Any) -> set[str]:
+    """The revisions of a service and of all its deployments."""
+    deployments = service.get("deployments", [])
+    task_sets = service.get("taskSets", [])
+    revisions = {service.get("taskDefinition")}
+    for run in [*deployments, *task_sets]:
+        revisions.add(run.get("taskDefinition"))
+    return revisions - {None}
+
+
+def _images_of_task(task: Any) -> set[str]:
+    """References and digests of a task's images."""
+    images = set()
+    containers = task.get("containers", [])
+    for container in containers:
+        images.add(container.get("image"))
+        images.add(container.get("imageDigest"))
+    return images - {None}
+
+
+def _read_images(aws: AwsConfig, task_definition: str) -> frozenset[str]:
+    """The images of a revision."""
+    found = client(aws, "ecs").describe_task_definition(taskDefinition=task_definition)
+    return images_of(found["taskDefinition"])
+
+
+def _read_clusters(aws: AwsConfig) -> list[str]:
+    """The ARNs of all clusters."""
+    paginator = client(aws, "ecs").get_paginator("list_clusters")
+    found = paginator.paginate().build_full_result()
+    return list(found["clusterArns"])
+
+
+def _read_services(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+    """ECS's descriptions of all services of a cluster."""
     ecs = client(aws, "ecs")
     pages = ecs.get_paginator("list_services").paginate(cluster=cluster)
-    for chunk in _chunks(
-        [arn for page in pages for arn in page["serviceArns"]], _SERVICES_PER_CALL
-    ):
-        yield from ecs.describe_services(cluster=cluster, services=chunk)["services"]
+    arns = pages.build_full_result()["serviceArns"]
+    for part in parts(arns, _SERVICES_PER_CALL):
+        found = ecs.describe_services(cluster=cluster, services=part)
+        yield from found["services"]
 
 
-def _tasks(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+def _read_tasks(aws: AwsConfig, cluster: str) -> Iterator[Any]:
+    """ECS's descriptions of all tasks of a cluster."""
     ecs = client(aws, "ecs")
     pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster)
-    for chunk in _chunks([arn for page in pages for arn in page["taskArns"]], _TASKS_PER_CALL):
-        yield from ecs.describe_tasks(cluster=cluster, tasks=chunk)["tasks"]
-
-
-def _chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
+    arns = pages.build_full_result()["taskArns"]
+    for part in parts(arns, _TASKS_PER_CALL):
+        found = ecs.describe_tasks(cluster=cluster, tasks=part)
+        yield from found["tasks"]

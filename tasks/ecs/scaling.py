@@ -1,8 +1,6 @@
-"""
-Application Auto Scaling of an ECS service: a drained monolith must not be scaled out again by its
-alarms.
-"""
+"""Application Auto Scaling of an ECS service: its alarms must not scale a drained monolith out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,45 +21,60 @@ class Suspension:
     scale_out: bool
     scheduled: bool
 
-    def __str__(self) -> str:
-        """In characters that an ECS tag may have."""
-        return f"in={self.scale_in:d} out={self.scale_out:d} scheduled={self.scheduled:d}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Suspension":
-        """From the form that `str` gives."""
-        values = [part.partition("=")[2] == "1" for part in text.split()]
-        return cls(*values)
-
     @classmethod
     def all(cls) -> "Suspension":
         """Everything suspended."""
         return cls(scale_in=True, scale_out=True, scheduled=True)
 
+    @classmethod
+    def parse(cls, text: str) -> "Suspension":
+        """From the result of `str`."""
+        values = [part.partition("=")[2] == "1" for part in text.split()]
+        return cls(*values)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, bool]) -> "Suspension":
+        """From Application Auto Scaling's description."""
+        return cls(
+            scale_in=state.get("DynamicScalingInSuspended", False),
+            scale_out=state.get("DynamicScalingOutSuspended", False),
+            scheduled=state.get("ScheduledScalingSuspended", False),
+        )
+
+    @property
+    def state(self) -> dict[str, bool]:
+        """As Application Auto Scaling takes it."""
+        return {
+            "DynamicScalingInSuspended": self.scale_in,
+            "DynamicScalingOutSuspended": self.scale_out,
+            "ScheduledScalingSuspended": self.scheduled,
+        }
+
+    def __str__(self) -> str:
+        """In characters that an ECS tag may have."""
+        return f"in={self.scale_in:d} out={self.scale_out:d} scheduled={self.scheduled:d}"
+
 
 def _resource(cluster_arn: str, service: str) -> str:
-    return f"service/{cluster_arn.rpartition('/')[2]}/{service}"
+    """A service's id in Application Auto Scaling."""
+    cluster = cluster_arn.rpartition("/")[2]
+    return f"service/{cluster}/{service}"
 
 
 def read_suspension(aws: AwsConfig, cluster_arn: str, service: str) -> Suspension | None:
     """
-    What is suspended of a service's scaling; None when it is not scaled.
+    Read what is suspended of a service's scaling; None when it has no autoscaling.
 
     Source: Application Auto Scaling DescribeScalableTargets.
     """
-    answer: Any = client(aws, "application-autoscaling").describe_scalable_targets(
+    found: Any = client(aws, "application-autoscaling").describe_scalable_targets(
         ServiceNamespace="ecs",
         ResourceIds=[_resource(cluster_arn, service)],
         ScalableDimension=_DIMENSION,
     )
-    if not answer["ScalableTargets"]:
-        return None
-    state = answer["ScalableTargets"][0].get("SuspendedState") or {}
-    return Suspension(
-        scale_in=state.get("DynamicScalingInSuspended", False),
-        scale_out=state.get("DynamicScalingOutSuspended", False),
-        scheduled=state.get("ScheduledScalingSuspended", False),
-    )
+    for target in found["ScalableTargets"]:
+        return Suspension.from_state(target.get("SuspendedState") or {})
+    return None
 
 
 @aws_task("suspend scaling of {service}: {wanted}")
@@ -75,9 +88,5 @@ def write_suspension(aws: AwsConfig, cluster_arn: str, service: str, wanted: Sus
         ServiceNamespace="ecs",
         ResourceId=_resource(cluster_arn, service),
         ScalableDimension=_DIMENSION,
-        SuspendedState={
-            "DynamicScalingInSuspended": wanted.scale_in,
-            "DynamicScalingOutSuspended": wanted.scale_out,
-            "ScheduledScalingSuspended": wanted.scheduled,
-        },
+        SuspendedState=wanted.state,  # type: ignore[arg-type]
     )

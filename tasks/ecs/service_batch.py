@@ -1,15 +1,17 @@
 """
-One DescribeServices for all services that are waited for: it takes ten names, and its rate is the
-account's.
+One DescribeServices for all services that are waited for.
+
+It takes ten names, and its rate limit is the account's.
 """
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from config.aws import AwsConfig
 from tasks.aws.call import call
+from tasks.aws.parts import parts
 from tasks.ecs.service import read_services
 
 __all__ = ["read_service_together"]
@@ -20,43 +22,48 @@ _PER_CALL: Final = 10
 Description = dict[str, Any] | None
 Waiting = dict[str, "asyncio.Future[Description]"]
 
-# By event loop, since a future belongs to one; by surroundings and cluster, since a call does.
+# By event loop, since a future belongs to one; then by AWS config and cluster, since a call does.
 _WAITING: Final[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[AwsConfig, str], Waiting]]] = (
     WeakKeyDictionary()
 )
-_ASKING: Final[set["asyncio.Task[None]"]] = set()
+_READING: Final[set["asyncio.Task[None]"]] = set()
 
 
 async def read_service_together(aws: AwsConfig, cluster: str, name: str) -> Description:
     """
-    As `read_service`, in one call with whoever else asks within a tenth of a second.
+    As `read_service`, in one call with all that wait within a tenth of a second.
 
     Source: ECS DescribeServices.
     """
     loop = asyncio.get_running_loop()
     waiting = _WAITING.setdefault(loop, {}).setdefault((aws, cluster), {})
+    if not waiting:
+        reading = loop.create_task(_read_soon(aws, cluster))
+        _READING.add(reading)  # the loop itself keeps weak references only
+        reading.add_done_callback(_READING.discard)
     if name not in waiting:
         waiting[name] = loop.create_future()
-        if len(waiting) == 1:
-            asking = loop.create_task(_ask(aws, cluster))
-            _ASKING.add(asking)  # the loop itself keeps weak references only
-            asking.add_done_callback(_ASKING.discard)
     return await asyncio.shield(waiting[name])
 
 
-async def _ask(aws: AwsConfig, cluster: str) -> None:
+async def _read_soon(aws: AwsConfig, cluster: str) -> None:
+    """Read all services that are waited for when the time to gather them is over."""
     await asyncio.sleep(_GATHER)
-    waiting = _WAITING[asyncio.get_running_loop()].pop((aws, cluster))
-    names = list(waiting)
-    for start in range(0, len(names), _PER_CALL):
-        chunk = names[start : start + _PER_CALL]
-        try:
-            found = await call(read_services, aws, cluster, chunk)
-        except BaseException as error:
-            for name in chunk:
-                waiting[name].set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-        else:
-            for name in chunk:
-                waiting[name].set_result(found.get(name))
+    loop = asyncio.get_running_loop()
+    waiting = _WAITING[loop].pop((aws, cluster))
+    for names in parts(list(waiting), _PER_CALL):
+        await _read(aws, cluster, names, waiting)
+
+
+async def _read(aws: AwsConfig, cluster: str, names: Sequence[str], waiting: Waiting) -> None:
+    """Read some services, and pass each on to those that wait for it."""
+    try:
+        found = await call(read_services, aws, cluster, names)
+    except BaseException as error:
+        for name in names:
+            waiting[name].set_exception(error)
+        if not isinstance(error, Exception):
+            raise
+    else:
+        for name in names:
+            waiting[name].set_result(found.get(name))

@@ -1,7 +1,4 @@
-"""
-The monolith's ECS service: its size is recorded on itself before it is drained, and restored from
-there.
-"""
+"""The monolith's size: recorded in its own tags before it is drained, and restored from there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,11 +19,11 @@ _NOT_SCALED: Final = "none"
 
 @dataclass(frozen=True)
 class SizeRecord:
-    """How large the monolith was before its drain."""
+    """The size of the monolith before its drain."""
 
     desired_count: int
     suspension: Suspension | None
-    """None when no auto scaling was there."""
+    """None when it had no autoscaling."""
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> "SizeRecord | None":
@@ -34,22 +31,29 @@ class SizeRecord:
         if _COUNT not in tags:
             return None
         scaling = tags.get(_SCALING, _NOT_SCALED)
-        return cls(int(tags[_COUNT]), None if scaling == _NOT_SCALED else Suspension.parse(scaling))
+        suspension = None
+        if scaling != _NOT_SCALED:
+            suspension = Suspension.parse(scaling)
+        return cls(int(tags[_COUNT]), suspension)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """For the monolith's ECS service."""
+        return {
+            _COUNT: str(self.desired_count),
+            _SCALING: str(self.suspension or _NOT_SCALED),
+        }
 
 
 @aws_task("record size of {service_arn}")
 def record_size(aws: AwsConfig, service_arn: str, split: str, record: SizeRecord) -> None:
     """
-    Write down on the service how large it is.
+    Record the size in the service's tags.
 
     Source: ECS TagResource.
     """
-    tags = {
-        _COUNT: str(record.desired_count),
-        _SCALING: str(record.suspension or _NOT_SCALED),
-        CONFIG: split,
-    }
-    client(aws, "ecs").tag_resource(resourceArn=service_arn, tags=tag_list(tags, lower=True))
+    tags = tag_list({**record.tags, CONFIG: split}, lower=True)
+    client(aws, "ecs").tag_resource(resourceArn=service_arn, tags=tags)
 
 
 @aws_task("forget recorded size of {service_arn}")

@@ -1,5 +1,6 @@
 """ECS task definitions: Fargate, one container, its image pinned by digest."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TaskDefinition:
-    """A RegisterTaskDefinition request."""
+    """The desired task definition, as a RegisterTaskDefinition request."""
 
     family: str
     request: dict[str, Any]
@@ -54,48 +55,54 @@ def desired_task_definition(
         region: AWS region of the log group.
         image: Image reference with digest, `UNKNOWN` before it is pushed.
         execution_role_arn: Role with which ECS pulls the image and writes the log.
-        task_role_arn: The service's own role, `UNKNOWN` before it is made.
+        task_role_arn: The service's own role, `UNKNOWN` before it is created.
     """
-    container = {
-        "name": service.container,
-        "image": image,
-        "essential": True,
-        "portMappings": [{"containerPort": service.port, "protocol": "tcp"}],
-        "environment": [
-            {"name": name, "value": value} for name, value in sorted(service.environment.items())
-        ],
-        "secrets": [
-            {"name": name, "valueFrom": arn} for name, arn in sorted(service.secrets.items())
-        ],
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": service.log_group,
-                "awslogs-region": region,
-                "awslogs-stream-prefix": "ecs",
-            },
-        },
-    }
+    platform = {"cpuArchitecture": service.cpu_architecture, "operatingSystemFamily": "LINUX"}
     request = {
         "family": service.family,
         "requiresCompatibilities": ["FARGATE"],
         "networkMode": "awsvpc",
         "cpu": str(service.cpu),
         "memory": str(service.memory),
-        "runtimePlatform": {
-            "cpuArchitecture": service.cpu_architecture,
-            "operatingSystemFamily": "LINUX",
-        },
+        "runtimePlatform": platform,
         "executionRoleArn": execution_role_arn,
         "taskRoleArn": task_role_arn,
-        "containerDefinitions": [container],
+        "containerDefinitions": [_desired_container(service, region, image)],
     }
     return TaskDefinition(family=service.family, request=request, owner=owner)
 
 
+def _desired_container(service: ServiceConfig, region: str, image: str) -> dict[str, Any]:
+    """The service's only container."""
+    return {
+        "name": service.container,
+        "image": image,
+        "essential": True,
+        "portMappings": [{"containerPort": service.port, "protocol": "tcp"}],
+        "environment": _named_list(service.environment, "value"),
+        "secrets": _named_list(service.secrets, "valueFrom"),
+        "logConfiguration": _log_configuration(service.log_group, region),
+    }
+
+
+def _named_list(values: Mapping[str, str], key: str) -> list[dict[str, str]]:
+    """Environment variables as ECS takes them, sorted."""
+    return [{"name": name, key: values[name]} for name in sorted(values)]
+
+
+def _log_configuration(log_group: str, region: str) -> dict[str, Any]:
+    """The awslogs driver with its options."""
+    options = {
+        "awslogs-group": log_group,
+        "awslogs-region": region,
+        "awslogs-stream-prefix": "ecs",
+    }
+    return {"logDriver": "awslogs", "options": options}
+
+
 def read_task_definition(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     """
-    Describe a task definition, with its tags as `tags`.
+    Describe a task definition, with its tags as `tags`; None when it does not exist.
 
     Args:
         aws: Where AWS is.
@@ -108,43 +115,66 @@ def read_task_definition(aws: AwsConfig, name: str) -> dict[str, Any] | None:
         found = ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
     except ecs.exceptions.ClientException:
         return None
-    return {**found["taskDefinition"], "tags": tag_dict(found.get("tags", []))}
+    tags = tag_dict(found.get("tags", []))
+    return {**found["taskDefinition"], "tags": tags}
 
 
 def compare_task_definition(desired: TaskDefinition, observed: dict[str, Any] | None) -> Change:
     """What has to happen: revisions cannot be changed, so an update registers the next one."""
     if observed is None or observed["status"] != "ACTIVE":
         return Create()
-    conflict = desired.owner.conflict("task definition", desired.family, observed["tags"])
+    tags = observed["tags"]
+    conflict = desired.owner.conflict("task definition", desired.family, tags)
     if conflict:
         return conflict
-    # A revision that is adopted stays its maker's: the next one is the first with our tags.
-    held_tags = compare_fields({"tags": desired.owner.tags}, observed)
-    fields = dict(held_tags.fields) if isinstance(held_tags, Update) else {}
-    for name, value in desired.request.items():
-        if name != "containerDefinitions" and value not in (UNKNOWN, observed.get(name)):
-            fields[name] = (observed.get(name), value)
-    wanted, held = desired.request["containerDefinitions"][0], observed["containerDefinitions"][0]
-    for name, value in wanted.items():
-        before = _normal(name, held)
-        if value != before:
-            fields[f"containerDefinitions[0].{name}"] = (before, value)
+    fields = {}
+    for name, before, after in _differences(desired, observed):
+        fields[name] = (before, after)
     return Update(fields) if fields else NoChange()
 
 
-def _normal(name: str, container: dict[str, Any]) -> Any:
-    """A container field without the defaults and the order that AWS adds."""
-    value = container.get(name)
+def _differences(
+    desired: TaskDefinition, observed: dict[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each differing field with its value before and after."""
+    # An adopted revision keeps its tags: the next one is the first with this split's.
+    tags = compare_fields({"tags": desired.owner.tags}, observed)
+    if isinstance(tags, Update):
+        yield "tags", *tags.fields["tags"]
+    for name, value in desired.request.items():
+        before = observed.get(name)
+        if name != "containerDefinitions" and value not in (UNKNOWN, before):
+            yield name, before, value
+    yield from _container_differences(
+        desired.request["containerDefinitions"][0],
+        observed["containerDefinitions"][0],
+    )
+
+
+def _container_differences(
+    desired: dict[str, Any], observed: dict[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each differing field of the container with its value before and after."""
+    for name, value in desired.items():
+        before = _comparable(name, observed.get(name))
+        if value != before:
+            yield f"containerDefinitions[0].{name}", before, value
+
+
+def _comparable(name: str, value: Any) -> Any:
+    """A container's field without the defaults and the order that AWS adds."""
     if name in ("environment", "secrets"):
         return sorted(value or [], key=lambda item: str(item["name"]))
     if name == "portMappings":
-        return [
-            {key: mapping.get(key) for key in ("containerPort", "protocol")}
-            for mapping in value or []
-        ]
+        return [_only(mapping, "containerPort", "protocol") for mapping in value or []]
     if name == "logConfiguration" and value:
-        return {key: value[key] for key in ("logDriver", "options")}
+        return _only(value, "logDriver", "options")
     return value
+
+
+def _only(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Some fields of a mapping."""
+    return {name: value.get(name) for name in names}
 
 
 @aws_task("register task definition {desired.family}")

@@ -1,7 +1,4 @@
-"""
-Waits: until a service is stable and its targets healthy, or until it is clear that this will not
-happen.
-"""
+"""Waits: until a service is healthy, stopped or gone, or until it is clear that it will not be."""
 
 import asyncio
 import time
@@ -13,8 +10,8 @@ from prefect import task
 from config.aws import AwsConfig
 from config.errors import ServiceUnhealthy
 from tasks.aws.call import call
-from tasks.aws.task import log
-from tasks.ecs.service import explain_service
+from tasks.aws.log import log
+from tasks.ecs.diagnosis import explain_service
 from tasks.ecs.service_batch import read_service_together
 from tasks.elbv2.target_group import TargetHealth, read_target_health
 
@@ -22,33 +19,60 @@ __all__ = ["wait_until_gone", "wait_until_healthy", "wait_until_stopped", "why_h
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
+_SLOWER: Final = 1.3
+
+
+class _Polling:
+    """The pauses between polls, which become longer, and their end."""
+
+    def __init__(self, patience: float) -> None:
+        self._deadline = time.monotonic() + patience
+        self._pause = _FIRST_PAUSE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self._deadline
+
+    def quicken(self) -> None:
+        """Begin again with short pauses, because something has changed."""
+        self._pause = _FIRST_PAUSE
+
+    async def pause(self) -> None:
+        """Wait until the next poll."""
+        await asyncio.sleep(self._pause)
+        self._pause = min(_LONGEST_PAUSE, self._pause * _SLOWER)
 
 
 def why_hopeless(service: Mapping[str, Any], task_definition: str) -> str | None:
     """
-    Why the service will not get there by itself; None while it may.
+    Why the service will not become healthy by itself; None while it may.
 
     Args:
         service: ECS's description.
         task_definition: ARN of the revision that it should run.
     """
+    if service.get("status") == "DRAINING":
+        return "somebody is deleting it"
     deployments = {item["taskDefinition"]: item for item in service.get("deployments", [])}
-    wanted = deployments.get(task_definition)
-    if wanted is None:
+    if task_definition not in deployments:
         running = service.get("taskDefinition", "another revision").rpartition("/")[2]
         return f"ECS rolled it back to {running}"
+    wanted = deployments[task_definition]
     if wanted.get("rolloutState") == "FAILED":
         return str(wanted.get("rolloutStateReason") or "its deployment failed")
     return None
 
 
 def _is_stable(service: Mapping[str, Any]) -> bool:
+    """Whether its only deployment is complete, and all of its tasks run."""
     deployments = service.get("deployments", [])
-    return (
-        len(deployments) == 1
-        and service["runningCount"] == service["desiredCount"]
-        and deployments[0].get("rolloutState", "COMPLETED") == "COMPLETED"
-    )
+    if len(deployments) != 1:
+        return False
+    state = deployments[0].get("rolloutState", "COMPLETED")
+    if state != "COMPLETED":
+        return False
+    return bool(service["runningCount"] == service["desiredCount"])
 
 
 @task(
@@ -77,36 +101,49 @@ async def wait_until_healthy(
         patience: Seconds.
 
     Raises:
-        ServiceUnhealthy: It failed, or the time is over; shows ECS's events, why the last task
-            stopped, and the last lines of its container.
+        ServiceUnhealthy: It does not exist any more, it failed, or the time is up; shows ECS's
+            events, why the last task stopped, and the last lines of its container.
 
     Source: ECS DescribeServices; ELBv2 DescribeTargetHealth.
     """
-    deadline, pause, told = time.monotonic() + patience, _FIRST_PAUSE, ""
+    polling = _Polling(patience)
+    shown = ""
     while True:
-        service = await read_service_together(aws, cluster, name) or {"deployments": []}
-        hopeless = why_hopeless(service, task_definition)
-        if hopeless:
-            raise ServiceUnhealthy(await _explain(aws, cluster, name, hopeless))
+        service = await _read_existing(aws, cluster, name)
+        reason = why_hopeless(service, task_definition)
+        if reason:
+            raise ServiceUnhealthy(await _explain(aws, cluster, name, reason))
         health = await call(read_target_health, aws, target_group_arn)
         if _is_stable(service) and health.healthy >= service["desiredCount"]:
             log().info("%s is healthy: %s", name, health)
             return health
         state = f"{service['runningCount']} of {service['desiredCount']} tasks run, {health}"
-        if state != told:
+        if state != shown:
             log().info("%s: %s", name, state)
-            told, pause = state, _FIRST_PAUSE
-        if time.monotonic() > deadline:
-            raise ServiceUnhealthy(
-                await _explain(aws, cluster, name, f"not healthy after {patience:g} s: {state}")
-            )
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, pause * 1.3)
+            shown = state
+            polling.quicken()
+        if polling.is_over:
+            reason = f"not healthy after {patience:g} s: {state}"
+            raise ServiceUnhealthy(await _explain(aws, cluster, name, reason))
+        await polling.pause()
 
 
-async def _explain(aws: AwsConfig, cluster: str, name: str, why: str) -> str:
+async def _read_existing(aws: AwsConfig, cluster: str, name: str) -> dict[str, Any]:
+    """Describe a service that should exist."""
+    service = await read_service_together(aws, cluster, name)
+    if service is None:
+        cluster_name = cluster.rpartition("/")[2]
+        raise ServiceUnhealthy(
+            f"ECS service {name} no longer exists in cluster {cluster_name}: somebody deleted it; "
+            "find out who in CloudTrail (DeleteService), then run again"
+        )
+    return service
+
+
+async def _explain(aws: AwsConfig, cluster: str, name: str, reason: str) -> str:
+    """The message for a service that is not healthy."""
     details = await call(explain_service, aws, cluster, name)
-    return f"ECS service {name}: {why}\n{details}".rstrip()
+    return f"ECS service {name}: {reason}\n{details}".rstrip()
 
 
 @task(
@@ -120,23 +157,25 @@ async def wait_until_stopped(aws: AwsConfig, cluster: str, name: str, patience: 
     Wait until no task of the service runs any more.
 
     Raises:
-        ServiceUnhealthy: Some still run when the time is over.
+        ServiceUnhealthy: Some still run when the time is up.
 
     Source: ECS DescribeServices.
     """
-    deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
-    while True:
-        service = await read_service_together(aws, cluster, name)
-        left = service["runningCount"] + service["pendingCount"] if service else 0
-        if left == 0:
-            return
-        if time.monotonic() > deadline:
+    polling = _Polling(patience)
+    while left := _tasks_left(await read_service_together(aws, cluster, name)):
+        if polling.is_over:
             raise ServiceUnhealthy(
                 f"ECS service {name} still runs {left} tasks {patience:g} s after it was scaled "
                 "to 0"
             )
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, pause * 1.3)
+        await polling.pause()
+
+
+def _tasks_left(service: Mapping[str, Any] | None) -> int:
+    """How many tasks run or start."""
+    if service is None:
+        return 0
+    return int(service["runningCount"] + service["pendingCount"])
 
 
 @task(
@@ -150,17 +189,15 @@ async def wait_until_gone(aws: AwsConfig, cluster: str, name: str, patience: flo
     Wait until a deleted service has drained: only then do its targets leave their group.
 
     Raises:
-        ServiceUnhealthy: It still drains when the time is over.
+        ServiceUnhealthy: It still drains when the time is up.
 
     Source: ECS DescribeServices.
     """
-    deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
+    polling = _Polling(patience)
     while service := await read_service_together(aws, cluster, name):
-        if time.monotonic() > deadline:
+        if polling.is_over:
             raise ServiceUnhealthy(
                 f"ECS service {name} is {service['status']} with {service['runningCount']} tasks "
-                f"{patience:g} s after "
-                "it was deleted; run again to go on"
+                f"{patience:g} s after it was deleted; run again to continue"
             )
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, pause * 1.3)
+        await polling.pause()

@@ -1,6 +1,8 @@
 """
-The listener's default action, and other rules that name the monolith: who answers what no service
-takes.
+Requests that no service takes: the listener's default action, and other rules for the monolith.
+
+Before the monolith is drained, the split takes them over; each carries a tag from then on, so that
+it can be returned.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +12,12 @@ from config.aws import AwsConfig
 from config.errors import DrainRefused
 from config.monolith import FixedResponse, ForwardTo, KeepDefault
 from tasks.aws.clients import client
-from tasks.aws.tags import MANAGED_BY, TOOL, tag_dict, tag_list
+from tasks.aws.tags import tag_list
 from tasks.aws.task import aws_task
+from tasks.elbv2.listener import read_listeners
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import Rule, receives, users_rules, weights_of
+from tasks.elbv2.tags import read_tags
 
 __all__ = [
     "desired_default",
@@ -28,8 +32,8 @@ __all__ = [
 
 _TAKEN_OVER: Final = "split:taken-over"
 """
-Tag on a rule, or on the listener for its default action, that forwarded to the monolith: name of
-the split.
+Tag on a rule that forwarded to the monolith, or on the listener for its default action: name of the
+split.
 """
 
 
@@ -37,7 +41,7 @@ def desired_default(
     action: KeepDefault | ForwardTo | FixedResponse, target_groups: Mapping[str, str]
 ) -> list[Any] | None:
     """
-    The action for what no service takes, in ELBv2's words; None when the monolith keeps it.
+    The ELBv2 actions for requests that no service takes; None when the monolith keeps them.
 
     Args:
         action: As configured.
@@ -58,28 +62,30 @@ def desired_default(
 
 
 def monolith_rules(rules: Sequence[Rule], monolith_group: str) -> list[Rule]:
-    """
-    The rules not made by this tool, the default one among them, that send
-    requests to the monolith.
-    """
-    return [
-        rule
-        for rule in users_rules(rules)
-        if rule.tags.get(MANAGED_BY) != TOOL and receives(rule, monolith_group)
-    ]
+    """The rules that send requests to the monolith, other than those that this tool made."""
+    others = [rule for rule in users_rules(rules) if not rule.is_made_by_this_tool]
+    return [rule for rule in others if receives(rule, monolith_group)]
 
 
 def why_not_to_take_over(rule: Rule, monolith_group: str) -> str | None:
-    """Why changing this rule could not be undone exactly; None when it can."""
+    """Why a change of this rule could not be undone exactly; None when it can."""
     if len(rule.actions) != 1:
         return f"{rule.label} does more than forward"
     if set(weights_of(rule)) != {monolith_group}:
         return f"{rule.label} forwards to other target groups as well"
-    sticky = (rule.actions[0].get("ForwardConfig") or {}).get("TargetGroupStickinessConfig") or {}
-    return f"{rule.label} has stickiness" if sticky.get("Enabled") else None
+    if _is_sticky(rule.actions[0]):
+        return f"{rule.label} has stickiness"
+    return None
 
 
-@aws_task("hand over {rule.label}")
+def _is_sticky(action: Mapping[str, Any]) -> bool:
+    """Whether a forward keeps clients on their target group."""
+    forward = action.get("ForwardConfig") or {}
+    stickiness = forward.get("TargetGroupStickinessConfig") or {}
+    return bool(stickiness.get("Enabled"))
+
+
+@aws_task("take over {rule.label} from the monolith")
 def take_over(
     aws: AwsConfig,
     listener_arn: str,
@@ -89,7 +95,7 @@ def take_over(
     split: str,
 ) -> None:
     """
-    Give what a rule sent to the monolith to someone else, in a way that can be undone.
+    Replace the actions of a rule that forwards to the monolith, in a way that can be undone.
 
     Raises:
         DrainRefused: The rule does more than forward to the monolith.
@@ -101,77 +107,88 @@ def take_over(
         raise DrainRefused(
             f"{reason}; change it by hand to what it should be without the monolith, then run again"
         )
+    # The tag first: what a killed run has changed is then known to be this split's to return.
+    client(aws, "elbv2").add_tags(
+        ResourceArns=[_tagged(listener_arn, rule)],
+        Tags=tag_list({_TAKEN_OVER: split}),
+    )
+    _set_actions(aws, listener_arn, rule, actions)
+
+
+def read_taken_over(aws: AwsConfig, listener_arn: str, split: str) -> list[Rule]:
+    """
+    Read the rules that this split took over from the monolith.
+
+    Source: ELBv2 DescribeRules, DescribeTags.
+    """
+    listener_tags = read_tags(aws, [listener_arn])[listener_arn]
+
+    def is_taken_over(rule: Rule) -> bool:
+        tags = listener_tags if rule.is_default else rule.tags
+        return tags.get(_TAKEN_OVER) == split
+
+    return list(filter(is_taken_over, read_rules(aws, listener_arn)))
+
+
+@aws_task("return {rule.label} to the monolith")
+def give_back(aws: AwsConfig, listener_arn: str, rule: Rule, monolith_group: str) -> None:
+    """
+    Let a rule that was taken over forward to the monolith again.
+
+    Source: ELBv2 ModifyRule, ModifyListener, RemoveTags.
+    """
+    if not receives(rule, monolith_group):
+        forward = {"Type": "forward", "TargetGroupArn": monolith_group}
+        _set_actions(aws, listener_arn, rule, [forward])
+    client(aws, "elbv2").remove_tags(
+        ResourceArns=[_tagged(listener_arn, rule)],
+        TagKeys=[_TAKEN_OVER],
+    )
+
+
+def _tagged(listener_arn: str, rule: Rule) -> str:
+    """ARN that carries the rule's tag: a default rule has no tags of its own."""
+    return listener_arn if rule.is_default else rule.arn
+
+
+def _set_actions(aws: AwsConfig, listener_arn: str, rule: Rule, actions: list[Any]) -> None:
+    """Replace a rule's actions; a default rule's belong to its listener."""
     elb = client(aws, "elbv2")
-    tagged = listener_arn if rule.is_default else rule.arn
-    # The tag first: whatever a killed run has changed is then known to be ours to give back.
-    elb.add_tags(ResourceArns=[tagged], Tags=tag_list({_TAKEN_OVER: split}))
     if rule.is_default:
         elb.modify_listener(ListenerArn=listener_arn, DefaultActions=actions)
     else:
         elb.modify_rule(RuleArn=rule.arn, Actions=actions)
 
 
-def read_taken_over(aws: AwsConfig, listener_arn: str, split: str) -> list[Rule]:
-    """
-    The rules that this split took from the monolith.
-
-    Source: ELBv2 DescribeRules, DescribeTags.
-    """
-    tags = client(aws, "elbv2").describe_tags(ResourceArns=[listener_arn])["TagDescriptions"][0][
-        "Tags"
-    ]
-    default_taken = tag_dict(tags).get(_TAKEN_OVER) == split
-    return [
-        rule
-        for rule in read_rules(aws, listener_arn)
-        if rule.tags.get(_TAKEN_OVER) == split or (rule.is_default and default_taken)
-    ]
-
-
-@aws_task("give back {rule.label}")
-def give_back(aws: AwsConfig, listener_arn: str, rule: Rule, monolith_group: str) -> None:
-    """
-    Let a rule forward to the monolith again.
-
-    Source: ELBv2 ModifyRule, ModifyListener, RemoveTags.
-    """
-    elb = client(aws, "elbv2")
-    actions: Any = [{"Type": "forward", "TargetGroupArn": monolith_group}]
-    tagged = listener_arn if rule.is_default else rule.arn
-    if not receives(rule, monolith_group):
-        if rule.is_default:
-            elb.modify_listener(ListenerArn=listener_arn, DefaultActions=actions)
-        else:
-            elb.modify_rule(RuleArn=rule.arn, Actions=actions)
-    elb.remove_tags(ResourceArns=[tagged], TagKeys=[_TAKEN_OVER])
-
-
 def read_receivers(aws: AwsConfig, target_group_arn: str) -> list[str]:
     """
-    Every rule of every listener that sends requests to a target group, in words.
+    Read which rules of any listener send requests to a target group, e.g. `rule 9 (/a) on port 80`.
 
     Source: ELBv2 DescribeTargetGroups, DescribeListeners, DescribeRules.
     """
-    groups = client(aws, "elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])[
-        "TargetGroups"
-    ]
-    rules = read_balancer_rules(aws, groups[0]["LoadBalancerArns"])
-    return [f"{rule.label} on {where}" for where, rule in rules if receives(rule, target_group_arn)]
+    elb = client(aws, "elbv2")
+    found = elb.describe_target_groups(TargetGroupArns=[target_group_arn])
+    balancers = found["TargetGroups"][0]["LoadBalancerArns"]
+    receivers = []
+    for place, rule in read_balancer_rules(aws, balancers):
+        if receives(rule, target_group_arn):
+            receivers.append(f"{rule.label} on {place}")
+    return receivers
 
 
 def read_balancer_rules(
     aws: AwsConfig, load_balancer_arns: Iterable[str]
 ) -> list[tuple[str, Rule]]:
     """
-    Every rule of every listener of load balancers, with its place, e.g. `port 80`.
+    Read every rule of every listener of load balancers, with its place, e.g. `port 80`.
 
     Source: ELBv2 DescribeListeners, DescribeRules, DescribeTags.
     """
-    elb = client(aws, "elbv2")
     found = []
-    for balancer in sorted(set(load_balancer_arns)):
-        for page in elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer):
-            for listener in page["Listeners"]:
-                rules = read_rules(aws, listener["ListenerArn"])
-                found += [(f"port {listener['Port']}", rule) for rule in rules]
+    balancers = sorted(set(load_balancer_arns))
+    for balancer in balancers:
+        for listener in read_listeners(aws, balancer):
+            place = f"port {listener['Port']}"
+            rules = read_rules(aws, listener["ListenerArn"])
+            found += [(place, rule) for rule in rules]
     return found

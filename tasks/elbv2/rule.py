@@ -1,6 +1,6 @@
-"""ELBv2 listener rules: the path rule that shares traffic, the preview rule, and the weights."""
+"""ELBv2 listener rules: the path rule that shares traffic, the preview and control rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,49 +8,51 @@ from config.aws import AwsConfig
 from config.errors import ResourceConflict, TrafficConflict
 from tasks.aws.change import Change, Create, Update, compare_fields
 from tasks.aws.clients import client
-from tasks.aws.tags import MANAGED_BY, SERVICE, TOOL, Owner, tag_dict, tag_list
-from tasks.aws.task import aws_task, log
+from tasks.aws.log import log
+from tasks.aws.tags import Owner, tag_list
+from tasks.aws.task import aws_task
 from tasks.elbv2.rule_matching import (
+    CONTROL,
     DEFAULT_PRIORITY,
     PATH,
+    PREVIEW,
     ROLE,
     Rule,
+    by_priority,
     chunks,
     free_priorities,
     matching_rules,
     receives,
     users_rules,
     weighted_forward,
-    weights_of,
 )
+from tasks.elbv2.tags import read_tags
 
 __all__ = [
     "CHUNK",
     "WEIGHTS",
     "PathRule",
-    "check_unchanged",
     "choose_priority",
     "compare_rule",
     "delete_rule",
     "desired_path_rules",
     "desired_preview_rules",
     "ensure_rule",
+    "own_preview_rules",
     "own_rules",
+    "path_condition",
     "place_rule",
     "read_rule",
     "read_rules",
-    "service_weight",
-    "shift_weight",
 ]
 
 CHUNK: Final = "split:chunk"
 WEIGHTS: Final = "split:weights"
-"""
-Tag on a path rule: the service's weight before and after this tool's last write, e.g. `10:50`.
-"""
-VALUES_PER_RULE: Final = 5
-_HEADER_VALUES: Final = 1
-_TAGS_PER_CALL: Final = 20
+"""Tag on a path rule: the service's weight before and after the tool's last write, e.g. `10:50`."""
+PATTERNS_PER_RULE: Final = 5
+"""ELBv2 allows a rule five condition values."""
+PATTERNS_PER_PREVIEW_RULE: Final = PATTERNS_PER_RULE - 1
+"""Its header is a condition value too."""
 
 
 @dataclass(frozen=True)
@@ -62,156 +64,214 @@ class PathRule:
     patterns: tuple[str, ...]
     owner: Owner
     header: tuple[str, str] | None = None
+    """Name and value of the request header that it matches as well."""
 
     @property
     def conditions(self) -> list[Any]:
-        """The conditions in ELBv2's words."""
-        found: list[Any] = [
-            {"Field": "path-pattern", "PathPatternConfig": {"Values": list(self.patterns)}}
-        ]
+        """The conditions as ELBv2 takes them."""
+        conditions = [path_condition(*self.patterns)]
         if self.header:
-            name, value = self.header
-            found.append(
-                {
-                    "Field": "http-header",
-                    "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]},
-                }
-            )
-        return found
+            conditions.append(_header_condition(*self.header))
+        return conditions
 
     @property
     def tags(self) -> dict[str, str]:
         """The owner's tags, and which of its rules this is."""
         return {**self.owner.tags, ROLE: self.role, CHUNK: str(self.chunk)}
 
+    @property
+    def tags_when_created(self) -> dict[str, str]:
+        """The tags of a new rule: a path rule begins at weight 0."""
+        return {**self.tags, WEIGHTS: "0:0"} if self.role == PATH else self.tags
+
+
+def path_condition(*patterns: str) -> Any:
+    """The condition on the path, as ELBv2 takes it."""
+    return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}
+
+
+def _header_condition(name: str, value: str) -> Any:
+    """The condition on a request header, as ELBv2 takes it."""
+    return {
+        "Field": "http-header",
+        "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]},
+    }
+
 
 def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule]:
     """The rules that share the patterns' traffic between monolith and service."""
-    parts = chunks(patterns, VALUES_PER_RULE)
-    return [
-        PathRule(role=PATH, chunk=index, patterns=part, owner=owner)
-        for index, part in enumerate(parts)
-    ]
+    numbered = enumerate(chunks(patterns, PATTERNS_PER_RULE))
+    return [PathRule(PATH, chunk, part, owner) for chunk, part in numbered]
 
 
 def desired_preview_rules(
     patterns: tuple[str, ...], owner: Owner, role: str, header: tuple[str, str]
 ) -> list[PathRule]:
     """
-    The rules that send requests with a private header one way alone.
+    The rules that send requests with a secret header to one target group only.
 
     Args:
         patterns: The service's path patterns.
         owner: Whose they are.
-        role: `PREVIEW` for the way to the service, `CONTROL` for the way to the monolith.
+        role: `PREVIEW` for the service's target group, `CONTROL` for the monolith's.
         header: Its name and secret value.
     """
-    parts = chunks(patterns, VALUES_PER_RULE - _HEADER_VALUES)
-    return [
-        PathRule(role=role, chunk=index, patterns=part, owner=owner, header=header)
-        for index, part in enumerate(parts)
-    ]
+    numbered = enumerate(chunks(patterns, PATTERNS_PER_PREVIEW_RULE))
+    return [PathRule(role, chunk, part, owner, header) for chunk, part in numbered]
 
 
 def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
     """
-    All rules of the listener with their tags, by priority; the default rule last.
+    Read all rules of the listener with their tags, by priority; the default rule last.
 
     Source: ELBv2 DescribeRules, DescribeTags.
     """
     elb = client(aws, "elbv2")
     pages = elb.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
-    found: list[Any] = [rule for page in pages for rule in page["Rules"]]
+    found = pages.build_full_result()["Rules"]
     try:
-        return sorted(_with_tags(aws, found), key=lambda rule: rule.priority)
+        return sorted(_with_tags(aws, found), key=by_priority)
     except elb.exceptions.RuleNotFoundException:
-        # Another service's private rule went between the two calls.
+        # Another service's preview rule was deleted between the two calls.
         return read_rules(aws, listener_arn)
 
 
-def _with_tags(aws: AwsConfig, found: Sequence[Any]) -> list[Rule]:
+def read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
+    """
+    Read one rule with its tags.
+
+    Raises:
+        TrafficConflict: It does not exist any more.
+
+    Source: ELBv2 DescribeRules, DescribeTags.
+    """
     elb = client(aws, "elbv2")
+    try:
+        found = elb.describe_rules(RuleArns=[rule_arn])["Rules"]
+        return _with_tags(aws, found)[0]
+    except elb.exceptions.RuleNotFoundException:
+        raise TrafficConflict(
+            f"rule {rule_arn} is gone: somebody deleted it; run again to create a new one"
+        ) from None
+
+
+def _with_tags(aws: AwsConfig, found: Sequence[Any]) -> list[Rule]:
+    """Make rules of ELBv2's descriptions; a default rule has no tags."""
     arns = [rule["RuleArn"] for rule in found if not rule["IsDefault"]]
-    tags: dict[str, dict[str, str]] = {}
-    for start in range(0, len(arns), _TAGS_PER_CALL):
-        answer = elb.describe_tags(ResourceArns=arns[start : start + _TAGS_PER_CALL])
-        tags |= {item["ResourceArn"]: tag_dict(item["Tags"]) for item in answer["TagDescriptions"]}
-    return [
-        Rule(
-            arn=rule["RuleArn"],
-            priority=DEFAULT_PRIORITY if rule["IsDefault"] else int(rule["Priority"]),
-            conditions=tuple(dict(condition) for condition in rule["Conditions"]),
-            actions=tuple(dict(action) for action in rule["Actions"]),
-            tags=tags.get(rule["RuleArn"], {}),
-        )
-        for rule in found
-    ]
+    tags = read_tags(aws, arns)
+    return [_rule(described, tags.get(described["RuleArn"], {})) for described in found]
 
 
-def own_rules(rules: list[Rule], owner: Owner, role: str) -> dict[int, Rule]:
+def _rule(described: Any, tags: Mapping[str, str]) -> Rule:
+    """Make a rule of ELBv2's description."""
+    return Rule(
+        arn=described["RuleArn"],
+        priority=_priority(described),
+        conditions=tuple(described["Conditions"]),
+        actions=tuple(described["Actions"]),
+        tags=tags,
+    )
+
+
+def _priority(described: Any) -> int:
+    """A rule's priority as a number."""
+    if described["IsDefault"]:
+        return DEFAULT_PRIORITY
+    return int(described["Priority"])
+
+
+def own_rules(rules: Iterable[Rule], owner: Owner, role: str) -> dict[int, Rule]:
     """
-    The service's rules of a role, by chunk; with `adopt` also those of another split's service of
-    that name.
+    The service's rules of a role, by chunk.
+
+    With `adopt`, also the rules of another split's service of that name.
     """
-    return {
-        int(rule.tags.get(CHUNK, "0")): rule
-        for rule in rules
-        if (owner.owns(rule.tags) or (owner.adopt and rule.tags.get(MANAGED_BY) == TOOL))
-        and rule.tags.get(SERVICE) == owner.service
-        and rule.tags.get(ROLE) == role
-    }
+    own = {}
+    for rule in rules:
+        if rule.role == role and _is_own(rule, owner):
+            chunk = int(rule.tags.get(CHUNK, "0"))
+            own[chunk] = rule
+    return own
+
+
+def own_preview_rules(rules: Iterable[Rule], owner: Owner) -> tuple[Rule, ...]:
+    """The service's preview and control rules."""
+    known = list(rules)
+    preview = own_rules(known, owner, PREVIEW)
+    control = own_rules(known, owner, CONTROL)
+    found = [*preview.values(), *control.values()]
+    return tuple(found)
+
+
+def _is_own(rule: Rule, owner: Owner) -> bool:
+    """Whether the rule is the service's."""
+    if rule.service != owner.service:
+        return False
+    if owner.adopt and rule.is_made_by_this_tool:
+        return True
+    return owner.owns(rule.tags)
 
 
 def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
-    """What has to happen to the rule; its weights are a matter of the shift."""
+    """What has to happen to the rule, apart from its weights."""
     if observed is None:
         return Create()
-    held = {
-        "path-pattern": list(observed.path_patterns),
-        "tags": {k: observed.tags.get(k) for k in desired.tags},
+    wanted = {
+        "path-pattern": list(desired.patterns),
+        "tags": desired.tags,
     }
-    return compare_fields({"path-pattern": list(desired.patterns), "tags": desired.tags}, held)
+    current = {
+        "path-pattern": list(observed.path_patterns),
+        "tags": observed.tags,
+    }
+    return compare_fields(wanted, current)
 
 
 def place_rule(rules: list[Rule], desired: PathRule, monolith_group: str) -> tuple[int, int]:
     """
     Between which priorities a new rule belongs.
 
-    It has to win over whatever sends its paths to the monolith, a preview rule also over the
-    service's own path rules, and nothing over what somebody else put before the monolith.
+    It has to win over every rule that sends its paths to the monolith, a preview rule also over the
+    service's own path rules. It must not win over what others put before the monolith.
 
     Returns:
         The priority it must come after, and the one it must come before.
     """
-    own = [rule for rule in own_rules(rules, desired.owner, PATH).values() if desired.role != PATH]
-    others = [
-        rule
-        for rule in users_rules(rules)
-        if rule not in own_rules(rules, desired.owner, PATH).values()
-    ]
-    matching = {
-        rule.arn: rule for pattern in desired.patterns for rule in matching_rules(others, pattern)
-    }.values()
-    losers = [rule.priority for rule in matching if receives(rule, monolith_group)] + [
-        rule.priority for rule in own
-    ]
-    before = min(losers, default=DEFAULT_PRIORITY)
+    own = own_rules(rules, desired.owner, PATH).values()
+    others = [rule for rule in users_rules(rules) if rule not in own]
+    matching = _matching_any(others, desired.patterns)
+    losers = [rule for rule in matching if receives(rule, monolith_group)]
+    if desired.role != PATH:
+        losers += own
+    before = min((rule.priority for rule in losers), default=DEFAULT_PRIORITY)
     after = max((rule.priority for rule in matching if rule.priority < before), default=0)
     return after, before
+
+
+def _matching_any(rules: Sequence[Rule], patterns: Iterable[str]) -> list[Rule]:
+    """The rules that can handle requests for any of the patterns."""
+    found: list[Rule] = []
+    for pattern in patterns:
+        found += matching_rules(rules, pattern)
+    return found
 
 
 def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -> int | None:
     """
     The priority for a new rule; None when none is free at its place.
 
-    A path rule leaves room before it for its private rules, and some behind it for other people's;
-    private rules, which go again, take what is next to it.
+    A path rule leaves room before it for its preview and control rules, and some behind it for
+    rules of others. Preview and control rules are temporary, and take what is next to it.
     """
     after, before = place_rule(rules, desired, monolith_group)
-    free = free_priorities([rule.priority for rule in rules], before=before, after=after)
+    taken = [rule.priority for rule in rules]
+    free = free_priorities(taken, before=before, after=after)
     if not free:
         return None
-    return free[3 * len(free) // 4] if desired.role == PATH else free[-1]
+    if desired.role != PATH:
+        return free[-1]
+    three_quarters = 3 * len(free) // 4
+    return free[three_quarters]
 
 
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
@@ -223,8 +283,7 @@ def ensure_rule(
     monolith_group: str,
 ) -> str:
     """
-    Create the rule, or bring the one that is there into line; the weights of an existing path rule
-    stay.
+    Create the rule, or update the existing one; the weights of an existing path rule stay.
 
     Args:
         aws: Where AWS is.
@@ -248,49 +307,77 @@ def ensure_rule(
         if observed is not None:
             _update_rule(aws, observed, desired, weights)
             return observed.arn
-        priority = choose_priority(rules, desired, monolith_group)
-        if priority is None:
-            after, before = place_rule(rules, desired, monolith_group)
-            raise ResourceConflict(
-                f"no rule priority is free between {after} and {before}: make room with "
-                "`aws elbv2 set-rule-priorities`, then run again"
-            )
-        tags = desired.tags | ({WEIGHTS: "0:0"} if desired.role == PATH else {})
+        priority = _free_priority(rules, desired, monolith_group)
         try:
-            made = elb.create_rule(
-                ListenerArn=listener_arn,
-                Priority=priority,
-                Conditions=desired.conditions,
-                Actions=weighted_forward(weights),
-                Tags=tag_list(tags),
-            )
+            return _create_rule(aws, listener_arn, desired, weights, priority)
         except elb.exceptions.PriorityInUseException:
-            log().info("priority %d was taken in the meantime; looking for another", priority)
-            continue
-        return made["Rules"][0]["RuleArn"]
+            log().info("priority %d was taken in the meantime; trying another", priority)
+
+
+def _free_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -> int:
+    """The priority for a new rule."""
+    priority = choose_priority(rules, desired, monolith_group)
+    if priority is None:
+        after, before = place_rule(rules, desired, monolith_group)
+        raise ResourceConflict(
+            f"no rule priority is free between {after} and {before}: make room with "
+            "`aws elbv2 set-rule-priorities`, then run again"
+        )
+    return priority
+
+
+def _create_rule(
+    aws: AwsConfig,
+    listener_arn: str,
+    desired: PathRule,
+    weights: Mapping[str, int],
+    priority: int,
+) -> str:
+    """Create the rule, and return its ARN."""
+    made = client(aws, "elbv2").create_rule(
+        ListenerArn=listener_arn,
+        Priority=priority,
+        Conditions=desired.conditions,
+        Actions=weighted_forward(weights),
+        Tags=tag_list(desired.tags_when_created),
+    )
+    return made["Rules"][0]["RuleArn"]
 
 
 def _update_rule(
     aws: AwsConfig, observed: Rule, desired: PathRule, weights: Mapping[str, int]
 ) -> None:
-    elb = client(aws, "elbv2")
-    if desired.role != PATH:
-        # An interrupted run's rule: its secret died with it, so it gets this run's.
-        elb.modify_rule(
-            RuleArn=observed.arn, Conditions=desired.conditions, Actions=weighted_forward(weights)
-        )
+    """Update an existing rule."""
+    if desired.role == PATH:
+        _update_path_rule(aws, observed, desired)
         return
+    # Left by an interrupted run, whose secret is lost: it gets this run's.
+    client(aws, "elbv2").modify_rule(
+        RuleArn=observed.arn,
+        Conditions=desired.conditions,
+        Actions=weighted_forward(weights),
+    )
+
+
+def _update_path_rule(aws: AwsConfig, observed: Rule, desired: PathRule) -> None:
+    """Update conditions and tags, where they differ."""
     change = compare_rule(desired, observed)
-    if isinstance(change, Update):
-        if "path-pattern" in change.fields:
-            elb.modify_rule(RuleArn=observed.arn, Conditions=desired.conditions)
-        elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(desired.tags))
+    if not isinstance(change, Update):
+        return
+    elb = client(aws, "elbv2")
+    if "path-pattern" in change.fields:
+        elb.modify_rule(
+            RuleArn=observed.arn,
+            Conditions=desired.conditions,
+        )
+    tags = tag_list(desired.tags)
+    elb.add_tags(ResourceArns=[observed.arn], Tags=tags)
 
 
 @aws_task("delete rule {rule_arn}")
 def delete_rule(aws: AwsConfig, rule_arn: str) -> None:
     """
-    Delete the rule if it is still there.
+    Delete the rule if it exists.
 
     Source: ELBv2 DeleteRule.
     """
@@ -298,101 +385,4 @@ def delete_rule(aws: AwsConfig, rule_arn: str) -> None:
     try:
         elb.delete_rule(RuleArn=rule_arn)
     except elb.exceptions.RuleNotFoundException:
-        log().info("rule %s is gone already", rule_arn)
-
-
-def service_weight(rule: Rule, service_group: str) -> int:
-    """
-    The percentage of its requests that a rule gives the service.
-
-    Raises:
-        TrafficConflict: The rule no longer forwards to the service's target group.
-    """
-    weights = weights_of(rule)
-    total = sum(weights.values())
-    if service_group not in weights or total == 0:
-        raise TrafficConflict(
-            f"{rule.label} no longer forwards to {service_group}: somebody changed it; traffic "
-            "stays as it is. "
-            "Put the rule back or delete it, then run again"
-        )
-    return round(100 * weights[service_group] / total)
-
-
-def check_unchanged(rule: Rule, service_group: str) -> int:
-    """
-    The service's weight, if it is one that this tool wrote.
-
-    Raises:
-        TrafficConflict: Somebody else changed the weights since our last write.
-    """
-    weight = service_weight(rule, service_group)
-    written = {int(part) for part in rule.tags.get(WEIGHTS, "").split(":") if part}
-    if weight not in written:
-        known = " or ".join(str(value) for value in sorted(written)) or "none"
-        raise TrafficConflict(
-            f"{rule.label} gives the service {weight} %, but this tool last wrote {known}: "
-            "somebody else changed it. "
-            "Traffic stays as it is; set the weights back, or tag the rule "
-            f"{WEIGHTS}={weight}:{weight} to accept them, then run again"
-        )
-    return weight
-
-
-@aws_task("weight {weight} on {rule_arn}")
-def shift_weight(
-    aws: AwsConfig, rule_arn: str, monolith_group: str, service_group: str, weight: int
-) -> int:
-    """
-    Give the service a share of the rule's requests, and read it back.
-
-    The tag with the old and the new weight is written first: whichever of the two a killed run left
-    behind is known to be ours, any other is somebody else's.
-
-    Args:
-        aws: Where AWS is.
-        rule_arn: The path rule.
-        monolith_group: ARN of the monolith's target group.
-        service_group: ARN of the service's target group.
-        weight: Percentage for the service, 0 to 100.
-
-    Returns:
-        The weight before.
-
-    Raises:
-        TrafficConflict: Somebody else changed the rule.
-
-    Source: ELBv2 DescribeRules, AddTags, ModifyRule.
-    """
-    elb = client(aws, "elbv2")
-    before = check_unchanged(read_rule(aws, rule_arn), service_group)
-    if before == weight:
-        return before
-    elb.add_tags(ResourceArns=[rule_arn], Tags=tag_list({WEIGHTS: f"{before}:{weight}"}))
-    wanted = {monolith_group: 100 - weight, service_group: weight}
-    elb.modify_rule(RuleArn=rule_arn, Actions=weighted_forward(wanted))
-    held = weights_of(read_rule(aws, rule_arn))
-    if held != wanted:
-        raise TrafficConflict(
-            f"rule {rule_arn} holds weights {held} right after {wanted} was written; look who "
-            "else writes"
-        )
-    return before
-
-
-def read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
-    """
-    One rule with its tags.
-
-    Raises:
-        TrafficConflict: It is gone.
-
-    Source: ELBv2 DescribeRules, DescribeTags.
-    """
-    elb = client(aws, "elbv2")
-    try:
-        return _with_tags(aws, elb.describe_rules(RuleArns=[rule_arn])["Rules"])[0]
-    except elb.exceptions.RuleNotFoundException:
-        raise TrafficConflict(
-            f"rule {rule_arn} is gone: somebody deleted it. Run again to make it anew"
-        ) from None
+        log().info("rule %s was already deleted", rule_arn)

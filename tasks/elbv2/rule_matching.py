@@ -1,7 +1,7 @@
 """
-Which rule of a listener answers a request: ALB's own semantics, as pure functions.
+Which rule of a listener handles a request: ALB's own semantics, as pure functions.
 
-Rules are tried by rising priority; the first whose every condition holds acts; the default rule is
+Rules are tried by rising priority; the first whose conditions all match acts; the default rule is
 last.
 Source: ELBv2 user guide, "Listener rules for your Application Load Balancer".
 """
@@ -11,15 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from config.path_pattern import covers, overlaps
+from tasks.aws.parts import parts
+from tasks.aws.tags import CONFIG, MANAGED_BY, SERVICE, TOOL
 
 __all__ = [
     "CONTROL",
     "DEFAULT_PRIORITY",
+    "LAST_PRIORITY",
     "LOCK",
     "PATH",
     "PREVIEW",
     "ROLE",
     "Rule",
+    "by_priority",
+    "chunks",
     "free_priorities",
     "matching_rules",
     "receives",
@@ -28,8 +33,10 @@ __all__ = [
     "weights_of",
 ]
 
+LAST_PRIORITY: Final = 50_000
+"""ELBv2's highest priority number, tried last; a run's lock takes it."""
 DEFAULT_PRIORITY: Final = 1_000_000
-"""Sorts the default rule after every other; ELBv2's own priorities end at 50,000."""
+"""Sorts the default rule after every other."""
 ROLE: Final = "split:role"
 PATH: Final = "path"
 PREVIEW: Final = "preview"
@@ -53,27 +60,48 @@ class Rule:
         return self.priority == DEFAULT_PRIORITY
 
     @property
+    def is_made_by_this_tool(self) -> bool:
+        """Whether a split made it."""
+        return self.tags.get(MANAGED_BY) == TOOL
+
+    @property
+    def split(self) -> str | None:
+        """Name of the split that it belongs to."""
+        return self.tags.get(CONFIG)
+
+    @property
+    def service(self) -> str | None:
+        """Name of the service that it belongs to."""
+        return self.tags.get(SERVICE)
+
+    @property
+    def role(self) -> str | None:
+        """What the rule is for; None when this tool did not make it."""
+        return self.tags.get(ROLE)
+
+    @property
     def path_patterns(self) -> tuple[str, ...]:
-        """Its path patterns; `*` when it does not ask for the path."""
+        """Its path patterns; `*` when it has no path condition."""
         for condition in self.conditions:
             if condition["Field"] == "path-pattern":
-                config = condition.get("PathPatternConfig") or {}
-                return tuple(config.get("Values") or condition.get("Values") or ())
+                # ELBv2 has an older and a newer form of conditions.
+                config = condition.get("PathPatternConfig") or condition
+                values = config.get("Values") or ()
+                return tuple(values)
         return ("*",)
 
     @property
-    def asks_for_more_than_the_path(self) -> bool:
+    def has_other_conditions(self) -> bool:
         """Whether it has conditions on host, header, method, query or source address as well."""
         return any(condition["Field"] != "path-pattern" for condition in self.conditions)
 
     @property
     def label(self) -> str:
         """For messages: `rule 99 (/api*)` or `the default action`."""
-        return (
-            "the default action"
-            if self.is_default
-            else f"rule {self.priority} ({', '.join(self.path_patterns)})"
-        )
+        if self.is_default:
+            return "the default action"
+        patterns = ", ".join(self.path_patterns)
+        return f"rule {self.priority} ({patterns})"
 
 
 def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
@@ -83,22 +111,30 @@ def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
     Args:
         weights: Weight 0 to 999 by target group ARN, in order.
     """
-    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
-    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
+    groups = []
+    for arn, weight in weights.items():
+        groups.append({"TargetGroupArn": arn, "Weight": weight})
+    config = {"TargetGroups": groups}
+    return [{"Type": "forward", "ForwardConfig": config}]
 
 
 def weights_of(rule: Rule) -> dict[str, int]:
-    """
-    The weight by target group ARN that the rule forwards with; empty when it
-    does not forward.
-    """
+    """The weights that a rule forwards with, by target group ARN; empty without a forward."""
     for action in rule.actions:
         if action["Type"] == "forward":
-            groups = (action.get("ForwardConfig") or {}).get("TargetGroups")
-            if groups:
-                return {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
-            return {action["TargetGroupArn"]: 1}
+            return _weights_of_forward(action)
     return {}
+
+
+def _weights_of_forward(action: Mapping[str, Any]) -> dict[str, int]:
+    """The weights of a forward action, which may be a simple one with one target group."""
+    weights = {}
+    config = action.get("ForwardConfig") or {}
+    groups = config.get("TargetGroups") or [action]
+    for group in groups:
+        arn = group["TargetGroupArn"]
+        weights[arn] = int(group.get("Weight", 1))
+    return weights
 
 
 def receives(rule: Rule, target_group_arn: str) -> bool:
@@ -108,26 +144,40 @@ def receives(rule: Rule, target_group_arn: str) -> bool:
 
 def matching_rules(rules: Iterable[Rule], pattern: str) -> list[Rule]:
     """
-    The rules that can answer requests for the pattern, in the order in which ALB tries them.
+    The rules that can handle requests for the pattern, in the order in which ALB tries them.
 
-    The last one takes whatever the others left; those before it take a part (other paths, hosts,
+    The last one takes what the others left; those before it take a part (other paths, hosts,
     headers, …).
     """
     found = []
-    for rule in sorted(rules, key=lambda rule: rule.priority):
-        if not any(overlaps(pattern, own) for own in rule.path_patterns):
-            continue
-        found.append(rule)
-        if not rule.asks_for_more_than_the_path and any(
-            covers(own, pattern) for own in rule.path_patterns
-        ):
-            break
+    for rule in sorted(rules, key=by_priority):
+        if _matches_some(rule, pattern):
+            found.append(rule)
+            if _matches_all(rule, pattern):
+                break
     return found
 
 
+def by_priority(rule: Rule) -> int:
+    """For sorting rules in the order in which ALB tries them."""
+    return rule.priority
+
+
+def _matches_some(rule: Rule, pattern: str) -> bool:
+    """Whether the rule can match some path that the pattern matches."""
+    return any(overlaps(pattern, own) for own in rule.path_patterns)
+
+
+def _matches_all(rule: Rule, pattern: str) -> bool:
+    """Whether the rule matches every request for the pattern."""
+    if rule.has_other_conditions:
+        return False
+    return any(covers(own, pattern) for own in rule.path_patterns)
+
+
 def users_rules(rules: Iterable[Rule]) -> list[Rule]:
-    """The rules that answer users: without the preview, control and lock rules of a run."""
-    return [rule for rule in rules if rule.tags.get(ROLE) not in (PREVIEW, CONTROL, LOCK)]
+    """The rules for users' requests: without the preview, control and lock rules of a run."""
+    return [rule for rule in rules if rule.role not in (PREVIEW, CONTROL, LOCK)]
 
 
 def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> list[int]:
@@ -139,10 +189,12 @@ def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> lis
         before: Priority that the new rule must come before.
         after: Priority that it must come after.
     """
-    used = set(taken)
-    return [priority for priority in range(after + 1, min(before, 50_001)) if priority not in used]
+    first = after + 1
+    end = min(before, LAST_PRIORITY + 1)
+    candidates = set(range(first, end))
+    return sorted(candidates.difference(taken))
 
 
 def chunks(patterns: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    """Patterns in rules of at most `size` condition values each."""
-    return [tuple(patterns[start : start + size]) for start in range(0, len(patterns), size)]
+    """Divide patterns into rules of at most `size` condition values each."""
+    return [tuple(part) for part in parts(patterns, size)]

@@ -1,23 +1,27 @@
-"""ELBv2 target groups: the service's own, and how healthy its targets are."""
+"""ELBv2 target groups: the service's own, and the health of its targets."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
-from tasks.aws.change import Change, Conflict, Create, Update, compare_fields, refuse_conflict
+from tasks.aws.change import Change, Conflict, Update, refuse_conflict
 from tasks.aws.clients import client
-from tasks.aws.tags import Owner, tag_dict, tag_list
+from tasks.aws.tags import Owner, tag_list
 from tasks.aws.task import aws_task
+from tasks.elbv2.tags import read_tags
 
 __all__ = [
     "TargetGroup",
+    "TargetHealth",
     "compare_target_group",
     "delete_target_group",
     "desired_target_group",
     "ensure_target_group",
     "read_target_group",
+    "read_target_group_arns",
     "read_target_health",
 ]
 
@@ -27,11 +31,23 @@ _FIXED: Final = ("Protocol", "Port", "VpcId", "TargetType")
 
 @dataclass(frozen=True)
 class TargetGroup:
-    """What the target group must be, in ELBv2's words."""
+    """The desired target group."""
 
     name: str
     fields: dict[str, Any]
+    """As ELBv2 names them, with the deregistration delay and the tags among them."""
     owner: Owner
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters of CreateTargetGroup."""
+        return {name: self.fields[name] for name in self.fields if name not in (_DELAY, "Tags")}
+
+    @property
+    def changeable(self) -> dict[str, Any]:
+        """The parameters of ModifyTargetGroup."""
+        settings = self.settings
+        return {name: settings[name] for name in settings if name not in _FIXED}
 
 
 def desired_target_group(service: ServiceConfig, owner: Owner, vpc_id: str) -> TargetGroup:
@@ -67,81 +83,119 @@ def read_target_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     except elb.exceptions.TargetGroupNotFoundException:
         return None
     arn = found["TargetGroupArn"]
-    attributes = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
-    tags = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-    delay = next((item["Value"] for item in attributes if item["Key"] == _DELAY), None)
-    return {**found, _DELAY: delay, "Tags": tag_dict(tags)}
+    tags = read_tags(aws, [arn])[arn]
+    return {**found, _DELAY: _read_delay(aws, arn), "Tags": tags}
+
+
+def read_target_group_arns(aws: AwsConfig) -> list[str]:
+    """
+    Read the ARNs of all target groups of the region.
+
+    Source: ELBv2 DescribeTargetGroups.
+    """
+    elb = client(aws, "elbv2")
+    pages = elb.get_paginator("describe_target_groups").paginate()
+    groups = pages.build_full_result()["TargetGroups"]
+    return [group["TargetGroupArn"] for group in groups]
+
+
+def _read_delay(aws: AwsConfig, arn: str) -> str | None:
+    """The deregistration delay in seconds."""
+    found = client(aws, "elbv2").describe_target_group_attributes(TargetGroupArn=arn)
+    for attribute in found["Attributes"]:
+        if attribute["Key"] == _DELAY:
+            return attribute["Value"]
+    return None
 
 
 def compare_target_group(desired: TargetGroup, observed: dict[str, Any] | None) -> Change:
     """What has to happen to the target group."""
-    if observed is None:
-        return Create()
-    conflict = desired.owner.conflict("target group", desired.name, observed["Tags"])
-    if conflict:
-        return conflict
-    change = compare_fields(desired.fields, observed)
-    stuck = [name for name in _FIXED if isinstance(change, Update) and name in change.fields]
-    if stuck and isinstance(change, Update):
-        before, after = change.fields[stuck[0]]
-        return Conflict(
-            f"target group {desired.name}: {stuck[0]} is {before} and ELBv2 cannot change it to "
-            f"{after}; "
-            f"keep it as it is, or give the service another name"
-        )
+    change = desired.owner.compare("target group", desired.name, desired.fields, observed)
+    if not isinstance(change, Update):
+        return change
+    for field in _FIXED:
+        if field in change.fields:
+            before, after = change.fields[field]
+            return Conflict(
+                f"target group {desired.name}: {field} is {before} and ELBv2 cannot change it to "
+                f"{after}; keep it as it is, or give the service another name"
+            )
     return change
 
 
 @aws_task("ensure target group {desired.name}")
 def ensure_target_group(aws: AwsConfig, desired: TargetGroup) -> str:
     """
-    Create the target group, or bring the one that is there into line.
+    Create the target group, or update the existing one.
 
     Returns:
         The target group ARN.
 
     Source: ELBv2 CreateTargetGroup, ModifyTargetGroup, ModifyTargetGroupAttributes, AddTags.
     """
-    elb = client(aws, "elbv2")
     observed = read_target_group(aws, desired.name)
     change = compare_target_group(desired, observed)
     refuse_conflict(change)
-    settings = {
-        name: value for name, value in desired.fields.items() if name not in (_DELAY, "Tags")
-    }
-    delay: Any = [{"Key": _DELAY, "Value": desired.fields[_DELAY]}]
     if observed is None:
-        made = elb.create_target_group(
-            Name=desired.name, Tags=tag_list(desired.owner.tags), **settings
-        )
-        arn = made["TargetGroups"][0]["TargetGroupArn"]
-        elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
-        return arn
-    arn = str(observed["TargetGroupArn"])
+        return _create(aws, desired)
     if isinstance(change, Update):
-        changeable = {name: value for name, value in settings.items() if name not in _FIXED}
-        if set(changeable) & set(change.fields):
-            elb.modify_target_group(TargetGroupArn=arn, **changeable)
-        if _DELAY in change.fields:
-            elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=delay)
-        if "Tags" in change.fields:
-            elb.add_tags(
-                ResourceArns=[arn], Tags=tag_list(desired.owner.tags_over(observed["Tags"]))
-            )
+        _update(aws, desired, observed, change.fields)
+    return str(observed["TargetGroupArn"])
+
+
+def _create(aws: AwsConfig, desired: TargetGroup) -> str:
+    """Create the target group, and return its ARN."""
+    made = client(aws, "elbv2").create_target_group(
+        Name=desired.name,
+        Tags=tag_list(desired.owner.tags),
+        **desired.settings,
+    )
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+    _set_delay(aws, arn, desired)
     return arn
+
+
+def _update(
+    aws: AwsConfig, desired: TargetGroup, observed: dict[str, Any], changed: Collection[str]
+) -> None:
+    """Update the fields that differ."""
+    elb = client(aws, "elbv2")
+    arn = observed["TargetGroupArn"]
+    settings = desired.changeable
+    if any(name in changed for name in settings):
+        elb.modify_target_group(TargetGroupArn=arn, **settings)
+    if _DELAY in changed:
+        _set_delay(aws, arn, desired)
+    if "Tags" in changed:
+        tags = desired.owner.tags_over(observed["Tags"])
+        elb.add_tags(
+            ResourceArns=[arn],
+            Tags=tag_list(tags),
+        )
+
+
+def _set_delay(aws: AwsConfig, arn: str, desired: TargetGroup) -> None:
+    """Set the deregistration delay."""
+    delay: Any = {"Key": _DELAY, "Value": desired.fields[_DELAY]}
+    client(aws, "elbv2").modify_target_group_attributes(
+        TargetGroupArn=arn,
+        Attributes=[delay],
+    )
 
 
 @aws_task("delete target group {name}")
 def delete_target_group(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the target group, if it is there and the owner made it; ELBv2 refuses while a rule names
-    it.
+    Delete the target group if this split made it; ELBv2 refuses while a rule uses it.
 
     Source: ELBv2 DeleteTargetGroup.
     """
     observed = read_target_group(aws, name)
-    if observed is not None and owner.made(observed["Tags"]):
-        client(aws, "elbv2").delete_target_group(TargetGroupArn=observed["TargetGroupArn"])
+    if observed is None:
+        return
+    if owner.made(observed["Tags"]):
+        arn = observed["TargetGroupArn"]
+        client(aws, "elbv2").delete_target_group(TargetGroupArn=arn)
 
 
 @dataclass(frozen=True)
@@ -159,27 +213,39 @@ class TargetHealth:
 
     def __str__(self) -> str:
         """For example `1 healthy, 1 unhealthy (Target.ResponseCodeMismatch: …)`."""
-        states = (
-            ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
-            or "no targets"
-        )
-        return f"{states} ({'; '.join(self.reasons)})" if self.reasons else states
+        reasons = "; ".join(self.reasons)
+        return f"{self._counts} ({reasons})" if reasons else self._counts
+
+    @property
+    def _counts(self) -> str:
+        counts = [f"{self.states[state]} {state}" for state in sorted(self.states)]
+        return ", ".join(counts) or "no targets"
 
 
 def read_target_health(aws: AwsConfig, target_group_arn: str) -> TargetHealth:
     """
-    The health of a group's targets.
+    Read the health of a group's targets.
 
     Source: ELBv2 DescribeTargetHealth.
     """
     found = client(aws, "elbv2").describe_target_health(TargetGroupArn=target_group_arn)
-    health = [item["TargetHealth"] for item in found["TargetHealthDescriptions"]]
-    states = Counter(str(item.get("State", "unknown")) for item in health)
-    reasons = sorted(
-        {
-            f"{item['Reason']}: {item.get('Description', '')}"
-            for item in health
-            if item.get("Reason")
-        }
+    states: Counter[str] = Counter()
+    reasons = set()
+    for target in found["TargetHealthDescriptions"]:
+        health = target["TargetHealth"]
+        states[health.get("State", "unknown")] += 1
+        reasons.add(_reason(health))
+    return TargetHealth(
+        healthy=states["healthy"],
+        states=dict(states),
+        reasons=tuple(sorted(reasons - {""})),
     )
-    return TargetHealth(healthy=states["healthy"], states=dict(states), reasons=tuple(reasons))
+
+
+def _reason(health: Any) -> str:
+    """Why a target is not healthy; empty when it is."""
+    reason = health.get("Reason")
+    if not reason:
+        return ""
+    description = health.get("Description", "")
+    return f"{reason}: {description}"

@@ -1,15 +1,17 @@
-"""IAM: each service's own task role, with the least it needs."""
+"""IAM: each service's own task role, with the configured statements and no others."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
 from config.aws import AwsConfig
-from config.service import ServiceConfig
-from tasks.aws.change import Change, Create, Update, compare_fields, refuse_conflict
+from config.service import PolicyStatement, ServiceConfig
+from tasks.aws.change import Change, Update, refuse_conflict
 from tasks.aws.clients import client
+from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
-from tasks.aws.task import aws_task, log
+from tasks.aws.task import aws_task
 
 __all__ = [
     "TaskRole",
@@ -20,9 +22,10 @@ __all__ = [
     "read_task_role",
 ]
 
+_VERSION: Final = "2012-10-17"
 _POLICY: Final = "service"
 _TRUST: Final = {
-    "Version": "2012-10-17",
+    "Version": _VERSION,
     "Statement": [
         {
             "Effect": "Allow",
@@ -35,7 +38,7 @@ _TRUST: Final = {
 
 @dataclass(frozen=True)
 class TaskRole:
-    """The role that a service's containers act with."""
+    """The desired role, which a service's containers act with."""
 
     name: str
     policy: dict[str, Any] | None
@@ -43,7 +46,7 @@ class TaskRole:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the role must be, in IAM's words."""
+        """The desired settings, as IAM names them."""
         return {
             "AssumeRolePolicyDocument": _TRUST,
             "PolicyDocument": self.policy,
@@ -52,22 +55,28 @@ class TaskRole:
 
 
 def desired_task_role(service: ServiceConfig, owner: Owner) -> TaskRole:
-    """A role that ECS tasks may assume, with the configured statements and no others."""
-    statements = [
-        {
-            "Effect": statement.effect,
-            "Action": list(statement.actions),
-            "Resource": list(statement.resources),
-        }
-        for statement in service.task_role_policy
-    ]
-    policy = {"Version": "2012-10-17", "Statement": statements} if statements else None
-    return TaskRole(name=service.task_role, policy=policy, owner=owner)
+    """A role that ECS tasks may assume, with the configured statements."""
+    statements = [_statement(configured) for configured in service.task_role_policy]
+    policy = {"Version": _VERSION, "Statement": statements}
+    return TaskRole(
+        name=service.task_role,
+        policy=policy if statements else None,
+        owner=owner,
+    )
+
+
+def _statement(configured: PolicyStatement) -> dict[str, Any]:
+    """A statement as IAM takes it."""
+    return {
+        "Effect": configured.effect,
+        "Action": list(configured.actions),
+        "Resource": list(configured.resources),
+    }
 
 
 def read_task_role(aws: AwsConfig, name: str) -> dict[str, Any] | None:
     """
-    Describe the role: its fields, and its `Arn`.
+    Describe the role: its fields, and its `Arn`; None when it does not exist.
 
     Source: IAM GetRole, GetRolePolicy.
     """
@@ -76,66 +85,100 @@ def read_task_role(aws: AwsConfig, name: str) -> dict[str, Any] | None:
         role = iam.get_role(RoleName=name)["Role"]
     except iam.exceptions.NoSuchEntityException:
         return None
-    try:
-        policy: Any = iam.get_role_policy(RoleName=name, PolicyName=_POLICY)["PolicyDocument"]
-    except iam.exceptions.NoSuchEntityException:
-        policy = None
     return {
         "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
-        "PolicyDocument": policy,
+        "PolicyDocument": _read_policy(aws, name),
         "Tags": tag_dict(role.get("Tags", [])),
         "Arn": role["Arn"],
     }
 
 
+def _read_policy(aws: AwsConfig, name: str) -> Any:
+    """The role's own policy; None when it has none."""
+    iam = client(aws, "iam")
+    try:
+        return iam.get_role_policy(RoleName=name, PolicyName=_POLICY)["PolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        return None
+
+
 def compare_task_role(desired: TaskRole, observed: dict[str, Any] | None) -> Change:
     """What has to happen to the role."""
-    if observed is None:
-        return Create()
-    conflict = desired.owner.conflict("IAM role", desired.name, observed["Tags"])
-    return conflict or compare_fields(desired.fields, observed)
+    return desired.owner.compare("IAM role", desired.name, desired.fields, observed)
 
 
 @aws_task("ensure task role {desired.name}")
 def ensure_task_role(aws: AwsConfig, desired: TaskRole) -> str:
     """
-    Create the role with its policy, or bring the one that is there into line.
+    Create the role with its policy, or update the existing one.
 
     Returns:
         The role ARN.
 
     Source: IAM CreateRole, PutRolePolicy, DeleteRolePolicy, UpdateAssumeRolePolicy, TagRole.
     """
-    iam = client(aws, "iam")
     observed = read_task_role(aws, desired.name)
     change = compare_task_role(desired, observed)
     refuse_conflict(change)
     if observed is None:
-        made = iam.create_role(
-            RoleName=desired.name,
-            AssumeRolePolicyDocument=json.dumps(_TRUST),
-            Description=f"What the ECS tasks of service {desired.owner.service} may do",
-            Tags=tag_list(desired.owner.tags),
-        )
-        if desired.policy:
-            _write_policy(aws, desired)
-        return made["Role"]["Arn"]
+        return _create(aws, desired)
     if isinstance(change, Update):
-        if "AssumeRolePolicyDocument" in change.fields:
-            iam.update_assume_role_policy(RoleName=desired.name, PolicyDocument=json.dumps(_TRUST))
-        if "PolicyDocument" in change.fields:
-            _write_policy(aws, desired)
+        _update(aws, desired, change.fields)
         if "Tags" in change.fields:
-            iam.tag_role(
-                RoleName=desired.name, Tags=tag_list(desired.owner.tags_over(observed["Tags"]))
-            )
+            _tag(aws, desired, observed)
     return str(observed["Arn"])
+
+
+def _create(aws: AwsConfig, desired: TaskRole) -> str:
+    """Create the role, and return its ARN."""
+    made = client(aws, "iam").create_role(
+        RoleName=desired.name,
+        AssumeRolePolicyDocument=json.dumps(_TRUST),
+        Description=f"What the ECS tasks of service {desired.owner.service} may do",
+        Tags=tag_list(desired.owner.tags),
+    )
+    if desired.policy:
+        _write_policy(aws, desired)
+    return made["Role"]["Arn"]
+
+
+def _update(aws: AwsConfig, desired: TaskRole, changed: Collection[str]) -> None:
+    """Update the fields that differ, except for the tags."""
+    if "AssumeRolePolicyDocument" in changed:
+        _write_trust(aws, desired.name)
+    if "PolicyDocument" in changed:
+        _write_policy(aws, desired)
+
+
+def _write_trust(aws: AwsConfig, name: str) -> None:
+    """Let ECS tasks assume the role, and nobody else."""
+    client(aws, "iam").update_assume_role_policy(
+        RoleName=name,
+        PolicyDocument=json.dumps(_TRUST),
+    )
+
+
+def _tag(aws: AwsConfig, desired: TaskRole, observed: dict[str, Any]) -> None:
+    """Put the owner's tags on an existing role."""
+    tags = desired.owner.tags_over(observed["Tags"])
+    client(aws, "iam").tag_role(RoleName=desired.name, Tags=tag_list(tags))
+
+
+def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
+    """Write the role's own policy, or delete it when there are no statements."""
+    iam = client(aws, "iam")
+    name = desired.name
+    if desired.policy:
+        document = json.dumps(desired.policy)
+        iam.put_role_policy(RoleName=name, PolicyName=_POLICY, PolicyDocument=document)
+    else:
+        iam.delete_role_policy(RoleName=name, PolicyName=_POLICY)
 
 
 @aws_task("delete task role {name}")
 def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
     """
-    Delete the role, if it is there and the owner made it; IAM wants its policies away first.
+    Delete the role if this split made it; IAM requires that its policies are removed first.
 
     Source: IAM ListRolePolicies, DeleteRolePolicy, ListAttachedRolePolicies, DetachRolePolicy,
         DeleteRole.
@@ -145,22 +188,24 @@ def delete_task_role(aws: AwsConfig, name: str, owner: Owner) -> None:
     if observed is None or not owner.made(observed["Tags"]):
         return
     try:
-        for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
-            for policy in page["PolicyNames"]:
-                iam.delete_role_policy(RoleName=name, PolicyName=policy)
-        for attached in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
-            for held in attached["AttachedPolicies"]:
-                iam.detach_role_policy(RoleName=name, PolicyArn=held["PolicyArn"])
+        _delete_policies(aws, name)
+        _detach_policies(aws, name)
         iam.delete_role(RoleName=name)
     except iam.exceptions.NoSuchEntityException:
-        log().info("IAM role %s is gone already", name)
+        log().info("IAM role %s was already deleted", name)
 
 
-def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
+def _delete_policies(aws: AwsConfig, name: str) -> None:
+    """Delete the role's own policies."""
     iam = client(aws, "iam")
-    if desired.policy:
-        iam.put_role_policy(
-            RoleName=desired.name, PolicyName=_POLICY, PolicyDocument=json.dumps(desired.policy)
-        )
-    else:
-        iam.delete_role_policy(RoleName=desired.name, PolicyName=_POLICY)
+    pages = iam.get_paginator("list_role_policies").paginate(RoleName=name)
+    for policy in pages.build_full_result()["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+
+
+def _detach_policies(aws: AwsConfig, name: str) -> None:
+    """Detach managed policies, which somebody has attached."""
+    iam = client(aws, "iam")
+    pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+    for policy in pages.build_full_result()["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])

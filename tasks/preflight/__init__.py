@@ -1,1 +1,1 @@
-"""Findings before the first change: routes, quotas, network."""
+"""Findings before the first change: routes, quotas, network, images, roles, alarms."""

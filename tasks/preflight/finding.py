@@ -1,4 +1,4 @@
-"""What preflight finds: one line about one thing, and whether the run may begin all the same."""
+"""What preflight finds: one line about one fault, and whether it stops the run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Finding:
 
     text: str
     stops: bool = True
-    """Whether the run may not begin."""
+    """Whether the run must not begin."""
 
 
 def errors(findings: Iterable[Finding]) -> list[str]:
-    """The lines for which the run may not begin, each once."""
+    """The lines for which the run must not begin, each once."""
     return list(dict.fromkeys(finding.text for finding in findings if finding.stops))
 
 

@@ -1,10 +1,7 @@
-"""
-The network that the services' tasks run in: whether it is there, and whether the load balancer
-reaches them.
-"""
+"""The network of the services' tasks: whether it exists, and the load balancer reaches it."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,8 +17,17 @@ _ANY_PROTOCOL: Final = "-1"
 
 
 @dataclass(frozen=True)
+class _Peers:
+    """The other end of a connection: one of its groups in a rule is enough, or all its blocks."""
+
+    groups: frozenset[str]
+    blocks: tuple[str, ...]
+    """CIDR blocks."""
+
+
+@dataclass(frozen=True)
 class Network:
-    """What EC2 and ELBv2 say about the tasks' network; what does not exist is left out."""
+    """The tasks' network as EC2 and ELBv2 describe it; what does not exist is left out."""
 
     subnets: Mapping[str, Any]
     """EC2's descriptions of the tasks' subnets by id."""
@@ -34,6 +40,16 @@ class Network:
     balancer_zones: frozenset[str]
     """Availability zones that are enabled for the load balancer."""
 
+    @property
+    def task_peers(self) -> _Peers:
+        """The tasks, as the load balancer reaches them."""
+        return _Peers(frozenset(self.security_groups), tuple(_blocks(self.subnets).values()))
+
+    @property
+    def balancer_peers(self) -> _Peers:
+        """The load balancer, as it reaches the tasks."""
+        return _Peers(frozenset(self.balancer_groups), tuple(self.balancer_subnets.values()))
+
 
 def read_network(aws: AwsConfig, discovered: Discovered) -> Network:
     """
@@ -41,181 +57,206 @@ def read_network(aws: AwsConfig, discovered: Discovered) -> Network:
 
     Source: EC2 DescribeSubnets, DescribeSecurityGroups; ELBv2 DescribeLoadBalancers.
     """
-    ec2 = client(aws, "ec2")
-    found = client(aws, "elbv2").describe_load_balancers(
-        LoadBalancerArns=[discovered.load_balancer_arn]
-    )
+    elb = client(aws, "elbv2")
+    found = elb.describe_load_balancers(LoadBalancerArns=[discovered.load_balancer_arn])
     zones = found["LoadBalancers"][0]["AvailabilityZones"]
     balancer_ids = [zone["SubnetId"] for zone in zones if "SubnetId" in zone]
-    # A filter leaves out what does not exist; asked by id, EC2 only names the first of it.
-    subnet_ids = sorted({*discovered.subnets, *balancer_ids})
-    subnets: dict[str, Any] = {
-        one["SubnetId"]: one
-        for one in ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": subnet_ids}])[
-            "Subnets"
-        ]
-    }
-    group_ids = sorted({*discovered.security_groups, *discovered.load_balancer_security_groups})
-    groups: dict[str, Any] = {
-        one["GroupId"]: one
-        for one in ec2.describe_security_groups(
-            Filters=[{"Name": "group-id", "Values": group_ids}]
-        )["SecurityGroups"]
-    }
+    subnets = _read_subnets(aws, {*discovered.subnets, *balancer_ids})
+    own_groups = discovered.security_groups
+    balancer_groups = discovered.load_balancer_security_groups
+    groups = _read_security_groups(aws, {*own_groups, *balancer_groups})
     return Network(
-        subnets={name: subnets[name] for name in discovered.subnets if name in subnets},
-        security_groups={
-            name: groups[name] for name in discovered.security_groups if name in groups
-        },
-        balancer_groups={
-            name: groups[name]
-            for name in discovered.load_balancer_security_groups
-            if name in groups
-        },
-        balancer_subnets={
-            name: subnets[name]["CidrBlock"] for name in balancer_ids if name in subnets
-        },
+        subnets=_only(subnets, discovered.subnets),
+        security_groups=_only(groups, own_groups),
+        balancer_groups=_only(groups, balancer_groups),
+        balancer_subnets=_blocks(_only(subnets, balancer_ids)),
         balancer_zones=frozenset(zone["ZoneName"] for zone in zones),
     )
 
 
+def _read_subnets(aws: AwsConfig, ids: Iterable[str]) -> dict[str, Any]:
+    """EC2's descriptions of the subnets that exist, by id."""
+    found = client(aws, "ec2").describe_subnets(Filters=_filter("subnet-id", ids))
+    return {subnet["SubnetId"]: subnet for subnet in found["Subnets"]}
+
+
+def _read_security_groups(aws: AwsConfig, ids: Iterable[str]) -> dict[str, Any]:
+    """EC2's descriptions of the security groups that exist, by id."""
+    found = client(aws, "ec2").describe_security_groups(Filters=_filter("group-id", ids))
+    return {group["GroupId"]: group for group in found["SecurityGroups"]}
+
+
+def _filter(name: str, values: Iterable[str]) -> list[Any]:
+    """
+    A filter for EC2.
+
+    It leaves out what does not exist, where a call by id would fail and name only the first.
+    """
+    return [{"Name": name, "Values": sorted(values)}]
+
+
+def _only(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those of the names that were found."""
+    return {name: found[name] for name in names if name in found}
+
+
+def _blocks(subnets: Mapping[str, Any]) -> dict[str, str]:
+    """The CIDR blocks of subnets by id."""
+    return {name: subnets[name]["CidrBlock"] for name in subnets}
+
+
 def check_network(discovered: Discovered, network: Network) -> list[Finding]:
-    """
-    Subnets and security groups that are not there, in another VPC, or in the wrong availability
-    zones.
-    """
-    return [
-        *_check_place(discovered, "network.subnets", "subnet", discovered.subnets, network.subnets),
-        *_check_place(
-            discovered,
-            "network.security_groups",
-            "security group",
-            discovered.security_groups,
-            network.security_groups,
-        ),
-        *_check_zones(discovered, network),
-    ]
+    """Find subnets and security groups that do not exist, or are in a wrong VPC or zone."""
+    vpc = discovered.vpc_id
+    subnets = _check_places(
+        "network.subnets", f"name subnets of {vpc}", discovered.subnets, network.subnets, vpc
+    )
+    groups = _check_places(
+        "network.security_groups",
+        f"name security groups of {vpc}",
+        discovered.security_groups,
+        network.security_groups,
+        vpc,
+    )
+    return [*subnets, *groups, *_check_zones(discovered, network)]
 
 
-def _check_place(
-    discovered: Discovered, field: str, what: str, wanted: Sequence[str], found: Mapping[str, Any]
-) -> list[Finding]:
-    missing = [
-        Finding(
-            f"{field}: {name} does not exist in this region and account; name {what}s of "
-            f"{discovered.vpc_id}"
-        )
-        for name in wanted
-        if name not in found
-    ]
-    astray = [
-        Finding(
-            f"{field}: {name} is in {one['VpcId']}, but the load balancer is in "
-            f"{discovered.vpc_id}, and target groups reach one VPC only; name {what}s of "
-            f"{discovered.vpc_id}"
-        )
-        for name, one in found.items()
-        if one["VpcId"] != discovered.vpc_id
-    ]
-    return missing + astray
-
-
-def _check_zones(discovered: Discovered, network: Network) -> list[Finding]:
-    zones = {name: one["AvailabilityZone"] for name, one in network.subnets.items()}
-    if len(zones) < len(discovered.subnets):
-        return []  # what is missing is said already, and its zone is not known
-    findings = []
-    if len(set(zones.values())) < 2:
-        findings.append(
-            Finding(
-                f"network.subnets: {', '.join(zones)} are all in "
-                f"{', '.join(set(zones.values()))}, and its failure "
-                "would be the services'; name subnets in at least two availability zones"
+def _check_places(
+    field: str, remedy: str, wanted: Sequence[str], found: Mapping[str, Any], vpc: str
+) -> Iterator[Finding]:
+    """Find what does not exist, or is in another VPC than the load balancer."""
+    for name in wanted:
+        if name not in found:
+            yield Finding(f"{field}: {name} does not exist in this region and account; {remedy}")
+            continue
+        own_vpc = found[name]["VpcId"]
+        if own_vpc != vpc:
+            yield Finding(
+                f"{field}: {name} is in {own_vpc}, but the load balancer is in {vpc}, and target "
+                f"groups reach one VPC only; {remedy}"
             )
+
+
+def _check_zones(discovered: Discovered, network: Network) -> Iterator[Finding]:
+    """Find availability zones that are too few, or that the load balancer does not serve."""
+    if len(network.subnets) < len(discovered.subnets):
+        return  # Missing subnets have a finding already, and their zones are unknown.
+    zones = {network.subnets[name]["AvailabilityZone"] for name in network.subnets}
+    if len(zones) < 2:
+        names = ", ".join(network.subnets)
+        yield Finding(
+            f"network.subnets: {names} are all in {', '.join(zones)}, so a failure of that zone "
+            "would stop the services; name subnets in at least two availability zones"
         )
-    findings += [
-        Finding(
+    for name, subnet in network.subnets.items():
+        if subnet["VpcId"] == discovered.vpc_id:
+            yield from _check_zone(name, subnet["AvailabilityZone"], network)
+
+
+def _check_zone(name: str, zone: str, network: Network) -> Iterator[Finding]:
+    """Whether the load balancer serves a subnet's zone."""
+    served = sorted(network.balancer_zones)
+    if zone not in served:
+        yield Finding(
             f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it "
-            "serves "
-            f"{', '.join(sorted(network.balancer_zones))}); leave it out, or enable the zone for "
-            "the load balancer"
+            f"serves {', '.join(served)}); leave it out, or enable the zone for the load balancer"
         )
-        for name, zone in zones.items()
-        if zone not in network.balancer_zones
-        and network.subnets[name]["VpcId"] == discovered.vpc_id
-    ]
-    return findings
 
 
 def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list[Finding]:
     """
-    Ports that the security groups do not let the load balancer reach.
+    Find ports that the security groups keep the load balancer from.
 
     Args:
         services: By place in the config, e.g. `services[0] (users)`.
         network: The network.
     """
-    groups, balancer = network.security_groups, network.balancer_groups
-    if not groups:
-        return []  # none exists, which is said already
-    cidrs = list(network.balancer_subnets.values())
-    targets = [one["CidrBlock"] for one in network.subnets.values()]
-    findings = []
+    if not network.security_groups:
+        return []  # They have a finding already.
+    findings: list[Finding] = []
     for where, service in services.items():
-        incoming = [rule for one in groups.values() for rule in one["IpPermissions"]]
-        if not _allow(incoming, service.port, balancer, cidrs):
-            source = f"--source-group {next(iter(balancer))}" if balancer else f"--cidr {cidrs[0]}"
-            findings.append(
-                Finding(
-                    f"{where}.port: {service.port} cannot be reached by the load balancer: "
-                    f"{' and '.join(groups)} "
-                    "lets nothing of it in; allow it: `aws ec2 authorize-security-group-ingress "
-                    "--group-id "
-                    f"{next(iter(groups))} --protocol tcp --port {service.port} {source}`"
-                )
-            )
-        outgoing = [rule for one in balancer.values() for rule in one["IpPermissionsEgress"]]
-        if balancer and targets and not _allow(outgoing, service.port, groups, targets):
-            findings.append(
-                Finding(
-                    f"{where}.port: {service.port} cannot be reached by the load balancer: "
-                    f"{' and '.join(balancer)} "
-                    "lets nothing out to it; allow it: `aws ec2 authorize-security-group-egress "
-                    "--group-id "
-                    f"{next(iter(balancer))} --protocol tcp --port {service.port} --source-group "
-                    f"{next(iter(groups))}`"
-                )
-            )
+        port = service.port
+        findings += _check_incoming(where, port, network)
+        findings += _check_outgoing(where, port, network)
     return findings
 
 
-def _allow(
-    permissions: Iterable[Mapping[str, Any]], port: int, groups: Iterable[str], cidrs: Sequence[str]
-) -> bool:
-    """
-    Whether TCP on the port passes between us and every peer.
-
-    Args:
-        permissions: Rules in EC2's words, of one direction.
-        port: The port.
-        groups: Security groups of the peer; one of them in a rule is enough.
-        cidrs: Address blocks of the peer; a rule has to hold all of each.
-    """
-    open_to: list[Any] = []
-    for rule in permissions:
-        every = rule["IpProtocol"] == _ANY_PROTOCOL
-        if not every and not (
-            rule["IpProtocol"] == "tcp" and rule["FromPort"] <= port <= rule["ToPort"]
-        ):
-            continue
-        # What is in a prefix list is not known here, so it is taken to be right.
-        if rule.get("PrefixListIds") or {
-            pair["GroupId"] for pair in rule["UserIdGroupPairs"]
-        } & set(groups):
-            return True
-        open_to += [ipaddress.ip_network(item["CidrIp"], strict=False) for item in rule["IpRanges"]]
-    return bool(cidrs) and all(_inside(ipaddress.ip_network(cidr), open_to) for cidr in cidrs)
+def _check_incoming(where: str, port: int, network: Network) -> Iterator[Finding]:
+    """Whether the tasks' security groups let the load balancer in."""
+    groups = network.security_groups
+    peers = network.balancer_peers
+    if _allow(_permissions(groups, "IpPermissions"), port, peers):
+        return
+    if network.balancer_groups:
+        source = f"--source-group {_first(network.balancer_groups)}"
+    else:
+        source = f"--cidr {_first(peers.blocks)}"
+    yield Finding(
+        f"{where}.port: {port} cannot be reached by the load balancer: {' and '.join(groups)} "
+        "lets nothing of it in; allow it: `aws ec2 authorize-security-group-ingress "
+        f"--group-id {_first(groups)} --protocol tcp --port {port} {source}`"
+    )
 
 
-def _inside(block: Any, allowed: Iterable[Any]) -> bool:
-    return any(block.subnet_of(one) for one in allowed)
+def _check_outgoing(where: str, port: int, network: Network) -> Iterator[Finding]:
+    """Whether the load balancer's security groups let it out to the tasks."""
+    balancer = network.balancer_groups
+    peers = network.task_peers
+    if not balancer or not peers.blocks:
+        return  # What the load balancer may reach is unknown.
+    if _allow(_permissions(balancer, "IpPermissionsEgress"), port, peers):
+        return
+    yield Finding(
+        f"{where}.port: {port} cannot be reached by the load balancer: {' and '.join(balancer)} "
+        "lets nothing out to it; allow it: `aws ec2 authorize-security-group-egress "
+        f"--group-id {_first(balancer)} --protocol tcp --port {port} "
+        f"--source-group {_first(network.security_groups)}`"
+    )
+
+
+def _first(names: Iterable[str]) -> str:
+    """The first of some names."""
+    return next(iter(names))
+
+
+def _permissions(groups: Mapping[str, Any], direction: str) -> list[Any]:
+    """The rules of security groups, of one direction."""
+    permissions: list[Any] = []
+    for group in groups.values():
+        permissions += group[direction]
+    return permissions
+
+
+def _allow(permissions: Sequence[Any], port: int, peers: _Peers) -> bool:
+    """Whether rules of one direction let TCP on the port pass to or from all of the peers."""
+    applying = [rule for rule in permissions if _applies_to(rule, port)]
+    if any(_names_a_group(rule, peers) for rule in applying):
+        return True
+    open_to: list[str] = []
+    for rule in applying:
+        open_to += [item["CidrIp"] for item in rule["IpRanges"]]
+    inside = [_is_inside(block, open_to) for block in peers.blocks]
+    return bool(inside) and all(inside)
+
+
+def _applies_to(rule: Any, port: int) -> bool:
+    """Whether a rule is about TCP on the port."""
+    if rule["IpProtocol"] == _ANY_PROTOCOL:
+        return True
+    if rule["IpProtocol"] != "tcp":
+        return False
+    return bool(rule["FromPort"] <= port <= rule["ToPort"])
+
+
+def _names_a_group(rule: Any, peers: _Peers) -> bool:
+    """Whether a rule is about one of the peers' groups."""
+    if rule.get("PrefixListIds"):
+        return True  # Its addresses are not read, so it is assumed to be right.
+    named = {pair["GroupId"] for pair in rule["UserIdGroupPairs"]}
+    return not peers.groups.isdisjoint(named)
+
+
+def _is_inside(block: str, allowed: Iterable[str]) -> bool:
+    """Whether a CIDR block is within one of the others."""
+    own: Any = ipaddress.ip_network(block)
+    return any(own.subnet_of(ipaddress.ip_network(one, strict=False)) for one in allowed)

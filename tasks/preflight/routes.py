@@ -1,11 +1,10 @@
 """
 Whether the path patterns can be taken over: pure, from the config and the listener's rules.
 
-Whose traffic a pattern is now is told by ALB's own semantics: rules by priority, `*` and `?`, case,
-other conditions, the default action. Nothing is to be taken from anybody but the monolith.
+ALB's own semantics decide who handles a pattern now: rules by priority, `*` and `?`, case, other
+conditions, the default action. Only the monolith's requests may be moved.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,10 +12,9 @@ from typing import Final
 from config.path_pattern import covers, matches, overlaps
 from config.service import ServiceConfig
 from config.split import SplitConfig
-from tasks.aws.tags import CONFIG, SERVICE, Owner
+from tasks.aws.tags import Owner
 from tasks.elbv2.rule import (
     PathRule,
-    choose_priority,
     desired_path_rules,
     desired_preview_rules,
     own_rules,
@@ -24,109 +22,108 @@ from tasks.elbv2.rule import (
 )
 from tasks.elbv2.rule_matching import (
     CONTROL,
-    LOCK,
     PATH,
     PREVIEW,
-    ROLE,
     Rule,
     matching_rules,
     receives,
     users_rules,
-    weighted_forward,
     weights_of,
 )
 from tasks.preflight.finding import Finding
 
-__all__ = ["Claim", "lint_overlaps", "lint_owners", "lint_patterns", "lint_priorities"]
+__all__ = ["Claim", "lint_overlaps", "lint_owners", "lint_patterns"]
 
+_ANY_HEADER: Final = ("X-Split", "secret")
 _WILDCARDS_PER_RULE: Final = 6
 """Source: "Quotas for your Application Load Balancers", condition wildcards per rule."""
-_LOCK_PRIORITY: Final = 50_000
-_LOCK_RULE: Final = Rule("planned/lock", _LOCK_PRIORITY, (), (), {ROLE: LOCK})
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A service that has yet to get its paths."""
+    """A service that is to take over its paths."""
 
     where: str
     """Its place in the config, e.g. `services[0]`."""
     service: ServiceConfig
     owner: Owner
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Its path patterns."""
+        return self.service.path_patterns
+
+    @property
+    def path_rules(self) -> list[PathRule]:
+        """The rules that it will have."""
+        return desired_path_rules(self.patterns, self.owner)
+
+    @property
+    def all_rules(self) -> list[PathRule]:
+        """Its path rules, and the preview and control rules while it is worked on."""
+        rules = self.path_rules
+        for role in (PREVIEW, CONTROL):
+            rules += desired_preview_rules(self.patterns, self.owner, role, _ANY_HEADER)
+        return rules
+
     def field(self, pattern: str) -> str:
         """The field that holds the pattern."""
-        return f"{self.where}.path_patterns[{self.service.path_patterns.index(pattern)}]"
+        return f"{self.where}.path_patterns[{self.patterns.index(pattern)}]"
 
 
 def lint_overlaps(config: SplitConfig) -> list[Finding]:
-    """
-    Different patterns of two services that some path matches both of: who would answer it is left
-    to chance.
-    """
-    places = {service.name: f"services[{index}]" for index, service in enumerate(config.services)}
-    return [
-        Finding(
-            f"{places[one.name]}.path_patterns[{one.path_patterns.index(pattern)}]: {pattern!r} "
-            f"of {one.name} and "
-            f"{rival!r} of {other.name} match the same paths{_for_example(pattern, rival)}; "
-            "leave each path to one of "
-            "the two services"
+    """Find patterns of two services that match the same paths: chance would decide between them."""
+    findings = []
+    for one, pattern, other, rival in config.ambiguous_patterns():
+        text = (
+            f"{_field(config, one, pattern)}: {pattern!r} of {one.name} and {rival!r} of "
+            f"{other.name} match the same paths{_for_example(pattern, rival)}; leave each path to "
+            "one of the two services"
         )
-        for one, pattern, other, rival in config.ambiguous_patterns()
-    ]
+        findings.append(Finding(text))
+    return findings
+
+
+def _field(config: SplitConfig, service: ServiceConfig, pattern: str) -> str:
+    """The field of the config that holds a service's pattern."""
+    place = config.services.index(service)
+    position = service.path_patterns.index(pattern)
+    return f"services[{place}].path_patterns[{position}]"
 
 
 def _for_example(one: str, other: str) -> str:
-    """A path that both match, where the obvious candidates hold one."""
-    candidates = [
-        pattern.replace("*", filling).replace("?", "x")
-        for pattern in (one, other)
-        for filling in ("", "x")
-    ]
-    found = next((path for path in candidates if matches(one, path) and matches(other, path)), None)
-    return f", e.g. {found}" if found else ""
+    """A path that both match, where an obvious candidate does."""
+    candidates = _simple_paths(one) + _simple_paths(other)
+    for path in candidates:
+        if matches(one, path) and matches(other, path):
+            return f", e.g. {path}"
+    return ""
+
+
+def _simple_paths(pattern: str) -> list[str]:
+    """Paths that the pattern probably matches."""
+    path = pattern.replace("?", "x")
+    return [path.replace("*", ""), path.replace("*", "x")]
 
 
 def lint_patterns(claim: Claim, rules: Sequence[Rule], monolith_group: str) -> Iterator[Finding]:
-    """Patterns that probably mean something else, or that ELBv2 will refuse."""
-    patterns = claim.service.path_patterns
-    for pattern in patterns:
-        yield from _lint_bare(claim, pattern)
+    """Find patterns that probably mean something else, or that ELBv2 will refuse."""
+    for pattern in claim.patterns:
+        yield from _lint_bare_path(claim, pattern)
         yield from _lint_case(claim, pattern, rules, monolith_group)
-        wider = next((one for one in patterns if one != pattern and covers(one, pattern)), None)
-        if wider and not (
-            covers(pattern, wider) and patterns.index(pattern) < patterns.index(wider)
-        ):
-            yield Finding(
-                f"{claim.field(pattern)}: {pattern!r} adds nothing to {wider!r} beside it; take "
-                "it out",
-                stops=False,
-            )
-    for rule in desired_path_rules(patterns, claim.owner):
-        wild = sum(pattern.count("*") + pattern.count("?") for pattern in rule.patterns)
-        if wild > _WILDCARDS_PER_RULE:
-            yield Finding(
-                f"{claim.where}.path_patterns: {', '.join(map(repr, rule.patterns))} come into "
-                f"one rule with {wild} "
-                f"wildcards, and ELBv2 takes {_WILDCARDS_PER_RULE}; put patterns with few "
-                "wildcards between them"
-            )
+        yield from _lint_covered(claim, pattern)
+    for rule in claim.path_rules:
+        yield from _lint_wildcards(claim, rule)
 
 
-def _lint_bare(claim: Claim, pattern: str) -> Iterator[Finding]:
-    """`/x/*` does not match `/x`, which most frameworks answer alike."""
+def _lint_bare_path(claim: Claim, pattern: str) -> Iterator[Finding]:
+    """`/x/*` does not match `/x`, which most frameworks handle alike."""
     bare = pattern.removesuffix("/*")
-    if (
-        not bare
-        or not pattern.endswith("/*")
-        or any(covers(one, bare) for one in claim.service.path_patterns)
-    ):
+    if bare in ("", pattern) or any(covers(own, bare) for own in claim.patterns):
         return
     yield Finding(
-        f"{claim.field(pattern)}: {pattern!r} does not match {bare!r} itself, which stays where "
-        f"it is; add {bare!r} if "
-        "it belongs to the service",
+        f"{claim.field(pattern)}: {pattern!r} does not match {bare!r} itself, which stays where it "
+        f"is; add {bare!r} if it belongs to the service",
         stops=False,
     )
 
@@ -134,30 +131,58 @@ def _lint_bare(claim: Claim, pattern: str) -> Iterator[Finding]:
 def _lint_case(
     claim: Claim, pattern: str, rules: Sequence[Rule], monolith_group: str
 ) -> Iterator[Finding]:
-    """
-    A pattern that would lie within one of the monolith's if ALB did not tell
-    upper from lower case.
-    """
+    """A pattern that is within one of the monolith's only when case is ignored."""
     for rule in users_rules(rules):
+        if not receives(rule, monolith_group):
+            continue
         for own in rule.path_patterns:
-            if (
-                receives(rule, monolith_group)
-                and covers(own.lower(), pattern.lower())
-                and not overlaps(own, pattern)
-            ):
+            if covers(own.lower(), pattern.lower()) and not overlaps(own, pattern):
                 yield Finding(
-                    f"{claim.field(pattern)}: {pattern!r} differs from {own!r} of {rule.label} "
-                    "in upper and lower case "
-                    "only, and to ALB these are different paths; write it as clients do",
+                    f"{claim.field(pattern)}: {pattern!r} differs from {own!r} of {rule.label} in "
+                    "upper and lower case only, and to ALB these are different paths; write it as "
+                    "clients do",
                     stops=False,
                 )
+
+
+def _lint_covered(claim: Claim, pattern: str) -> Iterator[Finding]:
+    """A pattern that another one of the service makes redundant."""
+    wider = _wider(claim, pattern)
+    if wider is None:
+        return
+    position = claim.patterns.index
+    if covers(pattern, wider) and position(pattern) < position(wider):
+        return  # They match the same paths: the second one has the finding.
+    yield Finding(
+        f"{claim.field(pattern)}: {pattern!r} adds nothing to {wider!r}; take it out",
+        stops=False,
+    )
+
+
+def _wider(claim: Claim, pattern: str) -> str | None:
+    """Another pattern of the service that covers this one."""
+    for other in claim.patterns:
+        if other != pattern and covers(other, pattern):
+            return other
+    return None
+
+
+def _lint_wildcards(claim: Claim, rule: PathRule) -> Iterator[Finding]:
+    """Patterns that have too many wildcards for one rule."""
+    patterns = ", ".join(map(repr, rule.patterns))
+    wildcards = patterns.count("*") + patterns.count("?")
+    if wildcards > _WILDCARDS_PER_RULE:
+        yield Finding(
+            f"{claim.where}.path_patterns: {patterns} share one rule with {wildcards} wildcards, "
+            f"and ELBv2 allows {_WILDCARDS_PER_RULE}; put patterns with few wildcards between them"
+        )
 
 
 def lint_owners(
     claim: Claim, rules: Sequence[Rule], monolith: str, monolith_group: str
 ) -> Iterator[Finding]:
     """
-    Patterns whose requests the monolith does not answer now, or not all of them.
+    Find patterns whose requests the monolith does not handle now, or not all of them.
 
     Args:
         claim: The service that is to get them.
@@ -165,129 +190,101 @@ def lint_owners(
         monolith: The monolith's name.
         monolith_group: ARN of its target group.
     """
-    own = {rule.arn for rule in own_rules(list(rules), claim.owner, PATH).values()}
-    for desired in desired_path_rules(claim.service.path_patterns, claim.owner):
-        held = own_rules(list(rules), claim.owner, PATH).get(desired.chunk)
-        place = held.priority if held else place_rule(list(rules), desired, monolith_group)[1]
+    for desired in claim.path_rules:
+        place = _place(claim, desired, rules, monolith_group)
         for pattern in desired.patterns:
-            answering = matching_rules(users_rules(rules), pattern)
-            whole = len(answering) == 1
-            for rule in answering:
-                if rule.arn not in own and len(rule.actions) > 1:
-                    # Most often authentication: a bare path rule would make the path public, even
-                    # at weight 0.
-                    yield Finding(
-                        f"{claim.field(pattern)}: {pattern!r} is answered by {rule.label}, which "
-                        "does more than "
-                        f"forward ({rule.actions[0]['Type']}), and a path rule would skip it; "
-                        "leave it to the monolith"
-                    )
-                    continue
-                if rule.arn in own or set(_receivers(rule)) == {monolith_group}:
-                    continue
-                yield _stranger(
-                    claim.field(pattern),
-                    pattern,
-                    rule,
-                    monolith,
-                    whole=whole,
-                    wins=rule.priority < place,
-                )
+            for answer in _answers(claim, pattern, rules):
+                yield from answer.findings(monolith, monolith_group, place)
 
 
-def _receivers(rule: Rule) -> list[str]:
-    """Target groups that get requests; an action of another kind is one by itself."""
-    return [arn for arn, weight in weights_of(rule).items() if weight > 0] or ["nobody"]
+def _place(claim: Claim, desired: PathRule, rules: Sequence[Rule], monolith_group: str) -> int:
+    """The priority that the claim's rule has, or must come before."""
+    own = own_rules(rules, claim.owner, PATH)
+    if desired.chunk in own:
+        return own[desired.chunk].priority
+    _, before = place_rule(list(rules), desired, monolith_group)
+    return before
 
 
-def _stranger(
-    field: str, pattern: str, rule: Rule, monolith: str, *, whole: bool, wins: bool
-) -> Finding:
-    """What it means that somebody else's rule answers."""
-    whose = f"{rule.label}{_maker(rule)}"
-    if rule.asks_for_more_than_the_path and wins:
+def _answers(claim: Claim, pattern: str, rules: Sequence[Rule]) -> Iterator["_Answer"]:
+    """The rules of others that handle requests for a pattern."""
+    own = own_rules(rules, claim.owner, PATH).values()
+    handling = matching_rules(users_rules(rules), pattern)
+    for rule in handling:
+        if rule not in own:
+            yield _Answer(claim, pattern, rule, whole=len(handling) == 1)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A rule of others that handles requests for a claimed pattern."""
+
+    claim: Claim
+    pattern: str
+    rule: Rule
+    whole: bool
+    """Whether it handles all of the pattern's requests."""
+
+    def findings(self, monolith: str, monolith_group: str, place: int) -> Iterator[Finding]:
+        """
+        What it means for the claim.
+
+        Args:
+            monolith: The monolith's name.
+            monolith_group: ARN of its target group.
+            place: Priority of the claim's own rule.
+        """
+        if len(self.rule.actions) > 1:
+            yield self._does_more_than_forward()
+        elif _receivers(self.rule) == {monolith_group}:
+            return
+        elif self.rule.has_other_conditions and self.rule.priority < place:
+            yield self._keeps_a_part()
+        else:
+            yield self._belongs_to_others(monolith)
+
+    def _does_more_than_forward(self) -> Finding:
+        """A rule that a path rule would not copy."""
+        # Most often authentication: a path rule without it would make the path public, even at
+        # weight 0.
         return Finding(
-            f"{field}: {pattern!r} is partly answered by {whose}, which asks for more than the "
-            "path and keeps what it "
-            "has; look whether that is meant",
+            f"{self._subject} is answered by {self.rule.label}, which does more than forward "
+            f"({self.rule.actions[0]['Type']}), and a path rule would skip it; leave the path to "
+            "the monolith"
+        )
+
+    def _keeps_a_part(self) -> Finding:
+        """A rule that goes before the claim's own."""
+        return Finding(
+            f"{self._subject} is partly answered by {self._maker}, which has other conditions "
+            "than the path and keeps its requests; check that this is intended",
             stops=False,
         )
-    what = "answered" if whole else "partly answered"
-    return Finding(
-        f"{field}: {pattern!r} is {what} by {whose}, not by {monolith}, and only the monolith's "
-        "requests are moved; "
-        f"leave these paths out, or let that rule forward to {monolith}'s target group alone"
-    )
 
-
-def _maker(rule: Rule) -> str:
-    """Whose the rule is, where its tags tell."""
-    if SERVICE not in rule.tags:
-        return ""
-    return f" of service {rule.tags[SERVICE]} of split {rule.tags.get(CONFIG)!r}"
-
-
-def lint_priorities(
-    claims: Sequence[Claim], rules: Sequence[Rule], monolith_group: str, max_parallel: int
-) -> Iterator[Finding]:
-    """
-    Whether every rule of the run finds a free priority at its place; tried out as the run will do
-    it.
-
-    Args:
-        claims: The services in the order in which they will be worked on.
-        rules: All rules of the listener.
-        monolith_group: ARN of the monolith's target group.
-        max_parallel: Services that have their private rules at the same time.
-    """
-    lock = next(
-        (rule for rule in rules if rule.priority == _LOCK_PRIORITY and rule.tags.get(ROLE) != LOCK),
-        None,
-    )
-    if lock:
-        yield Finding(
-            f"listener: priority {_LOCK_PRIORITY} is taken by {lock.label}, and a run locks the "
-            "listener with "
-            "a rule of that priority; give the other rule another one"
+    def _belongs_to_others(self, monolith: str) -> Finding:
+        """A rule whose requests the claim would take over."""
+        share = "answered" if self.whole else "partly answered"
+        return Finding(
+            f"{self._subject} is {share} by {self._maker}, not by {monolith}, and only the "
+            "monolith's requests are moved; leave these paths out, or let that rule forward to "
+            "the monolith alone"
         )
-    lasting, private = list(rules), deque[list[Rule]](maxlen=max_parallel)
-    for claim in claims:
-        mine: list[Rule] = []
-        private.append(mine)
-        for desired in _rules_of(claim):
-            standing = [*lasting, *(rule for one in private for rule in one)]
-            if own_rules(standing, claim.owner, desired.role).get(desired.chunk):
-                continue
-            priority = choose_priority([*standing, _LOCK_RULE], desired, monolith_group)
-            if priority is None:
-                yield _no_room(claim, rules, monolith_group)
-                break
-            made = Rule(
-                arn=f"planned/{claim.service.name}/{desired.role}/{desired.chunk}",
-                priority=priority,
-                conditions=tuple(desired.conditions),
-                actions=tuple(weighted_forward({monolith_group: 100})),
-                tags=desired.tags,
-            )
-            (lasting if desired.role == PATH else mine).append(made)
+
+    @property
+    def _subject(self) -> str:
+        """The field and the pattern."""
+        return f"{self.claim.field(self.pattern)}: {self.pattern!r}"
+
+    @property
+    def _maker(self) -> str:
+        """The rule, and whose it is where its tags name a service."""
+        rule = self.rule
+        if rule.service is None:
+            return rule.label
+        return f"{rule.label} of service {rule.service} of split {rule.split!r}"
 
 
-def _rules_of(claim: Claim) -> list[PathRule]:
-    patterns, owner = claim.service.path_patterns, claim.owner
-    private = [
-        desired_preview_rules(patterns, owner, role, ("X-Split", "secret"))
-        for role in (PREVIEW, CONTROL)
-    ]
-    return [*desired_path_rules(patterns, owner), *(rule for rules in private for rule in rules)]
-
-
-def _no_room(claim: Claim, rules: Sequence[Rule], monolith_group: str) -> Finding:
-    needed = _rules_of(claim)
-    after, before = place_rule(list(rules), needed[0], monolith_group)
-    return Finding(
-        f"{claim.where}.path_patterns: {claim.service.name} needs {len(needed)} free rule "
-        f"priorities after {after} and "
-        f"before {before}, and other services need some there as well, but too few are free; "
-        f"move rule {before} behind "
-        "with `aws elbv2 set-rule-priorities`"
-    )
+def _receivers(rule: Rule) -> set[str]:
+    """Target groups that get requests; empty for an action of another kind."""
+    weights = weights_of(rule)
+    return {arn for arn in weights if weights[arn] > 0}

@@ -1,1 +1,1 @@
-"""What AWS holds of a service, and what this tool owns."""
+"""The resources of one service, read at once: all of them, or those that the split owns."""

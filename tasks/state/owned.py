@@ -1,28 +1,25 @@
-"""
-What a split has made for one service, by the tags: what a rollback returns, and
-a teardown removes.
-"""
+"""The resources that a split owns, by their tags: what a rollback uses, and a teardown removes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from config.aws import AwsConfig
 from config.service import ServiceConfig
 from tasks.aws.clients import client
-from tasks.aws.tags import ADOPTED, CONFIG, MANAGED_BY, SERVICE, TOOL, Owner, tag_dict
+from tasks.aws.tags import ADOPTED, CONFIG, MANAGED_BY, SERVICE, TOOL, Owner
 from tasks.aws.task import aws_task
 from tasks.cloudwatch.log_group import read_log_group
 from tasks.ecr.repository import read_repository
 from tasks.ecs.revisions import read_own_revisions
 from tasks.ecs.service import read_service
-from tasks.elbv2.rule import own_rules
-from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule
-from tasks.elbv2.target_group import read_target_group
+from tasks.elbv2.rule import own_preview_rules, own_rules
+from tasks.elbv2.rule_matching import PATH, Rule
+from tasks.elbv2.tags import read_tags
+from tasks.elbv2.target_group import read_target_group, read_target_group_arns
 from tasks.iam.task_role import read_task_role
 
 __all__ = ["OwnedResources", "former_service", "read_former_services", "read_owned"]
-
-_TAGS_PER_CALL = 20
 
 
 @dataclass(frozen=True)
@@ -30,20 +27,18 @@ class OwnedResources:
     """
     The resources of one service that this split made, by their tags.
 
-    Whatever else has such a name is not among them; neither is what was there before and was
-    adopted, nor what an adopted ECS service runs on.
+    Others with such names are not among them, nor are resources that were adopted, nor what an
+    adopted ECS service runs on.
     """
 
     service: str
     path_rules: tuple[Rule, ...]
     private_rules: tuple[Rule, ...]
-    """Preview and control rules: those of a run that was killed."""
+    """Preview and control rules, left by a killed run."""
     ecs_service: str | None
     """Name, as of the others below."""
     adopted: bool
-    """
-    Whether the ECS service was there before the split: it stays, and with it whatever it runs on.
-    """
+    """Whether the ECS service existed before the split: it stays, with all that it runs on."""
     revisions: tuple[str, ...]
     """ARNs."""
     log_group: str | None
@@ -58,26 +53,34 @@ class OwnedResources:
     @property
     def resources(self) -> list[tuple[str, str]]:
         """Kind and name of each, in the order in which they can be deleted."""
-        rules = [("listener rule", rule.label) for rule in (*self.private_rules, *self.path_rules)]
-        if self.adopted:
-            return rules
-        named = [
-            ("ECS service", self.ecs_service),
-            *(("task definition", arn.rpartition("/")[2]) for arn in self.revisions),
-            ("log group", self.log_group),
-            ("IAM role", self.task_role),
-            ("ECR repository", self.repository),
-            ("target group", self.target_group),
-        ]
-        return rules + [(kind, name) for kind, name in named if name]
+        rules = [*self.private_rules, *self.path_rules]
+        found = [("listener rule", rule.label) for rule in rules]
+        if not self.adopted:
+            found += self._named_resources()
+        return found
+
+    def _named_resources(self) -> Iterator[tuple[str, str]]:
+        """Kind and name of those that an adopted service needs."""
+        if self.ecs_service:
+            yield "ECS service", self.ecs_service
+        for arn in self.revisions:
+            yield "task definition", arn.rpartition("/")[2]
+        if self.log_group:
+            yield "log group", self.log_group
+        if self.task_role:
+            yield "IAM role", self.task_role
+        if self.repository:
+            yield "ECR repository", self.repository
+        if self.target_group:
+            yield "target group", self.target_group
 
 
-@aws_task("look for what was made for {service.name}")
+@aws_task("look for resources of {service.name}")
 def read_owned(
     aws: AwsConfig, cluster_arn: str, rules: Sequence[Rule], service: ServiceConfig, owner: Owner
 ) -> OwnedResources:
     """
-    Find what a split has made for a service.
+    Find the resources that a split owns of a service.
 
     Args:
         aws: Where AWS is.
@@ -88,69 +91,90 @@ def read_owned(
 
     Source: Describe calls of ECR, CloudWatch Logs, IAM, ECS and ELBv2.
     """
-    own = {
-        role: tuple(own_rules(list(rules), owner, role).values())
-        for role in (PATH, PREVIEW, CONTROL)
-    }
-    ecs_service = read_service(aws, cluster_arn, service.name)
-    log_group = read_log_group(aws, service.log_group)
-    role = read_task_role(aws, service.task_role)
-    repository = read_repository(aws, service.name)
-    group = read_target_group(aws, service.target_group)
-    group = group if group and owner.owns(group["Tags"]) else None
+    ecs_tags = _read_service_tags(aws, cluster_arn, service.name)
+    owned = owner.owns(ecs_tags)
+    group = _read_own_target_group(aws, service.target_group, owner) or {}
     return OwnedResources(
         service=service.name,
-        path_rules=own[PATH],
-        private_rules=own[PREVIEW] + own[CONTROL],
-        ecs_service=service.name if ecs_service and owner.owns(ecs_service["tags"]) else None,
-        adopted=ecs_service is not None
-        and owner.owns(ecs_service["tags"])
-        and ADOPTED in ecs_service["tags"],
+        path_rules=tuple(own_rules(rules, owner, PATH).values()),
+        private_rules=own_preview_rules(rules, owner),
+        ecs_service=service.name if owned else None,
+        adopted=owned and ADOPTED in ecs_tags,
         revisions=tuple(read_own_revisions(aws, service.family, owner)),
-        log_group=service.log_group if log_group and owner.made(log_group["tags"]) else None,
-        task_role=service.task_role if role and owner.made(role["Tags"]) else None,
-        repository=service.name if repository and owner.made(repository.fields["tags"]) else None,
-        target_group=service.target_group if group and owner.made(group["Tags"]) else None,
-        target_group_arn=str(group["TargetGroupArn"]) if group else None,
-        load_balancers=tuple(group["LoadBalancerArns"]) if group else (),
+        log_group=_read_own_log_group(aws, service.log_group, owner),
+        task_role=_read_own_task_role(aws, service.task_role, owner),
+        repository=_read_own_repository(aws, service.name, owner),
+        target_group=service.target_group if owner.made(group.get("Tags", {})) else None,
+        target_group_arn=group.get("TargetGroupArn"),
+        load_balancers=tuple(group.get("LoadBalancerArns", ())),
     )
 
 
+def _read_service_tags(aws: AwsConfig, cluster_arn: str, name: str) -> Mapping[str, str]:
+    """The tags of the ECS service; none when it does not exist."""
+    service = read_service(aws, cluster_arn, name)
+    return service["tags"] if service else {}
+
+
+def _read_own_target_group(aws: AwsConfig, name: str, owner: Owner) -> dict[str, Any] | None:
+    """ELBv2's description of the target group, if the owner has it."""
+    group = read_target_group(aws, name)
+    return group if group and owner.owns(group["Tags"]) else None
+
+
+def _read_own_log_group(aws: AwsConfig, name: str, owner: Owner) -> str | None:
+    """Name of the log group, if the owner made it."""
+    group = read_log_group(aws, name)
+    return name if group and owner.made(group["tags"]) else None
+
+
+def _read_own_task_role(aws: AwsConfig, name: str, owner: Owner) -> str | None:
+    """Name of the task role, if the owner made it."""
+    role = read_task_role(aws, name)
+    return name if role and owner.made(role["Tags"]) else None
+
+
+def _read_own_repository(aws: AwsConfig, name: str, owner: Owner) -> str | None:
+    """Name of the repository, if the owner made it."""
+    repository = read_repository(aws, name)
+    return name if repository and owner.made(repository.fields["tags"]) else None
+
+
 def former_service(name: str) -> ServiceConfig:
-    """A service that the config has no more; its name tells the names of what was made for it."""
+    """A service that is not in the config any more; its name gives those of its resources."""
     return ServiceConfig(name=name, path_patterns=("/*",), image="none")
 
 
-@aws_task("look for services that {split} has no more")
+@aws_task("look for former services of {split}")
 def read_former_services(
     aws: AwsConfig, split: str, rules: Sequence[Rule], known: Sequence[str]
 ) -> list[str]:
     """
-    Names of services that a split has made something for, and that its config does not name any
-    more.
+    Find services that a split still owns resources of, but has no more in its config.
 
-    Their rules and target groups tell; a teardown deletes a service's target group last.
+    They are found by their rules and target groups; a teardown deletes the target group last.
 
     Source: ELBv2 DescribeTargetGroups, DescribeTags.
     """
     elb = client(aws, "elbv2")
     try:
-        tagged = [*(rule.tags for rule in rules), *_target_group_tags(aws)]
+        tagged = _read_target_group_tags(aws)
     except elb.exceptions.TargetGroupNotFoundException:
-        # Somebody deleted one between the two calls.
-        tagged = [*(rule.tags for rule in rules), *_target_group_tags(aws)]
-    names = {
-        tags[SERVICE]
-        for tags in tagged
-        if tags.get(MANAGED_BY) == TOOL and tags.get(CONFIG) == split and tags.get(SERVICE)
-    }
-    return sorted(names - set(known))
+        # One was deleted between the two calls.
+        tagged = _read_target_group_tags(aws)
+    tagged += [rule.tags for rule in rules]
+    names = {_service_of(tags, split) for tags in tagged}
+    return sorted(names - {"", *known})
 
 
-def _target_group_tags(aws: AwsConfig) -> list[dict[str, str]]:
-    elb = client(aws, "elbv2")
-    pages = elb.get_paginator("describe_target_groups").paginate()
-    arns = [group["TargetGroupArn"] for page in pages for group in page["TargetGroups"]]
-    chunks = (arns[start : start + _TAGS_PER_CALL] for start in range(0, len(arns), _TAGS_PER_CALL))
-    found = (elb.describe_tags(ResourceArns=chunk)["TagDescriptions"] for chunk in chunks)
-    return [tag_dict(item["Tags"]) for descriptions in found for item in descriptions]
+def _service_of(tags: Mapping[str, str], split: str) -> str:
+    """Name of the split's service that a resource belongs to; empty when it is not the split's."""
+    if tags.get(MANAGED_BY) != TOOL or tags.get(CONFIG) != split:
+        return ""
+    return tags.get(SERVICE, "")
+
+
+def _read_target_group_tags(aws: AwsConfig) -> list[Mapping[str, str]]:
+    """The tags of each target group of the region."""
+    arns = read_target_group_arns(aws)
+    return list(read_tags(aws, arns).values())

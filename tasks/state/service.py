@@ -1,7 +1,4 @@
-"""
-Everything AWS holds of one service, read at once: what plans, status and
-resumed runs start from.
-"""
+"""All resources of one service, read at once: what plans, status and resumed runs start from."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +8,12 @@ from config.service import ServiceConfig
 from tasks.aws.tags import Owner
 from tasks.aws.task import aws_task
 from tasks.cloudwatch.log_group import read_log_group
-from tasks.ecr.build import read_digest
+from tasks.ecr.image import read_digest
 from tasks.ecr.repository import ObservedRepository, read_repository
 from tasks.ecs.service import read_service
 from tasks.ecs.task_definition import read_task_definition
-from tasks.elbv2.rule import own_rules, read_rules
-from tasks.elbv2.rule_matching import CONTROL, PATH, PREVIEW, Rule
+from tasks.elbv2.rule import own_preview_rules, own_rules, read_rules
+from tasks.elbv2.rule_matching import PATH, Rule
 from tasks.elbv2.target_group import TargetHealth, read_target_group, read_target_health
 from tasks.iam.task_role import read_task_role
 
@@ -25,7 +22,7 @@ __all__ = ["ServiceState", "read_service_state"]
 
 @dataclass(frozen=True)
 class ServiceState:
-    """AWS's descriptions of one service's resources; None for what is not there."""
+    """AWS's descriptions of one service's resources; None for what does not exist."""
 
     repository: ObservedRepository | None
     digest: str | None
@@ -46,18 +43,14 @@ class ServiceState:
 
     def path_rules(self, owner: Owner) -> dict[int, Rule]:
         """The service's path rules by chunk."""
-        return own_rules(list(self.rules), owner, PATH)
+        return own_rules(self.rules, owner, PATH)
 
     def preview_rules(self, owner: Owner) -> list[Rule]:
-        """Preview and control rules that a run has made."""
-        rules = list(self.rules)
-        return [
-            *own_rules(rules, owner, PREVIEW).values(),
-            *own_rules(rules, owner, CONTROL).values(),
-        ]
+        """The service's preview and control rules."""
+        return list(own_preview_rules(self.rules, owner))
 
 
-@aws_task("look at {service.name}")
+@aws_task("read the state of {service.name}")
 def read_service_state(
     aws: AwsConfig, cluster_arn: str, listener_arn: str, service: ServiceConfig, tag: str | None
 ) -> ServiceState:

@@ -253,7 +253,7 @@ def test_after_its_return_no_user_reaches_a_candidate(story, name):
 
 
 def test_a_slow_candidate_is_returned_by_the_latency_gate(story):
-    assert story.said("slow", " FAIL ", "p50 3", "at most 1.5 times that"), story.run.log
+    assert story.said("slow", " FAIL ", "p50 3", "limit 1.5x"), story.run.log
 
 
 def test_a_slow_candidate_fails_no_user(story):
@@ -261,7 +261,7 @@ def test_a_slow_candidate_fails_no_user(story):
 
 
 def test_a_candidate_that_fails_users_alone_is_returned_by_the_load_balancers_metrics(story):
-    assert story.said("flaky", " FAIL ", "cloudwatch:", "requests failed, at most 1.0% may"), (
+    assert story.said("flaky", " FAIL ", "cloudwatch:", "requests failed, limit 1.0%"), (
         story.run.log
     )
 

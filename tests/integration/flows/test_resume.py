@@ -19,8 +19,9 @@ from tasks.ecs.task_definition import (
     ensure_task_definition,
     read_task_definition,
 )
-from tasks.elbv2.rule import desired_path_rules, ensure_rule, shift_weight
+from tasks.elbv2.rule import desired_path_rules, ensure_rule
 from tasks.elbv2.target_group import desired_target_group, ensure_target_group
+from tasks.elbv2.weights import shift_weight
 from tasks.iam.task_role import desired_task_role, ensure_task_role
 
 # The actions whose answers get lost, by step; those before the last one leave a resource that is

@@ -71,7 +71,7 @@ def test_a_tilde_in_a_path_is_the_home_folder(monkeypatch):
     assert split(aws=aws).aws.shared_credentials_file == Path("/home/ann/credentials")
 
 
-def test_paths_of_a_loaded_file_are_relative_to_its_folder(tmp_path):
+def test_paths_in_a_loaded_file_are_relative_to_its_folder(tmp_path):
     (tmp_path / "split.yaml").write_text(json.dumps(data()))
     assert load_config(tmp_path / "split.yaml").service("users").build.context == tmp_path / "users"
 
@@ -102,7 +102,7 @@ def test_a_config_cannot_be_changed():
 @pytest.mark.parametrize(
     "region", ["us-east-1", "us-gov-west-1", "ap-southeast-4", "us-isob-east-1", "eusc-de-east-1"]
 )
-def test_regions_of_every_partition_are_taken(region):
+def test_regions_of_every_partition_are_valid(region):
     assert split(aws={"region": region}).aws.region == region
 
 
@@ -166,7 +166,7 @@ def test_every_strategy_ends_at_100(shift, expected):
     assert weights(shift) == expected
 
 
-def test_a_strategy_s_steps_bake_as_long_as_it_says():
+def test_a_strategys_steps_last_as_long_as_configured():
     assert [step.bake for step in Linear(step=50, interval=7).steps()] == [7, 7]
 
 
@@ -189,7 +189,7 @@ def test_fargate_has_no_memory_for_cpu_that_it_does_not_have():
     assert fargate_memory(300) == ()
 
 
-def test_the_json_schema_takes_a_valid_config():
+def test_the_json_schema_accepts_a_valid_config():
     jsonschema.validate(data(), config_schema())
 
 

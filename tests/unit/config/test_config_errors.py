@@ -1,4 +1,4 @@
-"""Bad configs: every message names the field, the value, and what to do."""
+"""Bad configs: every message has the field, the value, and what to do."""
 
 import copy
 from pathlib import Path
@@ -316,7 +316,7 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
         "'/*a*b*c*d*?'",
         "use fewer",
     ),
-    ((*USERS, "path_patterns"), ["/a", "/a"], "services[0].path_patterns", "'/a'", "name it once"),
+    ((*USERS, "path_patterns"), ["/a", "/a"], "services[0].path_patterns", "'/a'", "list it once"),
     (
         ("services", 1, "path_patterns"),
         ["/x", "/api/users*"],
@@ -325,7 +325,13 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
         "leave it to",
     ),
     # Fields that do not go together
-    ((*USERS, "memory"), 4096, "services[0].memory", "4096 MiB", "choose one of 512, 1024, 2048"),
+    (
+        (*USERS, "memory"),
+        4096,
+        "services[0].memory",
+        "memory 4096 is not valid for cpu 256",
+        "use one of 512, 1024, 2048",
+    ),
     (
         (*USERS, "health_check"),
         {"timeout": 10},
@@ -376,7 +382,7 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str, str, str]] = [
         [{"path": "/a", "json_schema": {"type": "nope"}}],
         "services[0].checks[0].json_schema",
         "'nope'",
-        "mend it",
+        "fix it",
     ),
 ]
 
@@ -504,7 +510,7 @@ def test_a_long_value_is_cut_short(tmp_path):
     assert len(refusal(tmp_path / "split.yaml", text)[1]) < 250
 
 
-def test_a_value_that_holds_itself_is_a_fault_like_any_other(tmp_path):
+def test_a_value_that_contains_itself_is_a_fault_like_any_other(tmp_path):
     assert (
         "aws: "
         in refusal(
@@ -516,40 +522,48 @@ def test_a_value_that_holds_itself_is_a_fault_like_any_other(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("name: [", (":1:8:", "is not YAML", "mend that line"), id="syntax"),
+        pytest.param(
+            "name: [", ("invalid YAML at line 1:", "(column 8); fix that line"), id="syntax"
+        ),
         pytest.param(
             "a: 1\nb: {c: 1, c: 2}\n",
-            (":2:11:", "the key 'c' stands twice", "mend that line"),
+            ("invalid YAML at line 2: duplicate key 'c' (column 11); fix that line",),
             id="twice",
         ),
         pytest.param(
-            "? [a]\n: 1\n", (":1:3:", "unhashable key", "mend that line"), id="a list as key"
+            "? [a]\n: 1\n",
+            ("at line 1:", "unhashable key", "(column 3); fix that line"),
+            id="a list as key",
         ),
         pytest.param(
-            "a: 1\n---\nb: 1\n", (":2:1:", "another document", "mend that line"), id="two documents"
+            "a: 1\n---\nb: 1\n",
+            ("at line 2:", "another document", "(column 1); fix that line"),
+            id="two documents",
         ),
         pytest.param(
-            "a: !!python/object:x {}\n", (":1:4:", "constructor", "mend that line"), id="python tag"
+            "a: !!python/object:x {}\n",
+            ("at line 1:", "constructor", "(column 4); fix that line"),
+            id="python tag",
         ),
         pytest.param(
             "name: 2026-02-30\n",
-            ("is not YAML", "day is out of range", "mend it"),
+            ("invalid YAML:", "day is out of range", "fix that value"),
             id="no such day",
         ),
         pytest.param(
-            "name: a\x01\n", ("is not YAML", "not allowed", "mend it"), id="control character"
+            "name: a\x01\n",
+            ("invalid YAML:", "not allowed", "fix that value"),
+            id="control character",
         ),
         pytest.param("", ("is empty", "write keys such as name"), id="empty"),
+        pytest.param("- a\n", ("is a list, not a mapping", "write keys such as name"), id="a list"),
         pytest.param(
-            "- a\n", ("holds a list instead of keys", "write keys such as name"), id="a list"
-        ),
-        pytest.param(
-            "hello\n", ("holds a str instead of keys", "write keys such as name"), id="a word"
+            "hello\n", ("is a str, not a mapping", "write keys such as name"), id="a word"
         ),
         pytest.param(b"name: \xff\n", ("byte 6 is not UTF-8", "save it as UTF-8"), id="Latin-1"),
     ],
 )
-def test_a_file_that_is_no_mapping_of_keys_is_refused(tmp_path, text, words):
+def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text, words):
     message = "\n".join(refusal(tmp_path / "split.yaml", text))
     assert message.startswith(str(tmp_path / "split.yaml"))
     assert [word for word in words if word not in message] == []
@@ -557,7 +571,7 @@ def test_a_file_that_is_no_mapping_of_keys_is_refused(tmp_path, text, words):
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(
-        InvalidConfig, match=r"nowhere\.yaml: there is no such file; give the path of a split\.yaml"
+        InvalidConfig, match=r"nowhere\.yaml: no such file; give the path of a split\.yaml"
     ):
         load_config(tmp_path / "nowhere.yaml")
 

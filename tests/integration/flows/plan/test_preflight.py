@@ -122,7 +122,7 @@ CASES = [
     ),
     (
         broken.credentials_are_unknown,
-        "aws: AWS does not take the credentials (InvalidClientTokenId",
+        "aws: AWS rejects the credentials (InvalidClientTokenId",
         "log in with",
     ),
     # One denied call for each place that explains one: the account, what the config names, the
@@ -130,12 +130,12 @@ CASES = [
     (
         broken.denied("GetCallerIdentity"),
         "aws: the credentials may not call sts:GetCallerIdentity",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("DescribeServices"),
         "aws: the credentials may not call ecs:DescribeServices",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.denied("DescribeRules"),
@@ -145,7 +145,7 @@ CASES = [
     (
         broken.denied("DescribeSubnets"),
         "aws: the credentials may not call ec2:DescribeSubnets",
-        "allow them to in IAM",
+        "allow it in IAM",
     ),
     (
         broken.subnet_is_not_there,

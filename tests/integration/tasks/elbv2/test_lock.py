@@ -224,7 +224,7 @@ async def test_a_cancelled_holder_releases_it(listener):
 async def test_a_holder_that_cannot_renew_ends_before_another_run_may_take_over(
     listener, monkeypatch
 ):
-    monkeypatch.setattr(lock, "_STALE_AFTER", 0.5)
+    monkeypatch.setattr(lock, "STALE_AFTER", 0.5)
     running = asyncio.Event()
     holding = asyncio.create_task(hold(listener, running))
     await running.wait()

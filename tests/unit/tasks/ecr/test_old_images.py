@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tasks.ecr.image import PushedImage, choose_old_images
+from tasks.ecr.old_images import PushedImage, choose_old_images
 from tasks.ecs.in_use import InUse, images_of
 from tasks.ecs.revisions import choose_old_revisions
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tasks.elbv2.rule_matching import (
     CONTROL,
     DEFAULT_PRIORITY,
+    LAST_PRIORITY,
     LOCK,
     PATH,
     PREVIEW,
@@ -48,34 +49,34 @@ def priorities(rules):
 DEFAULT = rule(DEFAULT_PRIORITY)
 
 
-def test_the_first_covering_rule_by_priority_is_the_last_that_can_answer():
+def test_no_rule_after_the_first_that_takes_every_path_matches():
     assert priorities(
         matching_rules([DEFAULT, rule(20, "/api/*"), rule(10, "/api/users*")], "/api/users*")
     ) == [10]
 
 
-def test_a_rule_that_takes_a_part_does_not_end_the_search():
+def test_a_rule_for_some_of_the_paths_leaves_the_others_to_the_next():
     assert priorities(
         matching_rules([rule(10, "/api/users/1"), rule(20, "/api/*")], "/api/users*")
     ) == [10, 20]
 
 
-def test_a_rule_for_other_paths_is_not_asked():
+def test_a_rule_for_other_paths_does_not_match():
     assert priorities(matching_rules([rule(10, "/img/*"), DEFAULT], "/api/users*")) == [
         DEFAULT_PRIORITY
     ]
 
 
-def test_a_rule_that_also_asks_for_a_header_takes_only_a_part():
+def test_a_rule_with_a_header_condition_leaves_other_requests_to_the_next():
     rules = [rule(10, "/api/*", header="x-beta"), DEFAULT]
     assert priorities(matching_rules(rules, "/api/users*")) == [10, DEFAULT_PRIORITY]
 
 
-def test_a_rule_without_a_path_condition_takes_every_path():
+def test_a_rule_without_a_path_condition_matches_every_path():
     assert priorities(matching_rules([rule(10), DEFAULT], "/api/users*")) == [10]
 
 
-def test_any_of_a_rule_s_patterns_counts():
+def test_any_of_a_rules_patterns_may_match():
     assert priorities(matching_rules([rule(10, "/img/*", "/api/*"), DEFAULT], "/api/users*")) == [
         10
     ]
@@ -86,7 +87,7 @@ def test_patterns_in_elbv2_s_older_form_are_read():
     assert older.path_patterns == ("/a", "/b")
 
 
-def test_weights_of_a_weighted_forward_come_back():
+def test_weights_of_a_weighted_forward_are_read():
     assert weights_of(Rule("arn:r", 1, (), tuple(weighted_forward({MONOLITH: 90, USERS: 10})))) == {
         MONOLITH: 90,
         USERS: 10,
@@ -103,7 +104,7 @@ def test_a_redirect_has_no_weights():
     assert weights_of(Rule("arn:r", 1, (), ({"Type": "redirect"},))) == {}
 
 
-def test_weights_behind_an_authentication_are_found():
+def test_weights_of_a_forward_after_an_authentication_are_read():
     actions = ({"Type": "authenticate-oidc"}, *weighted_forward({MONOLITH: 1}))
     assert weights_of(Rule("arn:r", 1, (), actions)) == {MONOLITH: 1}
 
@@ -119,31 +120,31 @@ def test_a_group_that_the_rule_does_not_name_receives_nothing():
 
 
 @pytest.mark.parametrize("role", [PREVIEW, CONTROL, LOCK])
-def test_a_run_s_private_rules_answer_no_user(role):
+def test_a_runs_own_rules_are_not_for_users(role):
     assert users_rules([rule(1, "/a", tags={ROLE: role})]) == []
 
 
-def test_path_rules_and_other_people_s_rules_answer_users():
+def test_path_rules_and_rules_of_others_are_for_users():
     rules = [rule(1, "/a", tags={ROLE: PATH}), rule(2, "/b"), DEFAULT]
     assert users_rules(rules) == rules
 
 
-def test_labels_name_priority_and_paths():
+def test_a_label_has_priority_and_paths():
     assert rule(99, "/api*", "/x").label == "rule 99 (/api*, /x)"
 
 
-def test_the_default_rule_s_label_says_so():
+def test_the_default_rule_has_a_label_of_its_own():
     assert DEFAULT.label == "the default action"
 
 
 @given(st.sets(st.integers(1, 60)), st.integers(1, 60), st.integers(0, 60))
-def test_free_priorities_are_all_that_nobody_has_in_between(taken, before, after):
+def test_free_priorities_are_all_unused_ones_in_between(taken, before, after):
     found = free_priorities(taken, before=before, after=after)
     assert found == sorted(set(range(after + 1, before)) - taken)
 
 
-def test_free_priorities_before_the_default_rule_stay_within_elbv2_s():
-    assert free_priorities(range(1, 50_000), before=DEFAULT_PRIORITY) == [50_000]
+def test_free_priorities_end_at_elbv2s_last():
+    assert free_priorities(range(1, LAST_PRIORITY), before=DEFAULT_PRIORITY) == [LAST_PRIORITY]
 
 
 @given(st.lists(st.text(max_size=3), max_size=20), st.integers(1, 6))

@@ -8,7 +8,8 @@ from tasks.aws.tags import Owner
 from tasks.elbv2.rule import desired_path_rules
 from tasks.elbv2.rule_matching import DEFAULT_PRIORITY, LOCK, ROLE, Rule, weighted_forward
 from tasks.preflight.finding import errors, warnings
-from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns, lint_priorities
+from tasks.preflight.priorities import lint_priorities
+from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns
 
 MONOLITH, OTHER, USERS = "arn:monolith", "arn:other", "arn:users"
 
@@ -116,7 +117,10 @@ def test_what_somebody_else_answers_is_an_error_that_says_who(rules, words):
 def test_another_host_s_rule_that_goes_first_is_told():
     found = owners(claim("/api/users*"), rule(5, host="admin.example", to={OTHER: 1}), DEFAULT)
     assert errors(found) == []
-    assert "partly answered by rule 5 (*), which asks for more than the path" in warnings(found)[0]
+    assert (
+        "partly answered by rule 5 (*), which has other conditions than the path"
+        in warnings(found)[0]
+    )
 
 
 def test_a_service_s_own_rule_is_nobody_else_s():
@@ -195,7 +199,7 @@ def test_of_two_patterns_that_mean_the_same_one_is_told():
 
 def test_more_wildcards_than_elbv2_takes_in_a_rule_are_an_error():
     (line,) = errors(patterns(claim("/a/*/*", "/b/*/*", "/c/*/*", "/d/*"), DEFAULT))
-    assert "7 wildcards, and ELBv2 takes 6" in line
+    assert "7 wildcards, and ELBv2 allows 6" in line
 
 
 def config(*services):
@@ -248,7 +252,7 @@ def test_a_gap_of_two_priorities_is_too_small():
 def test_no_gap_at_all_is_too_small():
     (line,) = priorities(rule(1, "/api*"), DEFAULT)
     assert "after 0 and before 1" in line
-    assert "move rule 1 behind" in line
+    assert "move rule 1 to a higher priority number" in line
 
 
 def test_services_side_by_side_need_their_private_rules_at_once():

@@ -1,0 +1,101 @@
+"""Listeners and load balancers: finding the one that the config means."""
+
+from typing import Any
+
+from config.aws import AwsConfig
+from config.errors import PreflightFailed
+from config.split import ListenerConfig
+from tasks.aws.clients import client
+
+__all__ = ["choose_listener", "read_listeners", "read_load_balancer"]
+
+
+def read_load_balancer(aws: AwsConfig, wanted: str | None, target_group_arn: str) -> Any:
+    """
+    Describe the Application Load Balancer of a split.
+
+    Args:
+        aws: Where AWS is.
+        wanted: Its name or ARN; None for the only one that uses the target group.
+        target_group_arn: The monolith's target group.
+
+    Raises:
+        PreflightFailed: It does not exist, is one of several, or is of another kind.
+
+    Source: ELBv2 DescribeLoadBalancers, DescribeTargetGroups.
+    """
+    balancer = _read_named(aws, wanted) if wanted else _read_only_one(aws, target_group_arn)
+    if balancer["Type"] != "application":
+        raise PreflightFailed(
+            f"listener.load_balancer: {balancer['LoadBalancerName']} is a {balancer['Type']} load "
+            "balancer; only an application load balancer can route paths"
+        )
+    return balancer
+
+
+def _read_named(aws: AwsConfig, wanted: str) -> Any:
+    """The load balancer with a name or ARN."""
+    elb = client(aws, "elbv2")
+    try:
+        if wanted.startswith("arn:"):
+            found = elb.describe_load_balancers(LoadBalancerArns=[wanted])
+        else:
+            found = elb.describe_load_balancers(Names=[wanted])
+        return found["LoadBalancers"][0]
+    except elb.exceptions.LoadBalancerNotFoundException:
+        raise PreflightFailed(
+            f"listener.load_balancer: {wanted} does not exist in {aws.region}; "
+            "`aws elbv2 describe-load-balancers` lists them"
+        ) from None
+
+
+def _read_only_one(aws: AwsConfig, target_group_arn: str) -> Any:
+    """The only load balancer that uses a target group."""
+    elb = client(aws, "elbv2")
+    found = elb.describe_target_groups(TargetGroupArns=[target_group_arn])
+    group = found["TargetGroups"][0]
+    arns = sorted(set(group["LoadBalancerArns"]))
+    if len(arns) != 1:
+        names = ", ".join(arns) or "none"
+        raise PreflightFailed(
+            f"listener.load_balancer: target group {group['TargetGroupName']} is used by "
+            f"{len(arns)} load balancers ({names}); name the one to work on"
+        )
+    balancers = elb.describe_load_balancers(LoadBalancerArns=arns)
+    return balancers["LoadBalancers"][0]
+
+
+def read_listeners(aws: AwsConfig, load_balancer_arn: str) -> list[Any]:
+    """
+    Describe a load balancer's listeners.
+
+    Source: ELBv2 DescribeListeners.
+    """
+    paginator = client(aws, "elbv2").get_paginator("describe_listeners")
+    pages = paginator.paginate(LoadBalancerArn=load_balancer_arn)
+    return list(pages.build_full_result()["Listeners"])
+
+
+def choose_listener(config: ListenerConfig, balancer: Any, listeners: list[Any]) -> Any:
+    """
+    Choose the configured listener of a load balancer.
+
+    Args:
+        config: The listener section of the config.
+        balancer: ELBv2's description of the load balancer.
+        listeners: ELBv2's descriptions of its listeners.
+
+    Raises:
+        PreflightFailed: None, or more than one, is meant.
+    """
+    chosen = listeners
+    if config.port:
+        chosen = [listener for listener in listeners if listener["Port"] == config.port]
+    if len(chosen) != 1:
+        wanted = config.port or "not given"
+        ports = ", ".join(str(listener["Port"]) for listener in listeners) or "none"
+        raise PreflightFailed(
+            f"listener.port: {wanted}, and load balancer {balancer['LoadBalancerName']} listens "
+            f"on {ports}; name one of them"
+        )
+    return chosen[0]
