@@ -9,5 +9,5 @@ it.
     ├── engine/           what builds images and runs containers: Docker, or processes
     └── forum/            the monolith to rehearse on
 
-It imports nothing of the product, and the product knows only its endpoint URL and its Docker host.
+It imports nothing of the product, and the product uses only its endpoint URL and its Docker host.
 """

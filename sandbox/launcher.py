@@ -1,8 +1,8 @@
 """
 Becomes another program that ends with the sandbox: `launcher.py PARENT PROGRAM ARGUMENT...`.
 
-The kernel is told to kill it when the sandbox dies, however that happens. A program cannot arrange
-that for itself, and a parent with threads cannot safely do it between fork and exec.
+The kernel kills it when the sandbox dies, however that happens. A program cannot arrange that for
+itself, and a parent with threads cannot safely do it between fork and exec.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ def main(parent: int, command: list[str]) -> None:
     """Become the program."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        # The sandbox died before the kernel was told.
+        # The sandbox died before that call.
         sys.exit(137)
     try:
         os.execvp(command[0], command)  # noqa: S606 - the whole purpose

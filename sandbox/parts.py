@@ -66,7 +66,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         faults = Faults(parse_faults(""))
         # The server comes first, because the parts behind its API need its address.
         server = _closing(stack, LoopbackServer("aws-endpoint", api_port))
-        # An answer that is being held is sent before the server ends.
+        # Before the server ends, so that an answer that is being held is still sent.
         stack.callback(faults.set, parse_faults(""))
         addresses = _closing(stack, Addresses())
         registry = _closing(stack, Registry(server.url, directory / "registry"))

@@ -72,12 +72,9 @@ def _read_entry(plan: Plan, entry: str) -> None:
 
 def _add_fault(plan: Plan, kind: str, value: str) -> None:
     match kind:
-        case "throttle" | "error" if value[0].isalpha():
-            action, _, count = value.partition(":")
-            plan.counts[kind, action] = _number(int, count or "1", 1)
-        case "throttle" | "error":
+        case "throttle" | "error" if not value[0].isalpha():
             plan.shares[kind] = _number(float, value, 0, 1)
-        case "lost":
+        case "throttle" | "error" | "lost":
             action, _, count = value.partition(":")
             plan.counts[kind, action] = _number(int, count or "1", 1)
         case "slow":
@@ -87,12 +84,8 @@ def _add_fault(plan: Plan, kind: str, value: str) -> None:
             plan.hold = _number(int, count or "1", 1)
         case "hold":
             plan.hold = _number(int, value, 1)
-        case "deny":
-            plan.deny |= {value}
-        case "unhealthy":
-            plan.unhealthy |= {value}
-        case "crash":
-            plan.crash |= {value}
+        case "deny" | "unhealthy" | "crash":
+            setattr(plan, kind, getattr(plan, kind) | {value})
         case _:
             raise ValueError(kind)
 

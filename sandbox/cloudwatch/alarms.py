@@ -1,7 +1,7 @@
 """CloudWatch alarms: their state follows their metric, evaluated whenever alarms are described."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -87,23 +87,29 @@ def _evaluate(backend: Any, alarm: Any) -> None:
 
 def _read_values(backend: Any, alarm: Any) -> list[float | None]:
     """The statistic of each period of the evaluation range, newest first."""
-    period = int(alarm.period)
     count = int(alarm.evaluation_periods) + SPARE_PERIODS
     statistic = alarm.extended_statistic or alarm.statistic
-    newest = time.time() // period * period
-    # moto keeps times without a zone, in UTC.
-    start = datetime.fromtimestamp(newest - count * period, UTC).replace(tzinfo=None)
-    found = backend.get_metric_data(
-        [{"Id": "alarm", "MetricStat": _metric_stat(alarm, period, statistic)}],
-        start_time=start,
-        end_time=start + timedelta(seconds=(count + 1) * period),
-    )[0]
-    times = [moment.replace(tzinfo=None) for moment in found["timestamps"]]
-    by_time = dict(zip(times, found["values"], strict=True))
-    values = [by_time.get(start + timedelta(seconds=age * period)) for age in range(count, -1, -1)]
+    values = list(_read_periods(backend, alarm, count, statistic))
     # The newest period is not over: it does not count as missing, and a low sum may still grow.
     growing = alarm.comparison_operator.startswith("Less") and statistic in _CUMULATIVE
     return values[1:] if values[0] is None or growing else values[:count]
+
+
+def _read_periods(backend: Any, alarm: Any, count: int, statistic: str) -> Iterator[float | None]:
+    """The statistic of the present period and of as many before it, newest first."""
+    period = timedelta(seconds=int(alarm.period))
+    present = time.time() // int(alarm.period) * int(alarm.period)
+    # moto keeps times without a zone, in UTC.
+    newest = datetime.fromtimestamp(present, UTC).replace(tzinfo=None)
+    (found,) = backend.get_metric_data(
+        [{"Id": "alarm", "MetricStat": _metric_stat(alarm, int(alarm.period), statistic)}],
+        start_time=newest - count * period,
+        end_time=newest + period,
+    )
+    times = [moment.replace(tzinfo=None) for moment in found["timestamps"]]
+    values = dict(zip(times, found["values"], strict=True))
+    for age in range(count + 1):
+        yield values.get(newest - age * period)
 
 
 def _metric_stat(alarm: Any, period: int, statistic: str) -> dict[str, Any]:
@@ -114,7 +120,9 @@ def _metric_stat(alarm: Any, period: int, statistic: str) -> dict[str, Any]:
         "Dimensions": dimensions,
     }
     stat = {"Metric": metric, "Period": period, "Stat": statistic}
-    return stat | ({"Unit": alarm.unit} if alarm.unit else {})
+    if alarm.unit:
+        stat["Unit"] = alarm.unit
+    return stat
 
 
 def _reason(alarm: Any, state: str, values: list[float | None]) -> str:

@@ -35,7 +35,6 @@ def put_image(parameters: dict[str, Any]) -> dict[str, Any]:
     Source: ECR PutImage, Errors.
     """
     text: str = parameters["imageManifest"]
-    tag: Any = parameters.get("imageTag")
     digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
     repository = _find_repository(parameters["repositoryName"])
     if parameters.get("imageDigest", digest) != digest:
@@ -43,6 +42,13 @@ def put_image(parameters: dict[str, Any]) -> dict[str, Any]:
             "ImageDigestDoesNotMatchException",
             f"The image's digest is {digest}; it was put to {_described(repository)}",
         )
+    tag = parameters.get("imageTag")
+    media_type = parameters.get("imageManifestMediaType") or json.loads(text).get("mediaType")
+    _store(repository, digest, tag, text, media_type)
+    return {"image": _answer(repository, digest, tag, text, media_type)}
+
+
+def _store(repository: Repository, digest: str, tag: Any, text: str, media_type: Any) -> None:
     image = _find_image(repository, digest)
     if image and (tag is None or tag in image.image_tags):
         raise AwsError(
@@ -52,13 +58,11 @@ def put_image(parameters: dict[str, Any]) -> dict[str, Any]:
         )
     if tag:
         _release_tag(repository, tag)
-    media_type = parameters.get("imageManifestMediaType") or json.loads(text).get("mediaType")
     if image is None:
         image = StoredImage(ACCOUNT, tag, text, repository.name, media_type, digest)
         repository.images.append(image)
     else:
         image.update_tag(tag)
-    return {"image": _answer(repository, digest, tag, text, media_type)}
 
 
 def _find_repository(name: str) -> Repository:

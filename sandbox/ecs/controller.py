@@ -9,7 +9,7 @@ from typing import Final
 
 from sandbox.ecs.model.deployment import Deployment, breaker_threshold
 from sandbox.ecs.model.names import now
-from sandbox.ecs.model.schedule import plan_step
+from sandbox.ecs.model.schedule import Step, plan_step
 from sandbox.ecs.model.service import Service
 from sandbox.ecs.model.store import Store
 from sandbox.ecs.model.task import Task
@@ -102,23 +102,26 @@ class Controller:
         _settle(service, self._store.tasks_of(service))
 
     def _take_step(self, service: Service, tasks: list[Task]) -> None:
-        live = [task for task in tasks if task.live]
-        primary = service.primary
-        may_start = primary.rollout_state != "FAILED" and time.monotonic() >= service.start_after
-        step = plan_step(
-            service.desired if service.status == "ACTIVE" else 0,
-            service.deployment_configuration,
-            [task for task in live if task.deployment == primary.id],
-            [task for task in live if task.deployment != primary.id],
-            may_start=may_start,
-        )
-        _stop(step.stop, primary)
+        step = _plan(service, [task for task in tasks if task.live])
+        _stop(step.stop, service.primary)
         started = [_make_task(service) for _ in range(step.start)]
         for task in started:
             self._runner.launch(task)
         if started:
             names = " ".join(f"(task {task.id})" for task in started)
             service.add_event(f"has started {len(started)} tasks: {names}.")
+
+
+def _plan(service: Service, live: list[Task]) -> Step:
+    primary = service.primary
+    may_start = primary.rollout_state != "FAILED" and time.monotonic() >= service.start_after
+    return plan_step(
+        service.desired if service.status == "ACTIVE" else 0,
+        service.deployment_configuration,
+        primary=[task for task in live if task.deployment == primary.id],
+        former=[task for task in live if task.deployment != primary.id],
+        may_start=may_start,
+    )
 
 
 def _judge(service: Service, task: Task, health: dict[Target, Health]) -> None:
@@ -130,13 +133,12 @@ def _judge(service: Service, task: Task, health: dict[Target, Health]) -> None:
         if age >= _SETTLED:
             _set_healthy(service, task)
         return
-    known = [(target, health[target]) for target in task.targets() if target in health]
-    unhealthy = [(target, found) for target, found in known if found.state == "unhealthy"]
-    if unhealthy and age >= service.grace and task.standing != "unhealthy":
-        _set_unhealthy(service, task, *unhealthy[0])
-        return
-    healthy = [found for _, found in known if found.state == "healthy"]
-    if len(healthy) == len(task.load_balancers):
+    targets = [target for target in task.targets() if target in health]
+    states = [health[target].state for target in targets]
+    if "unhealthy" in states and age >= service.grace and task.standing != "unhealthy":
+        target = targets[states.index("unhealthy")]
+        _set_unhealthy(service, task, target, health[target])
+    elif states.count("healthy") == len(task.load_balancers):
         _set_healthy(service, task)
 
 
@@ -251,21 +253,26 @@ def _task_tags(service: Service) -> list[dict[str, str]]:
 def _settle(service: Service, tasks: list[Task]) -> None:
     """Detect a completed deployment, a steady state, and the end of a deleted service."""
     left = [task for task in tasks if task.status != "STOPPED"]
-    primary = service.primary
     if service.status == "DRAINING":
         if not left:
             service.status = "INACTIVE"
         return
+    primary = service.primary
     reached = len(left) == service.desired and all(_is_settled(task, primary) for task in left)
     if reached and primary.rollout_state == "IN_PROGRESS":
-        primary.settle("COMPLETED", f"ECS deployment {primary.id} completed.")
-        service.completed = primary
-        service.add_event(f"(deployment {primary.id}) deployment completed.")
+        _complete(service)
     if reached and not service.steady and primary.rollout_state == "COMPLETED":
         service.add_event("has reached a steady state.")
     service.steady = reached
     shown = _shown_deployments(primary, left)
     service.deployments = [one for one in service.deployments if one.id in shown]
+
+
+def _complete(service: Service) -> None:
+    primary = service.primary
+    primary.settle("COMPLETED", f"ECS deployment {primary.id} completed.")
+    service.completed = primary
+    service.add_event(f"(deployment {primary.id}) deployment completed.")
 
 
 def _is_settled(task: Task, primary: Deployment) -> bool:

@@ -44,7 +44,7 @@ class Validator:
             AwsError: ClusterNotFoundException.
         """
         with self._store.lock:
-            known = self._store.knows(name)
+            known = self._store.has_services(name)
         if known:
             return
         found = self._ecs.describe_clusters(clusters=[name])["clusters"]

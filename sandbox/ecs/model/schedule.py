@@ -1,7 +1,7 @@
 """The tasks that a service starts and stops next: pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,20 +43,26 @@ def plan_step(
     """
     if desired == 0:
         return Step(0, (*primary, *former))
-    most = max(1, math.floor(desired * configuration["maximumPercent"] / 100))
-    least = math.ceil(desired * configuration["minimumHealthyPercent"] / 100)
     sound = [task for task in primary if task.standing != "unhealthy"]
-    healthy = sum(task.standing == "healthy" for task in primary)
-    stop = _retire_former(desired, healthy, former)
+    stop = _retire_former(desired, len(_healthy(primary)), former)
     stop += _scale_in(desired, sound)
     stop += _drop_unhealthy(desired, sound, primary)
+    left = [task for task in (*former, *primary) if task not in stop]
     wanted = desired - len(sound) if may_start else 0
-    room = most - (len(primary) + len(former) - len(stop))
-    start = max(0, min(wanted, room))
+    most = max(1, math.floor(desired * configuration["maximumPercent"] / 100))
+    start = max(0, min(wanted, most - len(left)))
     if wanted > start:
-        left = [task for task in (*former, *primary) if task not in stop]
-        stop += _make_room(wanted - start, least, left, set(map(id, sound)))
+        least = math.ceil(desired * configuration["minimumHealthyPercent"] / 100)
+        stop += _make_room(wanted - start, least, left, sound)
     return Step(start, tuple(stop))
+
+
+def _healthy(tasks: Iterable[Task]) -> list[Task]:
+    return [task for task in tasks if task.standing == "healthy"]
+
+
+def _unhealthy(tasks: Iterable[Task]) -> list[Task]:
+    return [task for task in tasks if task.standing == "unhealthy"]
 
 
 def _retire_former(desired: int, healthy: int, former: Sequence[Task]) -> list[Task]:
@@ -64,7 +70,7 @@ def _retire_former(desired: int, healthy: int, former: Sequence[Task]) -> list[T
     if healthy >= desired:
         return list(former)
     useless = [task for task in former if task.standing == "pending"]
-    serving = [task for task in former if task.standing == "healthy"]
+    serving = _healthy(former)
     surplus = max(0, healthy + len(serving) - desired)
     return useless + serving[:surplus]
 
@@ -81,14 +87,15 @@ def _drop_unhealthy(desired: int, sound: Sequence[Task], primary: Sequence[Task]
     """Unhealthy tasks whose replacement is no longer pending."""
     if any(task.standing == "pending" for task in sound):
         return []
-    unhealthy = [task for task in primary if task.standing == "unhealthy"]
+    unhealthy = _unhealthy(primary)
     needed = max(0, desired - len(sound))
     return unhealthy[: max(0, len(unhealthy) - needed)]
 
 
-def _make_room(count: int, least: int, left: Sequence[Task], sound: set[int]) -> list[Task]:
+def _make_room(count: int, least: int, left: Sequence[Task], sound: Sequence[Task]) -> list[Task]:
     """At the maximum: unhealthy tasks, then old healthy ones as far as the minimum allows."""
-    unhealthy = [task for task in left if task.standing == "unhealthy"][:count]
-    spare = max(0, sum(task.standing == "healthy" for task in left) - least)
-    old = [task for task in left if task.standing == "healthy" and id(task) not in sound]
+    unhealthy = _unhealthy(left)[:count]
+    healthy = _healthy(left)
+    spare = max(0, len(healthy) - least)
+    old = [task for task in healthy if task not in sound]
     return unhealthy + old[: min(spare, count - len(unhealthy))]

@@ -57,7 +57,7 @@ class Store:
         """The service a task belongs to."""
         return self.services.get((task.cluster, task.service)) if task.service else None
 
-    def knows(self, cluster: str) -> bool:
+    def has_services(self, cluster: str) -> bool:
         """Whether the cluster has a service, and therefore exists."""
         return any(one.status != "INACTIVE" for one in self.services_in(cluster))
 

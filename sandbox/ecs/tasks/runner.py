@@ -80,7 +80,7 @@ class Runner:
         try:
             if not self._closing.is_set():
                 self._wind_up(life)
-        except Exception:  # noqa: BLE001 - the task has ended anyway; it must not look as if it still ran
+        except Exception:  # noqa: BLE001 - the task has ended anyway, and has to be shown as STOPPED
             if not self._closing.is_set():
                 traceback.print_exc(file=sys.stderr)
         finally:
@@ -92,19 +92,11 @@ class Runner:
 
     def _bring_up(self, life: Life) -> None:
         task = life.task
-        environments = [
-            read_environment(self._endpoint_url, one.definition, override_of(task, one.name))
-            for one in task.containers
-        ]
+        environments = [self._environment(task, one) for one in task.containers]
         life.streams = [self._logs.open(one.definition, task.id) for one in task.containers]
         self._set_status(task, "PENDING")
         with self._starting:
-            if not self._goes_on(task):
-                return
-            self._pull(task)
-            for index, one in enumerate(task.containers):
-                if self._goes_on(task):
-                    self._start_container(life, index, one, environments[index])
+            self._start_containers(life, environments)
         if not self._goes_on(task):
             return
         if task.load_balancers and not life.crashes:
@@ -114,6 +106,18 @@ class Runner:
         with self._store.lock:
             task.times |= {"startedAt": now(), "connectivityAt": now()}
         self._set_status(task, "RUNNING")
+
+    def _environment(self, task: Task, container: RunningContainer) -> dict[str, str]:
+        override = override_of(task, container.name)
+        return read_environment(self._endpoint_url, container.definition, override)
+
+    def _start_containers(self, life: Life, environments: list[dict[str, str]]) -> None:
+        task = life.task
+        if self._goes_on(task):
+            self._pull(task)
+        for index, container in enumerate(task.containers):
+            if self._goes_on(task):
+                self._start_container(life, index, container, environments[index])
 
     def _pull(self, task: Task) -> None:
         with self._store.lock:

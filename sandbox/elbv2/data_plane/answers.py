@@ -1,4 +1,4 @@
-"""ELBv2's answers that the data plane gives: DNS names and target health."""
+"""The answers of ELBv2 that come from the data plane: DNS names and target health."""
 
 from collections.abc import Callable
 from functools import partial

@@ -91,7 +91,7 @@ class Proxy:
             if self._leaving:
                 return
             self._report_end(code)
-            # The cause may last, and nothing signals its end: another program on the port, say.
+            # The cause may last, e.g. another program on the port, and no event marks its end.
             pause = _FIRST_PAUSE if self._ready.is_set() else min(2 * pause, _LONGEST_PAUSE)
             self._ready.clear()
             await asyncio.sleep(pause)

@@ -50,25 +50,25 @@ local function number_of(address)
   return a and ((a * 256 + b) * 256 + c) * 256 + d
 end
 
-local holds = {}
+local matches = {}
 
-function holds.path(condition, txn)
+function matches.path(condition, txn)
   return any_like(condition.values, txn.sf:path() or "")
 end
 
-function holds.host(condition, txn)
+function matches.host(condition, txn)
   local host = (txn.sf:req_fhdr("host") or ""):lower():gsub(":%d+$", "")
   return any_like(condition.values, host)
 end
 
-function holds.header(condition, txn)
+function matches.header(condition, txn)
   for _, text in pairs(txn.http:req_get_headers()[condition.name] or {}) do
     if any_like(condition.values, text:lower()) then return true end
   end
   return false
 end
 
-function holds.method(condition, txn)
+function matches.method(condition, txn)
   local method = txn.sf:method()
   for _, value in ipairs(condition.values) do
     if value == method then return true end
@@ -76,7 +76,7 @@ function holds.method(condition, txn)
   return false
 end
 
-function holds.query(condition, txn)
+function matches.query(condition, txn)
   for pair in (txn.sf:query() or ""):lower():gmatch("[^&]+") do
     local key, value = pair:match("^([^=]*)=?(.*)$")
     for _, wanted in ipairs(condition.values) do
@@ -86,7 +86,7 @@ function holds.query(condition, txn)
   return false
 end
 
-function holds.source(condition, txn)
+function matches.source(condition, txn)
   local source = number_of(txn.sf:src())
   for _, block in ipairs(condition.values) do
     if source and block.first <= source and source <= block.last then return true end
@@ -96,7 +96,7 @@ end
 
 local function applies(rule, txn)
   for _, condition in ipairs(rule.conditions) do
-    if not holds[condition.field](condition, txn) then return false end
+    if not matches[condition.field](condition, txn) then return false end
   end
   return true
 end

@@ -48,8 +48,8 @@ def _paths_inside(root: Path, text: str) -> str:
     """
     The text with absolute paths of the image replaced by their places on this machine.
 
-    This works for command lines and variables. It does not for paths in the program's code, which
-    need an engine that gives the program another file system.
+    This works for command lines and variables. Paths in the program's code need a Docker engine,
+    where a container has its own file system.
     """
 
     def where(found: re.Match[str]) -> str:

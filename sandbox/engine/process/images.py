@@ -53,18 +53,16 @@ class Images:
         with self._lock:
             tags, digests = self._names(image)
             names = {*tags, *digests}
-            removed = names
-            if reference:
-                removed = names & {f"{reference.name}@{reference.digest}", reference.tagged}
-                removed = removed or names
+            removed = names & _names_in(reference) or names
             for known in removed:
                 self._tags.pop(known, None)
                 self._pinned.pop(known, None)
-            answer = [{"Untagged": known} for known in sorted(removed)]
             if removed == names:
                 self._untagged.pop(image.id, None)
-                answer.append({"Deleted": image.id})
-            return answer
+        answer = [{"Untagged": known} for known in sorted(removed)]
+        if removed == names:
+            answer.append({"Deleted": image.id})
+        return answer
 
     def listed(self) -> list[tuple[Image, list[str], list[str]]]:
         """Every image with its tags and its digests."""
@@ -99,6 +97,12 @@ class Images:
 
 def _abbreviates(name: str, image_id: str) -> bool:
     return len(name) >= 4 and image_id.removeprefix("sha256:").startswith(name)
+
+
+def _names_in(reference: Reference | None) -> set[str]:
+    if reference is None:
+        return set()
+    return {f"{reference.name}@{reference.digest}", reference.tagged}
 
 
 def _names_of(image: Image, names: Mapping[str, Image]) -> list[str]:

@@ -35,7 +35,7 @@ def unknown_profile(config):
 
 
 def test_a_config_that_is_not_there_is_refused(start_run, tmp_path):
-    assert_refused(start_run(tmp_path / "nowhere.yaml"), "nowhere.yaml: there is no such file")
+    assert_refused(start_run(tmp_path / "nowhere.yaml"), "nowhere.yaml: no such file")
 
 
 @pytest.mark.parametrize(
