@@ -38,8 +38,13 @@ def _share_loader() -> None:
     """
     loader = botocore.loaders.create_loader()
     services = loader.list_available_services("service-2")
-    botocore.loaders.create_loader = lambda search_path_string=None: loader  # noqa: ARG005
-    botocore.loaders.Loader.list_available_services = lambda *_: services  # type: ignore[method-assign]
+
+    def list_available_services(*_: Any, **__: Any) -> list[str]:
+        """Whatever the kind of file is: each is there for the same services."""
+        return services
+
+    botocore.loaders.create_loader = lambda *_, **__: loader
+    botocore.loaders.Loader.list_available_services = list_available_services  # type: ignore[method-assign]
 
 
 def patch_moto(patches: MotoPatches) -> None:

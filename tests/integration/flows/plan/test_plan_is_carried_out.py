@@ -18,7 +18,8 @@ from prefect.testing.utilities import prefect_test_harness
 
 import tasks.ecr.build
 from flows import redeploy, rollback, split, teardown
-from tests.e2e.runs import edited_config, only, quick, wait_until
+from tests.e2e.configs import edited_config, only, quick
+from tests.e2e.runs import wait_until
 
 pytestmark = [
     # Each command has an event loop of its own, and Prefect's client leaves its connections to a
