@@ -98,7 +98,7 @@ def _joined(location: str, fault: str) -> str:
     """
     One line of the location and a fault.
 
-    The validators of config/ begin with the part of the path that pydantic does not know.
+    The validators of config/ begin with the part of the path that pydantic does not have.
     """
     if not location or fault.startswith(("[", ":")):
         return f"{location}{fault}"
