@@ -20,7 +20,8 @@ def _number_properties(schema: dict[str, Any]) -> None:
 
     PostgreSQL's JSONB does not keep it, and the Prefect form sorts by `position`.
     """
-    for position, field in enumerate(schema.get("properties", {}).values()):
+    properties = schema.get("properties", {})
+    for position, field in enumerate(properties.values()):
         field["position"] = position
 
 
@@ -52,9 +53,13 @@ class ConfigModel(BaseModel):
 
 
 def relative_to_the_config(path: Path | None, info: ValidationInfo) -> Path | None:
-    """Expand `~`; resolve a relative path from the config file's folder, when there is a file."""
+    """
+    Expand `~`, and resolve a relative path from the config file's folder.
+
+    Without a file, e.g. in parameters of a Prefect run, a relative path stays.
+    """
     if path is None:
         return None
-    expanded = path.expanduser()
-    base = (info.context or {}).get("base")
-    return base / expanded if base else expanded
+    context = info.context or {}
+    folder = context.get("base", Path())
+    return Path(folder, path.expanduser())

@@ -59,42 +59,66 @@ def fault_lines(error: ValidationError) -> list[str]:
 def _without_echoes(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
     """Leave out the errors that only follow from another one."""
     kept = [detail for detail in details if not _follows_from_an_item(detail)]
-    misspelt = [detail["loc"] for detail in kept if detail["type"] == "extra_forbidden"]
     # A misspelt key is one fault, although the key that was meant is missing as well.
-    meant = {(*location[:-1], _meant(location)) for location in misspelt}
-    return [detail for detail in kept if detail["type"] != "missing" or detail["loc"] not in meant]
+    unknown = [detail["loc"] for detail in kept if detail["type"] == "extra_forbidden"]
+    meant = {_meant_location(location) for location in unknown}
+
+    def was_misspelt(detail: ErrorDetails) -> bool:
+        return detail["type"] == "missing" and detail["loc"] in meant
+
+    return [detail for detail in kept if not was_misspelt(detail)]
+
+
+def _meant_location(unknown: Location) -> tuple[int | str | None, ...]:
+    """Where the key belongs that was probably meant by an unknown one."""
+    outer = unknown[:-1]
+    return (*outer, _meant(unknown))
 
 
 def _follows_from_an_item(detail: ErrorDetails) -> bool:
     """Whether pydantic counts a list as empty because of a faulty item."""
-    return detail["type"] == "too_short" and bool(detail["input"])
+    if detail["type"] != "too_short":
+        return False
+    return bool(detail["input"])
 
 
 def _describe(detail: ErrorDetails) -> list[str]:
+    """The lines for one of pydantic's errors."""
     location = _location(detail["loc"])
-    if detail["type"] == "value_error":
-        return [_joined(location, line) for line in str(detail["ctx"]["error"]).splitlines()]
-    if detail["type"].startswith("union_tag"):
+    kind = detail["type"]
+    if kind == "value_error":
+        faults = str(detail["ctx"]["error"])
+        return [_joined(location, fault) for fault in faults.splitlines()]
+    if kind.startswith("union_tag"):
         return [f"{location}.{_wrong_tag(detail)}"]
     return [f"{location}: {_wrong_value(detail)}"]
 
 
-def _joined(location: str, message: str) -> str:
-    """The validators of config/ begin with the part of the path that pydantic does not know."""
-    return f"{location}{'.' if location and message[0] not in '[:' else ''}{message}"
+def _joined(location: str, fault: str) -> str:
+    """
+    One line of the location and a fault.
+
+    The validators of config/ begin with the part of the path that pydantic does not have.
+    """
+    if not location or fault.startswith(("[", ":")):
+        return f"{location}{fault}"
+    return f"{location}.{fault}"
 
 
 def _wrong_tag(detail: ErrorDetails) -> str:
     """What is wrong with the key that selects one of several forms of a mapping."""
     union = _schema_at(detail["loc"])["discriminator"]
     key = union["propertyName"]
-    known = ", ".join(repr(tag) for tag in union["mapping"])
+    known = ", ".join(map(repr, union["mapping"]))
     if detail["type"] == "union_tag_not_found":
-        return f"{key}: is missing in {_shown(detail['input'])}; add it, with one of {known}"
-    return f"{key}: {_shown(detail['ctx']['tag'])} is not one of {known}; choose one of them"
+        mapping = _shown(detail["input"])
+        return f"{key}: is missing in {mapping}; add it, with one of {known}"
+    tag = _shown(detail["ctx"]["tag"])
+    return f"{key}: {tag} is not one of {known}; choose one of them"
 
 
 def _wrong_value(detail: ErrorDetails) -> str:
+    """What is wrong with a value, and the remedy."""
     value = _shown(detail["input"], detail["loc"])
     match detail["type"]:
         case "missing":
@@ -113,47 +137,71 @@ def _wrong_value(detail: ErrorDetails) -> str:
 
 
 def _example(location: Location) -> str:
-    examples = _schema_at(location).get("examples", ())
-    return f"write it like {examples[0]!r}" if examples else "write it in that form"
+    """The remedy for text in a wrong form."""
+    schema = _schema_at(location)
+    for example in schema.get("examples", ()):
+        return f"write it like {example!r}"
+    return "write it in that form"
 
 
 def _expectation(detail: ErrorDetails) -> str:
+    """What the value should do, and the remedy."""
     expected, remedy = _EXPECTED.get(detail["type"], (None, "change it"))
     message = detail["msg"]
-    expected = expected or message.partition("should ")[2] or f"be right ({message})"
-    return f"{expected}; {remedy}"
+    if expected is None:
+        _, _, expected = message.partition("should ")
+    return f"{expected or f'be right ({message})'}; {remedy}"
 
 
 def _location(parts: Location) -> str:
-    text = ""
-    for index, part in enumerate(parts):
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif not _is_tag(parts[: index + 1]):
-            text += f".{part}" if text else part
-    return text.removesuffix(".[key]")
+    """A path such as `services[1].port`."""
+    ends = range(1, len(parts) + 1)
+    text = "".join(_step(parts[:end]) for end in ends)
+    return text.removeprefix(".").removesuffix(".[key]")
+
+
+def _step(parts: Location) -> str:
+    """The last part of a location, as it is in a path."""
+    last = parts[-1]
+    if isinstance(last, int):
+        return f"[{last}]"
+    return "" if _is_tag(parts) else f".{last}"
 
 
 def _is_tag(parts: Location) -> bool:
     """Whether the last part is a union's tag: pydantic's locations have it, the file has not."""
-    union = _schema_at(parts[:-1]).get("discriminator", {})
-    return parts[-1] in union.get("mapping", ())
+    return parts[-1] in _tags_at(parts[:-1])
+
+
+def _tags_at(parts: Location) -> dict[str, Any]:
+    """The tags of the union at a location; none when there is no union."""
+    schema = _schema_at(parts)
+    union = schema.get("discriminator", {})
+    return dict(union.get("mapping", {}))
 
 
 def _suggestion(parts: Location) -> str:
+    """The remedy for an unknown key."""
     meant = _meant(parts)
     if meant:
         return f"did you mean {meant!r}?"
-    return f"take it out; known are {', '.join(_known(parts[:-1]))}"
+    known = ", ".join(_known(parts))
+    return f"take it out; known are {known}"
 
 
 def _meant(parts: Location) -> str | None:
-    """The key that was probably meant, of the mapping that has the unknown one."""
-    return next(iter(difflib.get_close_matches(str(parts[-1]), _known(parts[:-1]), n=1)), None)
+    """The key that was probably meant by an unknown one."""
+    key = str(parts[-1])
+    known = _known(parts)
+    for similar in difflib.get_close_matches(key, known, n=1):
+        return similar
+    return None
 
 
 def _known(parts: Location) -> list[str]:
-    return sorted(_schema_at(parts).get("properties", ()))
+    """The keys of the mapping that has an unknown one."""
+    schema = _schema_at(parts[:-1])
+    return sorted(schema.get("properties", ()))
 
 
 def _schema_at(parts: Location) -> dict[str, Any]:
@@ -161,21 +209,29 @@ def _schema_at(parts: Location) -> dict[str, Any]:
     node = _schema()
     for part in parts:
         inner = _inner_schema(node, part)
-        node = _resolved(inner) if isinstance(inner, dict) else {}
+        if not isinstance(inner, dict):
+            return {}
+        node = _resolved(inner)
     return node
 
 
 def _inner_schema(node: dict[str, Any], part: int | str) -> Any:
+    """The schema of an item, of a union's form, or of a key's value."""
     if isinstance(part, int):
         return node.get("items")
     if "discriminator" in node:
-        return {"$ref": node["discriminator"]["mapping"].get(part)}
-    return node.get("properties", {}).get(part, node.get("additionalProperties"))
+        mapping = node["discriminator"]["mapping"]
+        return {"$ref": mapping.get(part)}
+    properties = node.get("properties", {})
+    other = node.get("additionalProperties")
+    return properties.get(part, other)
 
 
 def _resolved(node: dict[str, Any]) -> dict[str, Any]:
-    if "anyOf" in node:
-        node = next(choice for choice in node["anyOf"] if choice.get("type") != "null")
+    """A schema without references, and without the choice of null."""
+    for choice in node.get("anyOf", ()):
+        if choice.get("type") != "null":
+            return _resolved(choice)
     if node.get("$ref"):
         name = node["$ref"].rpartition("/")[2]
         return dict(_schema()["$defs"][name])
@@ -188,14 +244,22 @@ def _schema() -> dict[str, Any]:
 
 
 def _shown(value: Any, parts: Location = ()) -> str:
-    """The value as in the file, unless its key sounds like a secret: messages end up in logs."""
-    if parts and isinstance(parts[-1], str) and _SECRET.search(parts[-1]):
+    """
+    The value as in the file, cut to a line.
+
+    Unless its key sounds like a secret: messages end up in logs.
+    """
+    key = str(parts[-1]) if parts else ""
+    if _SECRET.search(key):
         return "a value not shown here"
     text = _as_text(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    return f"{text[: _LONGEST_VALUE - 3]}..."
 
 
 def _as_text(value: Any) -> str:
+    """The value as JSON, which is close to YAML."""
     try:
         return json.dumps(value, default=str)
     except (TypeError, ValueError):

@@ -17,14 +17,19 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML that refuses a duplicate key, where PyYAML would keep the last one silently."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a mapping, as PyYAML does, and refuse its duplicate keys."""
         node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if (key.tag, key.value) in seen:
-                problem = f"duplicate key {key.value!r}"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add((key.tag, key.value))
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            identity = (key.tag, key.value)
+            if identity in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"duplicate key {key.value!r}",
+                    problem_mark=key.start_mark,
+                )
+            seen.add(identity)
         return node
 
 
@@ -37,14 +42,25 @@ def load_config(path: Path) -> SplitConfig:
     """
     data = _parse_yaml(_read(path), path)
     if not isinstance(data, dict):
-        found = "is empty" if data is None else f"is a {type(data).__name__}, not a mapping"
         raise InvalidConfig(
-            f"{path}: {found}; write keys such as name, aws, cluster, monolith and services"
+            f"{path}: {_kind(data)}; write keys such as name, aws, cluster, monolith and services"
         )
-    return parse_config(data, base=path.resolve().parent, where=str(path))
+    return parse_config(
+        data,
+        base=path.resolve().parent,
+        where=str(path),
+    )
+
+
+def _kind(data: Any) -> str:
+    """What a file is that is not a mapping."""
+    if data is None:
+        return "is empty"
+    return f"is a {type(data).__name__}, not a mapping"
 
 
 def _read(path: Path) -> str:
+    """The text of the file."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -52,6 +68,7 @@ def _read(path: Path) -> str:
 
 
 def _why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be read, and the remedy."""
     match error:
         case FileNotFoundError():
             return "no such file; give the path of a split.yaml"
@@ -64,6 +81,7 @@ def _why_unreadable(error: OSError | UnicodeDecodeError) -> str:
 
 
 def _parse_yaml(text: str, path: Path) -> Any:
+    """The data in the file."""
     try:
         return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader, stricter
     except yaml.MarkedYAMLError as error:
@@ -74,10 +92,18 @@ def _parse_yaml(text: str, path: Path) -> Any:
 
 
 def _invalid_yaml(error: yaml.MarkedYAMLError) -> str:
+    """
+    What PyYAML found, and where.
+
+    Lines and columns count from 1, as editors do.
+    """
     mark = error.problem_mark
+    problem = error.problem
     if mark is None:
-        return f"invalid YAML: {error.problem}"
-    return f"invalid YAML at line {mark.line + 1}: {error.problem} (column {mark.column + 1})"
+        return f"invalid YAML: {problem}"
+    line = mark.line + 1
+    column = mark.column + 1
+    return f"invalid YAML at line {line}: {problem} (column {column})"
 
 
 def parse_config(data: dict[str, Any], *, base: Path, where: str = "config") -> SplitConfig:
@@ -95,8 +121,9 @@ def parse_config(data: dict[str, Any], *, base: Path, where: str = "config") -> 
     try:
         return SplitConfig.model_validate(data, context={"base": base})
     except ValidationError as error:
-        lines = "\n".join(f"  {line}" for line in fault_lines(error))
-        raise InvalidConfig(f"{where} is not valid:\n{lines}") from None
+        lines = [f"{where} is not valid:"]
+        lines += [f"  {line}" for line in fault_lines(error)]
+        raise InvalidConfig("\n".join(lines)) from None
 
 
 def config_schema() -> dict[str, Any]:

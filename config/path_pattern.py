@@ -16,6 +16,9 @@ _ALLOWED: Final = re.compile(r"""[/*?][A-Za-z0-9_\-.$/~"'@:+&*?]*""")
 _ANY: Final = "*"
 _ONE: Final = "?"
 _EXPRESSIONS: Final = {_ANY: ".*", _ONE: "."}
+_ALONG_FIRST: Final = (1, 0)
+_ALONG_SECOND: Final = (0, 1)
+_ALONG_BOTH: Final = (1, 1)
 
 
 def is_valid(pattern: str) -> bool:
@@ -24,14 +27,25 @@ def is_valid(pattern: str) -> bool:
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a request for `path` (without its query string) matches the pattern."""
-    return _expression(pattern).fullmatch(path) is not None
+    """
+    Whether a request matches the pattern.
+
+    Args:
+        pattern: The pattern.
+        path: The request's path, without its query string.
+    """
+    expression = _expression(pattern)
+    return expression.fullmatch(path) is not None
 
 
 @lru_cache(maxsize=4096)
 def _expression(pattern: str) -> re.Pattern[str]:
-    parts = [_EXPRESSIONS.get(char) or re.escape(char) for char in pattern]
-    return re.compile("".join(parts), re.DOTALL)
+    """The pattern as a regular expression."""
+    text = ""
+    for char in pattern:
+        literal = re.escape(char)
+        text += _EXPRESSIONS.get(char, literal)
+    return re.compile(text, re.DOTALL)
 
 
 @lru_cache(maxsize=65536)
@@ -46,7 +60,9 @@ def overlaps(one: str, other: str) -> bool:
         i, j = left.pop()
         if i == len(one) and j == len(other):
             return True
-        for along_one, along_other in _steps(one[i : i + 1], other[j : j + 1]):
+        here = one[i : i + 1]
+        there = other[j : j + 1]
+        for along_one, along_other in _steps(here, there):
             pair = (i + along_one, j + along_other)
             if pair not in seen:
                 seen.add(pair)
@@ -61,15 +77,23 @@ def _steps(here: str, there: str) -> tuple[tuple[int, int], ...]:
     `*` matches either nothing more, or the character that the other pattern has next.
     """
     if here == _ANY:
-        return ((1, 0), (0, 1)) if there else ((1, 0),)
+        return (_ALONG_FIRST, _ALONG_SECOND) if there else (_ALONG_FIRST,)
     if there == _ANY:
-        return ((0, 1), (1, 0)) if here else ((0, 1),)
-    return ((1, 1),) if _is_same(here, there) else ()
+        return (_ALONG_SECOND, _ALONG_FIRST) if here else (_ALONG_SECOND,)
+    if _is_same(here, there):
+        return (_ALONG_BOTH,)
+    return ()
 
 
 def _is_same(here: str, there: str) -> bool:
-    """Whether one character matches both; neither pattern may be at its end."""
-    return bool(here and there) and (here == there or _ONE in (here, there))
+    """
+    Whether one character matches both.
+
+    Nothing does where a pattern is at its end.
+    """
+    if not here or not there:
+        return False
+    return here == there or _ONE in (here, there)
 
 
 @lru_cache(maxsize=65536)
@@ -82,7 +106,8 @@ def covers(wide: str, narrow: str) -> bool:
     """
     reach = _past_stars(wide, {0})
     for char in narrow:
-        reach = _past_stars(wide, _after(wide, reach, char))
+        reach = _after(wide, reach, char)
+        reach = _past_stars(wide, reach)
     return len(wide) in reach
 
 
@@ -91,11 +116,12 @@ def _after(wide: str, positions: set[int], char: str) -> set[int]:
     # A `*` of the narrow pattern is only ever matched by a `*` of the wide one, so it is treated as
     # a character.
     found = set()
+    matching = {char} if char == _ANY else {char, _ONE}
     for position in positions:
         own = wide[position : position + 1]
         if own == _ANY:
             found.add(position)
-        elif own == char or (own == _ONE and char != _ANY):
+        elif own in matching:
             found.add(position + 1)
     return found
 
@@ -104,8 +130,7 @@ def _past_stars(pattern: str, positions: set[int]) -> set[int]:
     """The positions, and those behind a `*` that matches nothing."""
     found = set(positions)
     for position in positions:
-        end = position
-        while pattern[end : end + 1] == _ANY:
-            end += 1
-            found.add(end)
+        rest = pattern[position:]
+        stars = len(rest) - len(rest.lstrip(_ANY))
+        found.update(range(position, position + stars + 1))
     return found

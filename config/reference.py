@@ -51,6 +51,7 @@ _TYPES: Final = {
     "number": "number",
     "boolean": "true or false",
 }
+_PATHS: Final = ("path", "directory-path", "file-path")
 _LONGEST_DEFAULT: Final = 40
 
 
@@ -72,7 +73,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _is_stale(path: Path, text: str) -> bool:
-    return not path.is_file() or path.read_text("utf-8") != text
+    """Whether a page has another text."""
+    if not path.is_file():
+        return True
+    return path.read_text("utf-8") != text
 
 
 def reference_pages() -> dict[Path, str]:
@@ -87,9 +91,11 @@ def reference_pages() -> dict[Path, str]:
 def reference_markdown() -> str:
     """One table for the file itself and for each mapping in it, in the order of first mention."""
     schema = config_schema()
-    sections = [_INTRODUCTION.format(example=EXAMPLE), f"## The file\n\n{_table(schema)}"]
+    introduction = _INTRODUCTION.format(example=EXAMPLE)
+    sections = [introduction, f"## The file\n\n{_table(schema)}"]
     for name, definition in _definitions(schema):
-        sections.append(f"## {name}\n\n{definition['description']}\n\n{_table(definition)}")
+        description = definition["description"]
+        sections.append(f"## {name}\n\n{description}\n\n{_table(definition)}")
     return "\n".join(sections)
 
 
@@ -118,40 +124,51 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def _referred(node: dict[str, Any]) -> str:
-    return str(node["$ref"]).rpartition("/")[2]
+    """Name of the mapping that a schema refers to."""
+    reference: str = node["$ref"]
+    _, _, name = reference.rpartition("/")
+    return name
 
 
 def _table(definition: dict[str, Any]) -> str:
+    """A mapping's keys, one a row."""
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     required = definition.get("required", [])
     for name, field in definition["properties"].items():
         default = "" if name in required else _default(field)
-        rows.append(_row(f"`{name}`", _type(field), default, _meaning(field)))
-    return "\n".join(rows) + "\n"
+        row = _row(f"`{name}`", _type(field), default, _meaning(field))
+        rows.append(row)
+    return "\n".join([*rows, ""])
 
 
 def _row(*cells: str) -> str:
+    """A row of a table."""
     escaped = [cell.replace("|", "\\|") for cell in cells]
-    return f"| {' | '.join(escaped)} |"
+    text = " | ".join(escaped)
+    return f"| {text} |"
 
 
 def _meaning(field: dict[str, Any]) -> str:
     """The field's description; pydantic omits it where it is that of the mapping."""
-    text = field.get("description")
-    if text is None:
-        text = config_schema()["$defs"][_referred(field)]["description"]
-    return str(text).replace("\n", " ")
+    described = field
+    if "description" not in field:
+        mappings = config_schema()["$defs"]
+        described = mappings[_referred(field)]
+    text: str = described["description"]
+    return text.replace("\n", " ")
 
 
 def _default(field: dict[str, Any]) -> str:
+    """A field's default, for people."""
     value = field.get("default")
     if value is None:
         return "empty" if field.get("type") == "object" else "none"
     if value in ({}, [], ""):
         return "empty"
     text = json.dumps(value)
-    is_long = isinstance(value, (dict, list)) and len(text) >= _LONGEST_DEFAULT
-    return "see below" if is_long else f"`{text}`"
+    if isinstance(value, (dict, list)) and len(text) >= _LONGEST_DEFAULT:
+        return "see below"
+    return f"`{text}`"
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -174,17 +191,23 @@ def _type(field: dict[str, Any]) -> str:
 
 
 def _mapping_type(field: dict[str, Any]) -> str:
+    """The type of a mapping whose keys are free."""
     inner = field.get("additionalProperties")
-    return f"mapping of names to {_type(inner)}" if isinstance(inner, dict) else "mapping"
+    if isinstance(inner, dict):
+        return f"mapping of names to {_type(inner)}"
+    return "mapping"
 
 
 def _plain_type(field: dict[str, Any]) -> str:
-    if str(field.get("format")).endswith("path"):
+    """The type of a single value."""
+    if field.get("format") in _PATHS:
         return "path"
-    return ", ".join([_TYPES.get(str(field.get("type")), "anything"), *_constraints(field)])
+    name = _TYPES.get(field.get("type", ""), "anything")
+    return ", ".join([name, *_constraints(field)])
 
 
 def _constraints(field: dict[str, Any]) -> Iterator[str]:
+    """The bounds of a value, and an example."""
     if "minimum" in field:
         yield f"at least {json.dumps(field['minimum'])}"
     if "exclusiveMinimum" in field:

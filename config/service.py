@@ -1,6 +1,7 @@
 """One microservice: its image, paths and size, and the checks of its responses."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -87,11 +88,10 @@ class HealthCheck(ConfigModel):
 
     def faults(self) -> Iterator[str]:
         """A timeout that is not shorter than the interval."""
-        if self.timeout >= self.interval:
-            yield (
-                f"timeout: {self.timeout} is not shorter than interval {self.interval}; lower the "
-                "timeout"
-            )
+        timeout = self.timeout
+        interval = self.interval
+        if timeout >= interval:
+            yield f"timeout: {timeout} is not shorter than interval {interval}; lower the timeout"
 
 
 class Check(ConfigModel):
@@ -233,11 +233,8 @@ class ServiceConfig(ConfigModel):
     @field_validator("path_patterns")
     @classmethod
     def _patterns_can_match(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        found: list[str] = []
-        for index, pattern in enumerate(patterns):
-            found += [f"[{index}]: {fault}" for fault in _pattern_faults(pattern)]
-        twice = {pattern for pattern in patterns if patterns.count(pattern) > 1}
-        found += [f": {pattern!r} is listed twice; list it once" for pattern in sorted(twice)]
+        """Refuse patterns that no path can match, and those that are listed twice."""
+        found = [*_faults_of_each(patterns), *_duplicates(patterns)]
         if found:
             raise ValueError("\n".join(found))
         return patterns
@@ -253,17 +250,24 @@ class ServiceConfig(ConfigModel):
             yield f"environment.{name}: is a secret as well; keep one of the two"
 
     def _size_faults(self) -> Iterator[str]:
-        allowed = fargate_memory(self.cpu)
-        if self.memory not in allowed:
+        """A size that Fargate does not support."""
+        cpu = self.cpu
+        memory = self.memory
+        allowed = fargate_memory(cpu)
+        if memory not in allowed:
             sizes = ", ".join(map(str, allowed))
-            yield (
-                f"memory: memory {self.memory} is not valid for cpu {self.cpu}; use one of {sizes}"
-            )
+            yield f"memory: memory {memory} is not valid for cpu {cpu}; use one of {sizes}"
 
     @property
     def has_safe_paths(self) -> bool:
-        """Whether it has paths that the tool may request on its own."""
-        return bool(self.checks or self.parity.paths or self.parity.paths_file)
+        """
+        Whether it has paths that the tool may request on its own.
+
+        Those of checks and parity are GETs, and the user has named them.
+        """
+        parity = self.parity
+        compared = parity.paths or parity.paths_file
+        return bool(self.checks or compared)
 
     @property
     def target_group(self) -> str:
@@ -291,7 +295,22 @@ class ServiceConfig(ConfigModel):
         return f"{self.name}-task-role"
 
 
+def _faults_of_each(patterns: Iterable[str]) -> Iterator[str]:
+    """What is wrong with patterns, each with its place in the list."""
+    for index, pattern in enumerate(patterns):
+        for fault in _pattern_faults(pattern):
+            yield f"[{index}]: {fault}"
+
+
+def _duplicates(patterns: Iterable[str]) -> Iterator[str]:
+    """Patterns that are listed twice."""
+    for pattern, count in Counter(patterns).items():
+        if count > 1:
+            yield f": {pattern!r} is listed twice; list it once"
+
+
 def _pattern_faults(pattern: str) -> Iterator[str]:
+    """What is wrong with a pattern, and the remedy."""
     if len(pattern) > _LONGEST_PATTERN:
         yield f"{pattern!r} is longer than ELBv2's {_LONGEST_PATTERN} characters; shorten it"
     if not is_valid(pattern):
@@ -304,4 +323,7 @@ def _pattern_faults(pattern: str) -> Iterator[str]:
 
 
 def _wildcards(pattern: str) -> int:
-    return pattern.count("*") + pattern.count("?")
+    """How many wildcards a pattern has."""
+    stars = pattern.count("*")
+    questions = pattern.count("?")
+    return stars + questions

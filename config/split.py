@@ -105,33 +105,42 @@ class SplitConfig(ConfigModel):
         yield from self._names_taken_twice()
         yield from self._patterns_claimed_twice()
         yield from self._requests_without_paths()
+        yield from self._unknown_default_service()
+
+    def _unknown_default_service(self) -> Iterator[str]:
+        """A default action that forwards to a service which the config does not have."""
         action = self.monolith.default_action
+        if not isinstance(action, ForwardTo):
+            return
         names = [service.name for service in self.services]
-        if isinstance(action, ForwardTo) and action.service not in names:
+        if action.service not in names:
             yield (
                 f"monolith.default_action.service: {action.service!r} is not a service of this "
                 f"config; choose one of {', '.join(names)}"
             )
 
     def _names_taken_twice(self) -> Iterator[str]:
+        """Names of services that another service or the monolith has."""
         seen = {self.monolith.service: "monolith.service"}
         for index, service in enumerate(self.services):
+            name = service.name
             here = f"services[{index}].name"
-            if service.name in seen:
-                yield f"{here}: {service.name!r} is taken by {seen[service.name]}; choose another"
-            seen.setdefault(service.name, here)
+            first = seen.setdefault(name, here)
+            if first != here:
+                yield f"{here}: {name!r} is taken by {first}; choose another"
 
     def _patterns_claimed_twice(self) -> Iterator[str]:
+        """Patterns that another service has."""
         seen: dict[str, str] = {}
         for index, service in enumerate(self.services):
+            owner = f"services[{index}] ({service.name})"
             for position, pattern in enumerate(service.path_patterns):
-                if pattern in seen:
-                    here = f"services[{index}].path_patterns[{position}]"
+                first = seen.setdefault(pattern, owner)
+                if first != owner:
                     yield (
-                        f"{here}: {pattern!r} also belongs to {seen[pattern]}; leave it to one of "
-                        "them"
+                        f"services[{index}].path_patterns[{position}]: {pattern!r} also belongs "
+                        f"to {first}; leave it to one of them"
                     )
-                seen.setdefault(pattern, f"services[{index}] ({service.name})")
 
     def _requests_without_paths(self) -> Iterator[str]:
         """Gates that need the tool's own requests, for a service without a path to request."""
@@ -167,7 +176,8 @@ class SplitConfig(ConfigModel):
         """Find the patterns of two services that match the same paths, each with its service."""
         found = []
         for one, other in combinations(self.services, 2):
-            for pattern, rival in product(one.path_patterns, other.path_patterns):
+            pairs = product(one.path_patterns, other.path_patterns)
+            for pattern, rival in pairs:
                 if overlaps(pattern, rival):
                     found.append((one, pattern, other, rival))
         return found

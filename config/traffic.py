@@ -32,7 +32,8 @@ class AllAtOnce(ConfigModel):
 
     def steps(self) -> tuple[Step, ...]:
         """The steps this strategy means."""
-        return (Step(weight=100, bake=self.bake),)
+        step = Step(weight=100, bake=self.bake)
+        return (step,)
 
 
 class Linear(ConfigModel):
@@ -48,7 +49,8 @@ class Linear(ConfigModel):
     def steps(self) -> tuple[Step, ...]:
         """The steps this strategy means; the last is 100."""
         weights = [*range(self.step, 100, self.step), 100]
-        return tuple(Step(weight=weight, bake=self.interval) for weight in weights)
+        steps = [Step(weight=weight, bake=self.interval) for weight in weights]
+        return tuple(steps)
 
 
 class Canary(ConfigModel):
@@ -63,7 +65,10 @@ class Canary(ConfigModel):
 
     def steps(self) -> tuple[Step, ...]:
         """The steps this strategy means."""
-        return (Step(weight=self.weight, bake=self.bake), Step(weight=100, bake=self.bake))
+        return (
+            Step(weight=self.weight, bake=self.bake),
+            Step(weight=100, bake=self.bake),
+        )
 
 
 class Steps(ConfigModel):
@@ -141,11 +146,17 @@ class Gates(ConfigModel):
 
     def faults(self) -> Iterator[str]:
         """A period that CloudWatch does not support."""
-        if self.metrics_period not in (1, 5, 10, 30) and self.metrics_period % 60:
+        period = self.metrics_period
+        if not _is_cloudwatch_period(period):
             yield (
-                f"metrics_period: {self.metrics_period} is not a CloudWatch period; use 1, 5, 10, "
-                "30 or a multiple of 60"
+                f"metrics_period: {period} is not a CloudWatch period; use 1, 5, 10, 30 or a "
+                "multiple of 60"
             )
+
+
+def _is_cloudwatch_period(seconds: int) -> bool:
+    """Whether CloudWatch supports a period."""
+    return seconds % 60 == 0 or seconds in (1, 5, 10, 30)
 
 
 class Traffic(ConfigModel):

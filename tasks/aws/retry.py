@@ -94,7 +94,7 @@ Response = tuple[Any, dict[str, Any]] | None
 
 
 def transient_reason(error: BaseException) -> str | None:
-    """Why the same call may succeed later, in a few words; None when it will not."""
+    """Why the same call may succeed later, in short; None when it will not."""
     if isinstance(error, botocore.exceptions.ClientError):
         return _transient_refusal(error)
     if isinstance(error, docker.errors.APIError) and error.is_server_error():

@@ -38,7 +38,7 @@ class InUse:
         return any(f"{uri}:{tag}" in self.images for tag in tags)
 
 
-@aws_task("look for what runs")
+@aws_task("read what runs")
 def read_in_use(aws: AwsConfig) -> InUse:
     """
     Read the revisions and images of all services' deployments and all tasks of the region.

@@ -129,7 +129,7 @@ def shift_weight(
 @aws_task("roll back {rule_arn} to the monolith")
 def return_rule(aws: AwsConfig, rule_arn: str, monolith_group: str, service_group: str) -> None:
     """
-    Send every request of a path rule to the monolith, whoever wrote its weights last.
+    Send every request of a path rule to the monolith, no matter who wrote its weights last.
 
     Args:
         aws: Where AWS is.

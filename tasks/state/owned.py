@@ -75,7 +75,7 @@ class OwnedResources:
             yield "target group", self.target_group
 
 
-@aws_task("look for resources of {service.name}")
+@aws_task("find resources of {service.name}")
 def read_owned(
     aws: AwsConfig, cluster_arn: str, rules: Sequence[Rule], service: ServiceConfig, owner: Owner
 ) -> OwnedResources:
@@ -145,7 +145,7 @@ def former_service(name: str) -> ServiceConfig:
     return ServiceConfig(name=name, path_patterns=("/*",), image="none")
 
 
-@aws_task("look for former services of {split}")
+@aws_task("find former services of {split}")
 def read_former_services(
     aws: AwsConfig, split: str, rules: Sequence[Rule], known: Sequence[str]
 ) -> list[str]:

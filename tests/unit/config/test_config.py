@@ -106,7 +106,7 @@ def test_regions_of_every_partition_are_valid(region):
     assert split(aws={"region": region}).aws.region == region
 
 
-def test_the_names_of_a_service_s_resources_derive_from_its_name():
+def test_the_names_of_a_services_resources_derive_from_its_name():
     service = split().service("users")
     names = (
         service.target_group,
@@ -133,7 +133,7 @@ def test_a_service_without_traffic_of_its_own_has_the_split_s():
     assert isinstance(config.traffic_of(config.service("users")).shift, AllAtOnce)
 
 
-def test_a_service_s_own_traffic_wins():
+def test_a_services_own_traffic_wins():
     services = data()["services"]
     services[0]["traffic"] = {"shift": {"strategy": "canary"}}
     config = split(services=services)

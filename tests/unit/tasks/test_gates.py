@@ -1,4 +1,4 @@
-"""Gates: which figures pass, which fail, and which leave a gate open."""
+"""Gates: which figures pass, which fail, and which are inconclusive."""
 
 import pytest
 
@@ -76,28 +76,28 @@ def test_with_a_limit_of_1_nothing_fails():
     assert judge_errors(gates, "cloudwatch", window(100, 100), early=True).verdict == "pass"
 
 
-def test_early_failures_among_very_many_requests_can_be_reckoned():
+def test_early_failures_among_millions_of_requests_can_be_judged():
     assert (
         judge_errors(GATES, "cloudwatch", window(5_000_000, 4_000_000), early=True).verdict
         == "fail"
     )
 
 
-def test_without_a_fewest_number_no_requests_pass():
+def test_without_min_requests_no_requests_pass():
     gates = GATES.model_copy(update={"min_requests": 0})
     assert judge_errors(gates, "cloudwatch", window(0)).verdict == "pass"
 
 
-def test_the_error_gate_tells_its_numbers():
-    told = judge_errors(GATES, "probes", window(200, 5))
-    assert told.numbers == {
+def test_the_error_gate_has_its_numbers():
+    judgement = judge_errors(GATES, "probes", window(200, 5))
+    assert judgement.numbers == {
         "source": "probes",
         "requests": 200,
         "failed": 5,
         "rate": 0.025,
         "limit": 0.01,
     }
-    assert told.text == "probes: 5 of 200 requests failed, limit 1.0%"
+    assert judgement.text == "probes: 5 of 200 requests failed, limit 1.0%"
 
 
 def latency(service, monolith, before=None, *, gates=GATES, early=False):
@@ -122,11 +122,11 @@ def test_a_percentile_is_judged_by_its_ratio_to_the_monolith(own, other, verdict
 
 
 @pytest.mark.parametrize(("service", "monolith"), [(19, 100), (100, 19), (0, 0)])
-def test_a_percentile_of_too_few_requests_on_one_side_stays_open(service, monolith):
+def test_a_percentile_of_too_few_requests_on_one_side_is_inconclusive(service, monolith):
     assert latency(window(service, p95=9.0), window(monolith)).verdict == "inconclusive"
 
 
-def test_a_percentile_without_a_value_stays_open():
+def test_a_percentile_without_a_value_is_inconclusive():
     assert latency(window(100, p95=None), window(100)).verdict == "inconclusive"
 
 
@@ -139,9 +139,9 @@ def test_before_the_end_of_a_bake_a_percentile_needs_more_requests():
 
 
 def test_at_100_percent_the_service_is_compared_with_the_monolith_before_the_shift():
-    told = latency(window(100, p95=0.7), window(0, p95=None), window(500, p95=0.2))
-    assert told.verdict == "fail"
-    assert "monolith before the shift 200 ms" in told.text
+    judgement = latency(window(100, p95=0.7), window(0, p95=None), window(500, p95=0.2))
+    assert judgement.verdict == "fail"
+    assert "monolith before the shift 200 ms" in judgement.text
 
 
 def test_the_monolith_is_compared_in_the_same_time_as_long_as_it_has_requests():
@@ -173,7 +173,7 @@ def test_an_alarm_is_judged_by_its_state(state, verdict):
     assert judgement.verdict == verdict
 
 
-def test_an_alarm_that_is_not_there_is_named():
+def test_a_missing_alarm_is_named():
     (judgement,) = judge_alarms(["forum-5xx"], {})
     assert judgement.text == "alarm forum-5xx does not exist"
 
@@ -207,7 +207,7 @@ def test_the_worst_verdict_is_the_steps(verdicts, verdict):
     assert worst([Judgement("errors", each, "") for each in verdicts]) == verdict
 
 
-def test_a_latency_gate_that_one_source_decided_is_not_open():
+def test_a_latency_gate_that_one_source_decided_is_decided():
     judged = [
         Judgement("latency p95", "inconclusive", "cloudwatch"),
         Judgement("latency p95", "pass", "probes"),
@@ -215,7 +215,7 @@ def test_a_latency_gate_that_one_source_decided_is_not_open():
     assert without_open_doubles(judged) == judged[1:]
 
 
-def test_an_error_gate_that_one_source_leaves_open_stays_open():
+def test_an_error_gate_must_be_decided_by_each_source():
     judged = [
         Judgement("errors", "inconclusive", "cloudwatch"),
         Judgement("errors", "pass", "probes"),

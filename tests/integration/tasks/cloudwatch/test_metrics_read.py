@@ -61,12 +61,12 @@ def test_good_answers_are_requests_that_did_not_fail(measured):
     assert (measured.window().requests, measured.window().failed) == (measured.asked, 0)
 
 
-def test_a_users_mistake_is_no_failure(measured):
+def test_a_4xx_is_no_failure(measured):
     measured.ask("/status/404", 5)
     assert measured.window().failed == 0
 
 
-def test_a_targets_5xx_is_a_failure(measured):
+def test_a_5xx_of_a_target_is_a_failure(measured):
     measured.ask("/status/500", 3)
     measured.ask("/status/503", 2)
     assert measured.window().failed == 5
@@ -77,7 +77,7 @@ def test_a_request_that_the_target_drops_is_a_failure(measured):
     assert measured.window().failed == 4
 
 
-def test_another_groups_failures_are_its_own(site, measured):
+def test_failures_of_another_group_do_not_count(site, measured):
     target = site.run_target()
     other = site.group(target, often=True)
     pattern = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/hang-up/other"]}}

@@ -60,7 +60,7 @@ def boot():
     return f"{started}.{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
-def test_a_run_s_name_is_written_in_the_characters_of_a_tag(listener):
+def test_a_runs_name_is_written_in_the_characters_of_a_tag(listener):
     take_lock.plain(*listener, "split forum (nightly) #7")
     assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == [
         "split forum -nightly- -7"
@@ -90,7 +90,7 @@ def test_no_request_of_a_user_matches_the_lock(sandbox, listener):
     assert sandbox.get("/api/users")[1]["X-Served-By"] == "monolith"
 
 
-def test_a_second_run_is_told_who_holds_it(sandbox, listener):
+def test_a_second_run_is_refused_with_the_name_of_the_first(sandbox, listener):
     take_as(sandbox, listener, started=1_700_000_000)
     with pytest.raises(RunRefused) as refused:
         take_lock.plain(*listener, "our run")
@@ -101,7 +101,7 @@ def test_a_second_run_is_told_who_holds_it(sandbox, listener):
     assert f"another run holds the listener: {begun}" in str(refused.value)
 
 
-def test_a_run_on_another_machine_is_believed_while_it_gives_signs_of_life(
+def test_the_lock_of_another_machine_is_respected_while_it_is_renewed(
     sandbox, listener, dead_process
 ):
     take_as(
@@ -116,16 +116,14 @@ def test_a_run_on_another_machine_is_believed_while_it_gives_signs_of_life(
 
 
 @pytest.mark.parametrize(
-    "signs_of_death",
+    "evidence",
     [
-        pytest.param(
-            {"host": ELSEWHERE, "renewed": 0.0}, id="of another machine that gives no sign of life"
-        ),
+        pytest.param({"host": ELSEWHERE, "renewed": 0.0}, id="of another machine, and not renewed"),
         pytest.param({"process": "1@another-boot"}, id="from before this machine's last start"),
     ],
 )
-def test_the_lock_of_a_dead_run_is_taken_over(sandbox, listener, signs_of_death):
-    take_as(sandbox, listener, **signs_of_death)
+def test_the_lock_of_a_dead_run_is_taken_over(sandbox, listener, evidence):
+    take_as(sandbox, listener, **evidence)
     take_lock.plain(*listener, "our run")
     assert [Holder.from_tags(held.tags).run for held in locks(*listener)] == ["our run"]
 
@@ -139,12 +137,12 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over_at_once(
 
 
 @pytest.mark.parametrize(("process", "abandoned"), [("1@another-boot", True), (None, False)])
-def test_a_dead_runs_lock_is_told_from_a_live_ones(sandbox, listener, process, abandoned):
+def test_only_a_dead_runs_lock_is_abandoned(sandbox, listener, process, abandoned):
     take_as(sandbox, listener, **({"process": process} if process else {}))
     assert is_abandoned(read_rules(*listener)) == abandoned
 
 
-def test_the_lock_of_a_dead_run_that_a_third_run_has_just_deleted_is_no_hindrance(
+def test_a_third_run_may_delete_the_lock_of_a_dead_run_in_the_meantime(
     sandbox, listener, monkeypatch
 ):
     gone = take_as(sandbox, listener, process="1@another-boot")
@@ -159,12 +157,12 @@ def test_the_lock_of_a_dead_run_that_a_third_run_has_just_deleted_is_no_hindranc
     assert take_lock.plain(*listener, "our run") != gone
 
 
-def test_a_lock_whose_answer_was_lost_is_ones_own(listener):
+def test_a_lock_whose_response_was_lost_is_the_runs_own(listener):
     rule = take_lock.plain(*listener, "our run")
     assert take_lock.plain(*listener, "our run") == rule
 
 
-def test_a_rule_of_somebody_elses_at_the_locks_priority_is_no_lock(sandbox, listener):
+def test_a_rule_of_others_at_the_locks_priority_is_refused(sandbox, listener):
     elb = sandbox.boto("elbv2")
     made = elb.create_rule(
         ListenerArn=listener[1],
@@ -188,15 +186,14 @@ async def hold(listener, running):
 @pytest.fixture
 def hasty(monkeypatch):
     """
-    Signs of life every tenth of a second; and the task without Prefect, which has nothing to say
-    about a lock.
+    Renewals every tenth of a second, and the task without Prefect, which does not matter here.
     """
     monkeypatch.setattr(lock, "_RENEW_EVERY", 0.1)
     monkeypatch.setattr(lock, "take_lock", take_lock.fn)
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_holder_renews_its_sign_of_life(sandbox, listener):
+async def test_a_holder_renews_its_lock(sandbox, listener):
     running = asyncio.Event()
     holding = asyncio.create_task(hold(listener, running))
     await running.wait()
@@ -204,7 +201,7 @@ async def test_a_holder_renews_its_sign_of_life(sandbox, listener):
         ResourceArns=[locks(*listener)[0].arn], Tags=tag_list({"split:lock-renewed": "0"})
     )
     async with asyncio.timeout(20):
-        while Holder.from_tags(locks(*listener)[0].tags).renewed == 0:  # noqa: ASYNC110 - AWS tells nobody
+        while Holder.from_tags(locks(*listener)[0].tags).renewed == 0:  # noqa: ASYNC110 - AWS has no event for it
             await asyncio.sleep(0.05)
     holding.cancel()
     await asyncio.gather(holding, return_exceptions=True)

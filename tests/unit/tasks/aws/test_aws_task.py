@@ -23,7 +23,7 @@ async def test_the_async_form_runs_the_function():
     assert await double_it.fn(number=4) == 8
 
 
-def test_the_task_keeps_the_function_s_signature():
+def test_the_task_keeps_the_functions_signature():
     assert list(inspect.signature(double_it.fn).parameters) == ["number"]
 
 

@@ -1,4 +1,4 @@
-"""The shared language of plan and apply."""
+"""What has to change in one resource."""
 
 import pytest
 
@@ -24,15 +24,15 @@ def test_a_differing_field_is_an_update_with_before_and_after():
     )
 
 
-def test_a_field_that_aws_does_not_have_was_none_before():
+def test_a_missing_field_was_none_before():
     assert compare_fields({"Port": 80}, {}) == Update({"Port": (None, 80)})
 
 
-def test_what_aws_holds_beyond_the_desired_fields_is_its_own_business():
+def test_further_observed_fields_are_ignored():
     assert compare_fields({"Port": 80}, {"Port": 80, "Arn": "arn:x"}) == NoChange()
 
 
-def test_a_value_that_is_known_after_apply_is_not_compared():
+def test_an_unknown_value_is_not_compared():
     assert compare_fields({"Arn": UNKNOWN}, {"Arn": "arn:x"}) == NoChange()
 
 

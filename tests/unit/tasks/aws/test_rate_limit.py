@@ -28,7 +28,7 @@ def test_calls_beyond_the_burst_wait_their_turn():
     assert [bucket.take() for _ in range(5)] == [0, 0, 0.5, 1.0, 1.5]
 
 
-def test_tokens_come_back_at_the_rate(clock):
+def test_tokens_refill_at_the_rate(clock):
     bucket = TokenBucket(burst=2, rate=2)
     for _ in range(2):
         bucket.take()
@@ -36,13 +36,13 @@ def test_tokens_come_back_at_the_rate(clock):
     assert [bucket.take() for _ in range(2)] == [0, 0.5]
 
 
-def test_no_more_than_a_burst_is_saved_up(clock):
+def test_no_more_than_a_burst_is_saved(clock):
     bucket = TokenBucket(burst=2, rate=2)
     clock.seconds += 3600
     assert [bucket.take() for _ in range(3)] == [0, 0, 0.5]
 
 
-def test_those_who_wait_are_served_before_tokens_are_saved(clock):
+def test_waiting_calls_use_tokens_before_any_are_saved(clock):
     bucket = TokenBucket(burst=1, rate=1)
     for _ in range(3):
         bucket.take()
@@ -59,7 +59,7 @@ def test_a_long_run_keeps_to_the_rate(clock):
 
 
 @pytest.mark.usefixtures("clock")
-def test_an_urgent_call_waits_for_no_other(monkeypatch):
+def test_an_urgent_call_does_not_wait(monkeypatch):
     slept = []
     monkeypatch.setattr(time, "sleep", slept.append)
     account = AwsConfig(region="eu-west-3")
@@ -70,7 +70,7 @@ def test_an_urgent_call_waits_for_no_other(monkeypatch):
 
 
 @pytest.mark.usefixtures("clock")
-def test_the_calls_after_an_urgent_one_make_up_for_it(monkeypatch):
+def test_the_calls_after_an_urgent_one_wait_longer(monkeypatch):
     slept = []
     monkeypatch.setattr(time, "sleep", slept.append)
     account = AwsConfig(region="eu-west-2")

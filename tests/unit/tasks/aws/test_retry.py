@@ -117,7 +117,7 @@ def test_a_lasting_error_has_no_reason(error):
     assert transient_reason(error) is None
 
 
-def test_the_reason_for_a_refusal_is_aws_s_code():
+def test_the_reason_for_a_refusal_is_the_error_code():
     assert transient_reason(refused("Throttling")) == "Throttling"
 
 

@@ -15,7 +15,7 @@ FOREIGN = [
 ]
 
 
-def test_an_owner_s_tags_name_the_tool_the_split_and_the_service():
+def test_an_owners_tags_name_the_tool_the_split_and_the_service():
     assert OWNER.tags == {MANAGED_BY: TOOL, CONFIG: "forum", SERVICE: "users"}
 
 
@@ -23,40 +23,40 @@ def test_an_owner_owns_what_it_tagged():
     assert OWNER.owns(OWNER.tags)
 
 
-def test_an_owner_owns_what_somebody_tagged_besides():
+def test_further_tags_do_not_change_the_owner():
     assert OWNER.owns(OWNER.tags | {"team": "blue"})
 
 
-def test_another_tool_s_tag_is_not_ownership():
+def test_another_tools_tag_is_not_ownership():
     assert not OWNER.owns({MANAGED_BY: "terraform", CONFIG: "forum"})
 
 
-def test_what_was_adopted_is_owned_but_not_made():
+def test_an_adopted_resource_is_owned_but_not_made():
     tags = OWNER.tags_over({"team": "blue"})
     assert (OWNER.owns(tags), OWNER.made(tags)) == (True, False)
 
 
-def test_what_another_split_of_this_tool_made_is_made_by_the_tool():
+def test_a_resource_of_another_split_is_not_tagged_as_adopted():
     assert OWNER.made(OWNER.tags_over({MANAGED_BY: TOOL, CONFIG: "shop"}))
 
 
-def test_tags_over_one_s_own_are_one_s_own():
+def test_an_own_resource_keeps_its_tags():
     assert OWNER.tags_over(OWNER.tags | {"team": "blue"}) == OWNER.tags
 
 
-def test_what_is_owned_is_no_conflict():
+def test_an_own_resource_is_no_conflict():
     assert OWNER.conflict("target group", "users-tg", OWNER.tags) is None
 
 
 @pytest.mark.parametrize(("tags", "reason"), FOREIGN)
-def test_a_stranger_s_resource_is_a_conflict_that_says_whose_it_is(tags, reason):
+def test_a_resource_of_others_is_a_conflict_with_its_origin(tags, reason):
     conflict = OWNER.conflict("target group", "users-tg", tags)
     assert isinstance(conflict, Conflict)
     assert f"target group users-tg exists and {reason}; rename service users" in conflict.reason
 
 
 @pytest.mark.parametrize(("tags", "reason"), FOREIGN)
-def test_a_stranger_s_resource_may_be_adopted(tags, reason):
+def test_a_resource_of_others_may_be_adopted(tags, reason):
     _ = reason
     assert (
         Owner(split="forum", service="users", adopt=True).conflict("target group", "users-tg", tags)
@@ -69,7 +69,7 @@ def test_a_conflict_names_the_flag_that_adopts():
 
 
 @pytest.mark.parametrize("lower", [False, True])
-def test_tags_survive_the_way_through_either_of_aws_s_forms(lower):
+def test_tags_survive_either_form_of_aws(lower):
     assert tag_dict(tag_list(OWNER.tags, lower=lower)) == OWNER.tags
 
 

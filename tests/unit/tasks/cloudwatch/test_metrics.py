@@ -24,7 +24,7 @@ def test_the_counts_of_all_periods_are_added_up():
     assert window_of(values) == Window(requests=30, failed=3)
 
 
-def test_a_metric_that_cloudwatch_never_got_is_0():
+def test_a_metric_without_values_is_0():
     assert window_of({}) == Window()
 
 
@@ -78,7 +78,7 @@ def test_a_window_has_every_period_that_its_span_touches(start, end, edges):
         (NOON, 172_800, 60, 60),
     ],
 )
-def test_percentiles_are_asked_for_over_the_whole_window_where_there_is_such_a_period(
+def test_percentiles_are_read_over_the_whole_window_where_cloudwatch_has_such_a_period(
     start, span, period, whole
 ):
     assert _whole_period(start, start + span, period) == whole
@@ -94,6 +94,6 @@ def test_percentiles_are_asked_for_over_the_whole_window_where_there_is_such_a_p
         (Window(98, 0), (5, 5)),
     ],
 )
-def test_the_tools_own_requests_are_taken_off_the_users(part, left):
+def test_the_tools_own_requests_are_subtracted_from_the_users(part, left):
     rest = Window(requests=100, failed=5, p95=0.2).without(part)
     assert (rest.requests, rest.failed, rest.p95) == (*left, 0.2)

@@ -24,9 +24,9 @@ def test_the_path_of_a_request_is_found(line):
 
 
 @pytest.mark.parametrize("line", ["listening on /run/app.sock", "TARGET /etc", "", "GET users"])
-def test_a_line_that_tells_of_no_request_does_not_count(line):
+def test_a_line_without_a_request_does_not_count(line):
     assert requested_paths([line]) == {}
 
 
-def test_a_path_is_counted_as_often_as_it_was_asked_for():
+def test_a_path_is_counted_as_often_as_it_was_requested():
     assert requested_paths(["GET /a 200", "POST /a 201", "GET /b 200"]) == {"/a": 2, "/b": 1}

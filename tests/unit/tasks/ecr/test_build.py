@@ -23,7 +23,7 @@ def tag(folder, *, cpu="X86_64", **build):
     return content_tag(Build(context=folder, **build), cpu)
 
 
-def test_a_tag_is_one_that_ecr_takes(context):
+def test_a_tag_is_valid_in_ecr(context):
     assert re.fullmatch(r"c-[0-9a-f]{16}", tag(context))
 
 
@@ -50,7 +50,7 @@ def test_a_further_file_has_another_tag(context):
     assert tag(context) != before
 
 
-def test_an_empty_folder_more_has_another_tag(context):
+def test_a_further_empty_folder_has_another_tag(context):
     before = tag(context)
     (context / "app" / "static").mkdir()
     assert tag(context) != before
@@ -94,21 +94,21 @@ def test_another_dockerfile_has_another_tag(context):
     assert tag(context) != tag(context, dockerfile="Dockerfile.slim")
 
 
-def test_what_dockerignore_leaves_out_does_not_count(context):
+def test_an_ignored_file_does_not_count(context):
     (context / ".dockerignore").write_text("# secrets stay here\n\n*.log\n")
     before = tag(context)
     (context / "debug.log").write_text("noise")
     assert tag(context) == before
 
 
-def test_what_dockerignore_takes_back_in_counts(context):
+def test_an_exception_in_dockerignore_counts(context):
     (context / ".dockerignore").write_text("*.log\n!keep.log\n")
     before = tag(context)
     (context / "keep.log").write_text("signal")
     assert tag(context) != before
 
 
-def test_a_dockerfile_that_dockerignore_names_counts_all_the_same(context):
+def test_an_ignored_dockerfile_still_counts(context):
     (context / ".dockerignore").write_text("Dockerfile\n")
     before = tag(context)
     (context / "Dockerfile").write_text("FROM other\n")
@@ -124,7 +124,7 @@ def test_a_link_counts_by_the_name_of_what_it_points_to(context, target):
     assert tag(context) != before
 
 
-def test_what_a_link_points_to_does_not_count(context, tmp_path):
+def test_the_content_of_a_links_target_does_not_count(context, tmp_path):
     (tmp_path / "outside").write_text("1")
     (context / "link").symlink_to(tmp_path / "outside")
     before = tag(context)
@@ -132,7 +132,7 @@ def test_what_a_link_points_to_does_not_count(context, tmp_path):
     assert tag(context) == before
 
 
-def test_a_link_is_not_a_file_that_holds_the_name_of_its_target(context):
+def test_a_link_differs_from_a_file_with_the_name_of_its_target(context):
     (context / "link").symlink_to("app")
     before = tag(context)
     (context / "link").unlink()

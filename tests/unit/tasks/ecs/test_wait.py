@@ -26,7 +26,7 @@ def test_a_service_without_the_wanted_deployment_was_rolled_back():
     assert why_hopeless(rolled_back, WANTED) == "ECS rolled it back to users-task-def:1"
 
 
-def test_a_failed_deployment_has_ecss_reason():
+def test_a_failed_deployment_has_the_reason_of_ecs():
     failed = deployment(rolloutState="FAILED", rolloutStateReason="tasks failed to start")
     assert why_hopeless(service(failed), WANTED) == "tasks failed to start"
 

@@ -57,7 +57,7 @@ def test_a_preview_rule_matches_path_and_header():
     ]
 
 
-def test_a_rule_s_tags_name_its_owner_role_and_chunk():
+def test_a_rules_tags_name_its_owner_role_and_chunk():
     assert desired_path_rules(SEVEN, OWNER)[1].tags == OWNER.tags | {ROLE: PATH, CHUNK: "1"}
 
 
@@ -135,7 +135,7 @@ def test_a_new_rule_comes_after_rules_of_others_before_the_monoliths():
     assert place_rule(rules, DESIRED, MONOLITH) == (10, 40)
 
 
-def test_a_preview_rule_wins_over_the_service_s_own_path_rule():
+def test_a_preview_rule_wins_over_the_services_own_path_rule():
     (preview,) = desired_preview_rules(("/api/users*",), OWNER, PREVIEW, ("x-split", "secret"))
     rules = [rule(20, weights={MONOLITH: 100, USERS: 0}), rule(40, ("/api/*",), tags={}), DEFAULT]
     assert place_rule(rules, preview, MONOLITH) == (0, 20)

@@ -82,7 +82,7 @@ def test_any_of_a_rules_patterns_may_match():
     ]
 
 
-def test_patterns_in_elbv2_s_older_form_are_read():
+def test_patterns_in_elbv2s_older_form_are_read():
     older = Rule("arn:r", 1, ({"Field": "path-pattern", "Values": ["/a", "/b"]},), ())
     assert older.path_patterns == ("/a", "/b")
 

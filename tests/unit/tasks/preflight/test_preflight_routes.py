@@ -1,4 +1,4 @@
-"""Whether path patterns can be taken over, told from config and rules alone."""
+"""Whether path patterns can be taken over, by config and rules alone."""
 
 import pytest
 
@@ -78,7 +78,7 @@ def priorities(*rules, claims=None, max_parallel=4):
         pytest.param([rule(5, host="a.example"), DEFAULT], id="for a host, and for all others"),
     ],
 )
-def test_what_the_monolith_answers_alone_can_be_taken_over(rules):
+def test_patterns_that_only_the_monolith_answers_can_be_taken_over(rules):
     assert owners(claim("/api/users*"), *rules) == []
 
 
@@ -108,13 +108,13 @@ def test_what_the_monolith_answers_alone_can_be_taken_over(rules):
         ),
     ],
 )
-def test_what_somebody_else_answers_is_an_error_that_says_who(rules, words):
+def test_patterns_that_others_answer_are_an_error_with_their_rule(rules, words):
     (line,) = errors(owners(claim("/api/users*"), *rules))
     assert line.startswith("services[0].path_patterns[0]: '/api/users*' is ")
     assert words in line
 
 
-def test_another_host_s_rule_that_goes_first_is_told():
+def test_a_rule_for_another_host_that_goes_first_is_a_warning():
     found = owners(claim("/api/users*"), rule(5, host="admin.example", to={OTHER: 1}), DEFAULT)
     assert errors(found) == []
     assert (
@@ -123,18 +123,18 @@ def test_another_host_s_rule_that_goes_first_is_told():
     )
 
 
-def test_a_service_s_own_rule_is_nobody_else_s():
+def test_a_services_own_rule_is_no_finding():
     assert owners(claim("/api/users*"), own(5, "/api/users*", weight=50), ELSEWHERE) == []
 
 
-def test_another_split_s_rule_is_named_with_its_split():
+def test_another_splits_rule_is_named_with_its_split():
     (line,) = errors(
         owners(claim("/api/users*"), own(5, "/api/users*", split="shop", weight=100), DEFAULT)
     )
     assert "answered by rule 5 (/api/users*) of service users of split 'shop'" in line
 
 
-def test_another_split_s_rule_may_be_adopted():
+def test_another_splits_rule_may_be_adopted():
     assert (
         owners(
             claim("/api/users*", adopt=True),
@@ -145,7 +145,7 @@ def test_another_split_s_rule_may_be_adopted():
     )
 
 
-def test_every_pattern_is_looked_at():
+def test_every_pattern_is_checked():
     asked = claim(*(f"/{number}/*" for number in range(7)))
     lines = errors(owners(asked, rule(5, "/0/*", "/6/*", to={OTHER: 1}), DEFAULT))
     assert [line.partition(":")[0] for line in lines] == [
@@ -157,14 +157,14 @@ def patterns(asked, *rules):
     return list(lint_patterns(asked, rules, MONOLITH))
 
 
-def test_a_pattern_that_misses_its_bare_path_is_told():
+def test_a_pattern_that_misses_its_bare_path_is_a_warning():
     found = patterns(claim("/api/users/*"), DEFAULT)
     assert errors(found) == []
     assert "'/api/users/*' does not match '/api/users' itself" in warnings(found)[0]
 
 
 @pytest.mark.parametrize("beside", ["/api/users", "/api/user?", "/api/users*"])
-def test_a_bare_path_that_is_matched_beside_is_not_missed(beside):
+def test_a_bare_path_that_another_pattern_matches_is_not_missed(beside):
     assert not any(
         "itself" in line for line in warnings(patterns(claim("/api/users/*", beside), DEFAULT))
     )
@@ -175,29 +175,29 @@ def test_a_pattern_without_a_bare_path_misses_none(pattern):
     assert patterns(claim(pattern), DEFAULT) == []
 
 
-def test_a_pattern_in_another_case_than_the_monolith_s_is_told():
+def test_a_pattern_in_another_case_than_the_monoliths_is_a_warning():
     (line,) = warnings(patterns(claim("/API/users*"), rule(99, "/api*"), NOWHERE))
     assert (
         "'/API/users*' differs from '/api*' of rule 99 (/api*) in upper and lower case only" in line
     )
 
 
-def test_case_does_not_matter_where_every_path_is_the_monolith_s():
+def test_case_does_not_matter_where_the_monolith_has_every_path():
     assert patterns(claim("/API/users*"), DEFAULT) == []
 
 
-def test_a_pattern_within_another_of_the_service_s_is_told():
+def test_a_redundant_pattern_is_a_warning():
     (line,) = warnings(patterns(claim("/api/users*", "/api/users/1"), DEFAULT))
     assert line.startswith(
         "services[0].path_patterns[1]: '/api/users/1' adds nothing to '/api/users*'"
     )
 
 
-def test_of_two_patterns_that_mean_the_same_one_is_told():
+def test_of_two_equal_patterns_one_is_a_warning():
     assert len(warnings(patterns(claim("/a**", "/a*"), DEFAULT))) == 1
 
 
-def test_more_wildcards_than_elbv2_takes_in_a_rule_are_an_error():
+def test_more_wildcards_than_elbv2_allows_in_a_rule_are_an_error():
     (line,) = errors(patterns(claim("/a/*/*", "/b/*/*", "/c/*/*", "/d/*"), DEFAULT))
     assert "7 wildcards, and ELBv2 allows 6" in line
 
@@ -234,11 +234,11 @@ def test_services_with_paths_of_their_own_do_not_overlap():
     )
 
 
-def test_there_is_room_before_the_monolith_s_rule():
+def test_there_is_room_before_the_monoliths_rule():
     assert priorities(rule(99, "/api*"), DEFAULT) == []
 
 
-def test_a_service_needs_three_priorities_before_the_monolith_s_rule():
+def test_a_service_needs_three_priorities_before_the_monoliths_rule():
     assert priorities(rule(4, "/api*"), DEFAULT) == []
 
 
@@ -255,7 +255,7 @@ def test_no_gap_at_all_is_too_small():
     assert "move rule 1 to a higher priority number" in line
 
 
-def test_services_side_by_side_need_their_private_rules_at_once():
+def test_services_in_parallel_need_room_for_their_preview_and_control_rules_at_once():
     claims = [
         claim(f"/api/{name}*", name=name, place=place)
         for place, name in enumerate(("users", "posts"))
@@ -263,7 +263,7 @@ def test_services_side_by_side_need_their_private_rules_at_once():
     assert priorities(rule(6, "/api*"), DEFAULT, claims=claims) != []
 
 
-def test_services_one_after_the_other_share_the_room_of_private_rules():
+def test_services_in_turn_share_the_room_for_preview_and_control_rules():
     claims = [
         claim(f"/api/{name}*", name=name, place=place)
         for place, name in enumerate(("users", "posts"))
@@ -271,15 +271,15 @@ def test_services_one_after_the_other_share_the_room_of_private_rules():
     assert priorities(rule(8, "/api*"), DEFAULT, claims=claims, max_parallel=1) == []
 
 
-def test_a_rule_that_is_there_needs_no_room():
+def test_an_existing_rule_needs_no_room():
     before = own(3, "/api/users*")
     assert priorities(before, rule(4, "/api*"), DEFAULT) == []
 
 
-def test_the_lock_s_priority_must_be_free():
+def test_the_locks_priority_must_be_free():
     (line,) = priorities(rule(50_000, "/img*", to={OTHER: 1}), DEFAULT)
     assert "listener: priority 50000 is taken by rule 50000 (/img*)" in line
 
 
-def test_a_lock_of_a_run_is_no_finding():
+def test_a_runs_lock_is_no_finding():
     assert priorities(rule(50_000, "/lock", tags={ROLE: LOCK}), DEFAULT) == []

@@ -1,4 +1,4 @@
-"""Which service is the first that does not fit."""
+"""The first service that exceeds a quota."""
 
 import pytest
 
@@ -32,12 +32,12 @@ def test_the_first_service_whose_rules_do_not_fit_is_named():
     assert line.startswith("services[97] (s97) will not fit: 0 of 100 rules on the load balancer")
 
 
-def test_services_side_by_side_have_their_private_rules_at_once():
+def test_services_in_parallel_have_their_preview_and_control_rules_at_the_same_time():
     (line,) = lines(needs(98, rules=1, private_rules=2), used(), max_parallel=4)
     assert line.startswith("services[91] (s91) will not fit")
 
 
-def test_rules_that_are_used_leave_less_room():
+def test_existing_rules_leave_less_room():
     (line,) = lines(needs(3, rules=1, private_rules=2), used(rules=95))
     assert line.startswith("services[2] (s2) will not fit: 95 of 100 rules")
     assert "6 more are needed" in line
@@ -70,5 +70,5 @@ def test_a_quota_that_was_raised_counts():
     assert lines(needs(98, rules=1, private_rules=2), used(), limits=raised) == []
 
 
-def test_nothing_to_do_needs_nothing():
+def test_a_run_without_services_needs_nothing():
     assert lines([], used(rules=100, groups=100, region=3000, roles=1000)) == []

@@ -1,5 +1,5 @@
 """
-Desired and compare of every resource of a service: one rule for all of them, then what is peculiar
+Desired and compare of every resource of a service: what all have in common, then what is special
 to each.
 """
 
@@ -34,7 +34,7 @@ OWNER = Owner(split="forum", service="users")
 ADOPTING = Owner(split="forum", service="users", adopt=True)
 ANOTHER_SPLIT = {MANAGED_BY: TOOL, CONFIG: "shop"}
 REVISION = "arn:aws:ecs:eu-central-1:123456789012:task-definition/users-task-def:1"
-AROUND = Discovered(
+DISCOVERED = Discovered(
     account_id="123456789012",
     cluster_arn="arn:aws:ecs:eu-central-1:123456789012:cluster/production",
     monolith=Monolith(
@@ -55,7 +55,7 @@ AROUND = Discovered(
 @dataclass(frozen=True)
 class Kind:
     """
-    How one kind of resource is wanted and compared, and what AWS answers when it is as wanted.
+    How one kind of resource is desired and compared, and AWS's description when it is as desired.
     """
 
     desired: Any
@@ -84,7 +84,7 @@ def definition(owner=OWNER, service=USERS, **changes):
 
 def wanted_service(owner=OWNER, service=USERS, **changes):
     given = {"task_definition": REVISION, "target_group": "arn:users-tg"}
-    return desired_service(service, owner, AROUND, **(given | changes))
+    return desired_service(service, owner, DISCOVERED, **(given | changes))
 
 
 def described_service(**changes):
@@ -145,12 +145,12 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 @every_kind
-def test_what_is_not_there_is_created(kind):
+def test_a_missing_resource_is_created(kind):
     assert kind.compare(kind.desired(OWNER), None) == Create()
 
 
 @every_kind
-def test_what_is_as_desired_is_no_change(kind):
+def test_a_resource_as_desired_is_no_change(kind):
     assert kind.compare(kind.desired(OWNER), kind.observed) == NoChange()
 
 
@@ -167,7 +167,7 @@ def test_a_differing_field_is_an_update_with_before_and_after(kind):
     "tags", [{}, {"team": "blue"}, ANOTHER_SPLIT], ids=["no tags", "foreign tags", "other split"]
 )
 @every_kind
-def test_what_somebody_else_made_is_a_conflict(kind, tags):
+def test_a_resource_of_others_is_a_conflict(kind, tags):
     change = kind.compare(kind.desired(OWNER), kind.holding(**{kind.tags: tags}))
     assert isinstance(change, Conflict)
 
@@ -181,19 +181,19 @@ def test_a_conflict_names_the_kind_of_resource(name, kind):
 
 
 @every_kind
-def test_what_is_adopted_is_no_conflict(kind):
+def test_an_adopted_resource_is_no_conflict(kind):
     change = kind.compare(kind.desired(ADOPTING), kind.holding(**{kind.tags: {}}))
     assert not isinstance(change, Conflict)
 
 
 @every_kind
-def test_what_is_adopted_gets_this_split_s_tags(kind):
+def test_an_adopted_resource_gets_this_splits_tags(kind):
     change = kind.compare(kind.desired(ADOPTING), kind.holding(**{kind.tags: {}}))
     assert change.fields[kind.tags][1] == OWNER.tags
 
 
 @every_kind
-def test_a_tag_of_somebody_s_besides_is_no_change(kind):
+def test_a_further_tag_is_no_change(kind):
     observed = kind.holding(**{kind.tags: OWNER.tags | {"team": "blue"}})
     assert kind.compare(kind.desired(OWNER), observed) == NoChange()
 
@@ -204,7 +204,7 @@ def test_desired_is_the_same_every_time(kind):
 
 
 @pytest.mark.parametrize("field", ["Protocol", "Port", "VpcId", "TargetType"])
-def test_what_a_target_group_cannot_change_is_a_conflict(field):
+def test_a_change_that_elbv2_cannot_make_is_a_conflict(field):
     observed = KINDS["target group"].holding(**{field: "other"})
     change = compare_target_group(desired_target_group(USERS, OWNER, "vpc-1"), observed)
     assert isinstance(change, Conflict)
@@ -232,7 +232,7 @@ def test_a_policy_that_is_no_longer_wanted_is_an_update():
     assert change.fields["PolicyDocument"][1] is None
 
 
-def test_the_environment_s_order_does_not_make_a_revision():
+def test_the_environments_order_does_not_make_a_revision():
     observed = copy.deepcopy(KINDS["task definition"].observed)
     observed["containerDefinitions"][0]["environment"].reverse()
     assert compare_task_definition(definition(), observed) == NoChange()
@@ -254,14 +254,14 @@ def test_another_image_makes_a_revision():
     assert change == Update({"containerDefinitions[0].image": ("users@sha256:1", "users@sha256:2")})
 
 
-def test_a_role_that_is_not_made_yet_is_not_compared():
+def test_a_role_that_does_not_exist_yet_is_not_compared():
     change = compare_task_definition(
         definition(task_role_arn=UNKNOWN), KINDS["task definition"].observed
     )
     assert change == NoChange()
 
 
-def test_a_deregistered_revision_is_registered_anew():
+def test_a_deregistered_revision_is_registered_again():
     observed = KINDS["task definition"].holding(status="INACTIVE")
     assert compare_task_definition(definition(), observed) == Create()
 
@@ -271,7 +271,7 @@ def test_a_secret_is_not_in_the_environment():
     assert [item["name"] for item in container["environment"]] == ["A", "B"]
 
 
-def test_the_network_s_order_is_no_change():
+def test_the_networks_order_is_no_change():
     network = {
         "subnets": ["subnet-b", "subnet-a"],
         "securityGroups": ["sg-1", "sg-2"],
@@ -281,7 +281,7 @@ def test_the_network_s_order_is_no_change():
     assert compare_service(wanted_service(), observed) == NoChange()
 
 
-def test_more_tasks_than_configured_are_somebody_s_doing_and_stay():
+def test_more_tasks_than_configured_stay():
     assert compare_service(wanted_service(), described_service(desiredCount=4)) == NoChange()
 
 
@@ -309,4 +309,4 @@ def test_a_revision_that_is_not_registered_yet_is_not_compared():
 
 
 def test_the_load_balancer_is_named_as_cloudwatch_does():
-    assert AROUND.load_balancer_dimension == "app/forum/50dc6c495c0c9188"
+    assert DISCOVERED.load_balancer_dimension == "app/forum/50dc6c495c0c9188"
