@@ -1,20 +1,19 @@
 """
 The order in which things happen, and the command lines.
 
-Prefect reads its settings when it is first imported, so those that every run of ours needs are set
-here; whatever the user has set stays.
+Prefect reads its settings when it is first imported, so those of every run are set here; what the
+user has set stays.
 """
 
 import os
 from typing import Final
 
 _SETTINGS: Final = {
-    # Nothing that we start phones home.
+    # No telemetry.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    # Without a server of the user's, runs have a private one on SQLite: it starts slowly on a busy
-    # machine, and writes task runs one by one, which locks it under parallel subflows, unless they
-    # are batched.
+    # A private server runs on SQLite: it starts slowly on a busy machine, and writes task runs one
+    # by one, which locks it under parallel subflows, unless they are batched.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",

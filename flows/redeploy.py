@@ -10,7 +10,7 @@ not become healthy, its circuit breaker restores the old revision, and this run 
 import asyncio
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from config.split import SplitConfig
 from flows.cli.redeploy import change_source, own_copy, redeploy_options, redeploy_parser
 from flows.cli.rehearsal import rehearsing
 from flows.cli.run import ReportFiles, Run, run_command
-from flows.fan_out.bounded import Results, failures, side_by_side
+from flows.fan_out.bounded import Results, failure_text, failures, side_by_side
 from flows.plan.change import ServicePlan, verify_plan
 from flows.plan.observe import by_place, observe
 from flows.plan.options import REDEPLOY_DEFAULTS, RedeployOptions, SplitOptions, chosen_services
@@ -35,7 +35,7 @@ from flows.plan.status import ServiceNow, read_service_now
 from flows.record.events import emit
 from flows.record.outcome import Outcome, ServiceOutcome
 from flows.runtime.config_source import ConfigSource
-from flows.runtime.result import read_engine, read_monolith_outcome
+from flows.runtime.result import read_engine, read_monolith_outcome, read_services
 from flows.runtime.run import begin_run, locked_run, published_plan
 from flows.service.prepare import prepare
 from flows.service.prune import prune
@@ -194,28 +194,24 @@ class _Redeploy:
             Why the run failed; None when it did not.
         """
         failed = failures(results)
-        lines = _failure(failed, len(results))
-        rolled_out = [item for item in plan.changed if item.service not in failed]
-        uris = await self._repository_uris(plan)
+        lines = []
+        if failed:
+            lines.append(failure_text(failed, len(results), "could not be redeployed"))
         try:
-            await prune(self.config, rolled_out, uris)
+            await self._prune(plan, failed)
         except StepFailed as error:
             lines.append(str(error))
         return "\n".join(lines) or None
 
-    async def _repository_uris(self, plan: RedeployPlan) -> dict[str, str]:
-        """Of the services that run what they should."""
+    async def _prune(self, plan: RedeployPlan, failed: Collection[str]) -> None:
+        rolled_out = [item for item in plan.changed if item.service not in failed]
         fresh = await self.plan(plan.images)
-        uris = {}
-        for item in fresh.unchanged:
-            if item.state.repository:
-                uris[item.service] = item.state.repository.uri
-        return uris
+        await prune(self.config, rolled_out, _repository_uris(fresh.unchanged))
 
     async def outcome(self, plan: RedeployPlan, results: Results, error: str | None) -> Outcome:
         """What AWS holds at the end."""
         services = {}
-        for item in await self._fresh_services(plan):
+        for item in await read_services(self.config, self.discovered, plan.images):
             now = await read_service_now(self.config, item)
             services[item.service] = _service_outcome(now, results.get(item.service))
         return Outcome(
@@ -227,19 +223,14 @@ class _Redeploy:
             error=error,
         )
 
-    async def _fresh_services(self, plan: RedeployPlan) -> Sequence[ServicePlan]:
-        """What is still to be done, now that the run has ended."""
-        services = chosen_services(self.config, plan.images)
-        observed = await observe(self.config, self.discovered, services, images=plan.images)
-        return plan_split(self.config, self.discovered, observed).services
 
-
-def _failure(failed: Mapping[str, str], services: int) -> list[str]:
-    if not failed:
-        return []
-    names = ", ".join(failed)
-    head = f"{len(failed)} of {services} services could not be redeployed ({names})"
-    return [head, *failed.values()]
+def _repository_uris(plans: Iterable[ServicePlan]) -> dict[str, str]:
+    """By service."""
+    uris = {}
+    for plan in plans:
+        if plan.state.repository:
+            uris[plan.service] = plan.state.repository.uri
+    return uris
 
 
 def _service_outcome(
@@ -269,9 +260,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _on_config(run: Run, path: Path, options: RedeployOptions) -> Outcome:
     config = load_config(path)
     account_id = await check_command(config, SplitOptions(only=options.only))
-    services = [service.name for service in chosen_services(config, options.only)]
-    title = f"{config.name}: redeploy in {config.cluster}"
-    return await run.watch(title, services, lambda: redeploy(config, options, account_id))
+    return await run.watch(
+        f"{config.name}: redeploy in {config.cluster}",
+        chosen_services(config, options.only),
+        lambda: redeploy(config, options, account_id),
+    )
 
 
 @dataclass(frozen=True)
@@ -288,11 +281,13 @@ class _Rehearsal:
         async with rehearsing(self.engine, rate=_RATE, record=self.record) as rehearsal:
             config = own_copy(rehearsal.config, self.record.parent)
             account_id = await check_command(config, SplitOptions(only=self.options.only))
-            title = f"rehearsal of a redeploy of {config.name} on the {rehearsal.engine} engine"
-            services = [service.name for service in config.services]
-            return await run.watch(title, services, lambda: self._redeploy(config, account_id))
+            return await run.watch(
+                f"rehearsal of a redeploy of {config.name} on the {rehearsal.engine} engine",
+                config.services,
+                lambda: self._split_and_redeploy(config, account_id),
+            )
 
-    async def _redeploy(self, config: SplitConfig, account_id: str) -> Outcome:
+    async def _split_and_redeploy(self, config: SplitConfig, account_id: str) -> Outcome:
         await split(config, SplitOptions(drain=False), account_id)
         changed, *_ = chosen_services(config, self.options.only)
         change_source(changed)

@@ -22,7 +22,8 @@ from config.load import load_config
 from config.split import SplitConfig
 from flows.cli.arguments import add_only, add_plan, add_yes, command_parser, each_once
 from flows.cli.run import Run, run_command
-from flows.fan_out.bounded import failures, side_by_side
+from flows.fan_out.bounded import failure_text, failures, side_by_side
+from flows.fan_out.removal import remove_all
 from flows.monolith.restore import restore_monolith
 from flows.plan.options import ROLLBACK_DEFAULTS, RollbackOptions, chosen_services, unknown_names
 from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
@@ -31,7 +32,6 @@ from flows.record.outcome import Outcome, ServiceOutcome
 from flows.runtime.approval import approve_start
 from flows.runtime.config_source import ConfigSource
 from flows.runtime.run import begin_run, locked_run, published_plan
-from flows.service.remove import remove_service
 from flows.service.request_rate import wait_until_idle
 from tasks.aws.call import call
 from tasks.aws.credentials import read_account, refusals_explained
@@ -63,7 +63,7 @@ async def rollback(
 
     Raises:
         BadInput: Nothing was changed.
-        RunFailed: The monolith did not come back, and the services continue to serve; or a service
+        RunFailed: The monolith could not be restored, and the services still serve; or a service
             kept its paths.
     """
     config = await begin_run(config)
@@ -129,7 +129,8 @@ class _Rollback:
 
     def question(self, plan: RollbackPlan) -> str:
         """What a person is asked to approve."""
-        names = ", ".join(item.service for item in plan.owned)
+        services = [item.service for item in plan.owned]
+        names = ", ".join(services)
         text = f"Roll the paths of {names} back to {self.config.monolith.service}"
         if plan.remove:
             return f"{text} and remove everything that the split made for them?"
@@ -142,15 +143,25 @@ class _Rollback:
                 await self._restore_monolith()
             except StepFailed as error:
                 name = self.config.monolith.service
-                return _Done({}, f"{name} did not come back; the services still serve\n{error}")
+                return _Done({}, f"{name} could not be restored: the services still serve\n{error}")
+        return await self._roll_back(plan)
 
+    async def _roll_back(self, plan: RollbackPlan) -> _Done:
         failed = await self._return_all(plan.returning)
         stages = {item.service: "returned" for item in plan.returning}
         removing = [item for item in plan.removing if item.service not in failed]
-        failed |= await self._remove_all(removing)
+        results = await remove_all(
+            self.config,
+            self.discovered,
+            self.config.services,
+            removing,
+        )
+        failed |= failures(results)
         stages |= {item.service: "removed" for item in removing}
         stages |= dict.fromkeys(failed, "failed")
-        return _Done(stages, _error(len(stages), failed))
+        if not failed:
+            return _Done(stages, None)
+        return _Done(stages, failure_text(failed, len(stages), "could not be rolled back"))
 
     async def _restore_monolith(self) -> None:
         monolith = self.config.monolith
@@ -206,20 +217,6 @@ class _Rollback:
             )
         emit("stage", owned.service, "returned")
 
-    async def _remove_all(self, removing: Sequence[OwnedResources]) -> dict[str, str]:
-        adopted = {item.service: item.adopted for item in removing}
-
-        async def remove(name: str) -> ServiceOutcome:
-            return await remove_service(
-                self.config,
-                self.discovered,
-                self.config.service(name),
-                adopted=adopted[name],
-            )
-
-        results = await side_by_side(list(adopted), self.config.max_parallel, remove)
-        return failures(results)
-
     async def outcome(self, left: RollbackPlan, done: _Done) -> Outcome:
         """What AWS holds at the end."""
         return await outcome_of(
@@ -230,14 +227,6 @@ class _Rollback:
             stages=done.stages,
             error=done.error,
         )
-
-
-def _error(services: int, failed: dict[str, str]) -> str | None:
-    if not failed:
-        return None
-    names = ", ".join(failed)
-    head = f"{len(failed)} of {services} services could not be rolled back ({names})"
-    return "\n".join([head, *failed.values()])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -272,9 +261,11 @@ async def _work(run: Run, path: Path, options: RollbackOptions) -> Outcome:
     config = load_config(path)
     refuse(unknown_names(config, "--only", options.only))
     account_id = await call(read_account, config.aws)
-    services = [service.name for service in chosen_services(config, options.only)]
-    title = f"{config.name}: rollback to {config.monolith.service} in {config.cluster}"
-    return await run.watch(title, services, lambda: rollback(config, options, account_id))
+    return await run.watch(
+        f"{config.name}: rollback to {config.monolith.service} in {config.cluster}",
+        chosen_services(config, options.only),
+        lambda: rollback(config, options, account_id),
+    )
 
 
 if __name__ == "__main__":

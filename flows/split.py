@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 
@@ -20,7 +21,7 @@ from config.split import SplitConfig
 from flows.cli.rehearsal import rehearsing
 from flows.cli.run import ReportFiles, Run, run_command
 from flows.cli.split import split_options, split_parser
-from flows.fan_out.bounded import Results, failures
+from flows.fan_out.bounded import Results, failure_text, failures
 from flows.fan_out.services import settle_all
 from flows.fan_out.work_pool import check_work_pool
 from flows.monolith.drain import drain_monolith, explain_not_drained, verify_drained
@@ -33,7 +34,7 @@ from flows.record.events import emit
 from flows.record.outcome import Outcome, ServiceOutcome
 from flows.report.artifacts import evidence_markdown
 from flows.runtime.config_source import ConfigSource
-from flows.runtime.result import read_engine, read_monolith_outcome
+from flows.runtime.result import read_engine, read_monolith_outcome, read_services
 from flows.runtime.run import begin_run, locked_run, published_plan
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered
@@ -130,8 +131,12 @@ class _Split:
         """The outcome of a run that ends with its plan."""
         if plan.is_empty and not plan.drain.already_drained:
             await explain_not_drained(self.config, self.discovered, plan.drain)
+
         outcome = await self.outcome(plan, {}, None)
-        return outcome.with_plan(plan.rows(), is_empty=plan.is_empty)
+        return outcome.with_plan(
+            plan.rows(),
+            is_empty=plan.is_empty,
+        )
 
     async def finish(self, plan: Plan, results: Results) -> str | None:
         """
@@ -142,30 +147,30 @@ class _Split:
         """
         failed = failures(results)
         if failed:
-            return self._failure(failed, len(plan.services))
+            monolith = self.config.monolith.service
+            emit("drain", None, f"{monolith} is not drained: {', '.join(failed)} failed")
+            text = failure_text(failed, len(plan.services), "failed")
+            return f"{text}\n{monolith} serves what was not moved"
         try:
-            await self._drain(plan)
+            await self._drain_if_allowed(plan)
         except StepFailed as error:
             return str(error)
         return None
 
-    def _failure(self, failed: Mapping[str, str], services: int) -> str:
-        monolith = self.config.monolith.service
-        names = ", ".join(failed)
-        emit("drain", None, f"{monolith} is not drained: {names} failed")
-        head = f"{len(failed)} of {services} services failed ({names})"
-        return "\n".join([f"{head}; {monolith} serves what was not moved", *failed.values()])
+    async def _drain_if_allowed(self, plan: Plan) -> None:
+        if plan.drain.will_drain:
+            await self._drain(plan)
+        elif plan.drain.already_drained:
+            await verify_drained(self.config, self.discovered)
+        else:
+            await explain_not_drained(self.config, self.discovered, plan.drain)
 
     async def _drain(self, plan: Plan) -> None:
-        if plan.drain.already_drained:
-            await verify_drained(self.config, self.discovered)
-            return
-        if not plan.drain.will_drain:
-            await explain_not_drained(self.config, self.discovered, plan.drain)
-            return
-
         observed = await observe(
-            self.config, self.discovered, self.config.services, images=plan.images
+            self.config,
+            self.discovered,
+            self.config.services,
+            images=plan.images,
         )
         await drain_monolith(
             self.config,
@@ -178,7 +183,7 @@ class _Split:
     async def outcome(self, plan: Plan, results: Results, error: str | None) -> Outcome:
         """What AWS holds at the end."""
         services = {}
-        for item in await self._fresh_services(plan):
+        for item in await read_services(self.config, self.discovered, plan.images):
             services[item.service] = _service_outcome(item, results.get(item.service))
         return Outcome(
             status="failed" if error else "completed",
@@ -188,12 +193,6 @@ class _Split:
             alb_url=self.discovered.alb_url,
             error=error,
         )
-
-    async def _fresh_services(self, plan: Plan) -> Sequence[ServicePlan]:
-        """What is still to be done, now that the run has ended."""
-        services = chosen_services(self.config, plan.images)
-        observed = await observe(self.config, self.discovered, services, images=plan.images)
-        return plan_split(self.config, self.discovered, observed).services
 
 
 def _target_groups(observed: Observation) -> dict[str, str]:
@@ -212,14 +211,18 @@ def _service_outcome(
     plan: ServicePlan, result: ServiceOutcome | BaseException | None
 ) -> ServiceOutcome:
     definition = plan.state.task_definition or {}
-    containers = definition.get("containerDefinitions", [])
     return ServiceOutcome.of(
         _stage(plan, result),
         weight=plan.weight,
         health=plan.state.health,
-        image=containers[0]["image"] if containers else None,
+        image=_image(definition),
         task_definition=definition.get("taskDefinitionArn"),
     )
+
+
+def _image(definition: Mapping[str, Any]) -> str | None:
+    containers = definition.get("containerDefinitions", [])
+    return containers[0]["image"] if containers else None
 
 
 def _stage(plan: ServicePlan, result: ServiceOutcome | BaseException | None) -> str:
@@ -253,11 +256,12 @@ class _Command:
 
     async def work(self, run: Run) -> Outcome:
         """Load or rehearse, and run the flow."""
-        if self.arguments.config:
-            config = load_config(self.arguments.config)
-            where = f"{config.monolith.service} in {config.cluster}"
-            return await self._watch(run, config, f"{config.name}: split of {where}")
-        return await self._rehearse(run)
+        if self.arguments.config is None:
+            return await self._rehearse(run)
+
+        config = load_config(self.arguments.config)
+        title = f"{config.name}: split of {config.monolith.service} in {config.cluster}"
+        return await self._watch(run, config, title)
 
     async def _rehearse(self, run: Run) -> Outcome:
         rehearsal = rehearsing(
@@ -273,8 +277,11 @@ class _Command:
     async def _watch(self, run: Run, config: SplitConfig, title: str) -> Outcome:
         options = split_options(self.arguments)
         account_id = await check_command(config, options)
-        services = [service.name for service in chosen_services(config, options.only)]
-        return await run.watch(title, services, lambda: split(config, options, account_id))
+        return await run.watch(
+            title,
+            chosen_services(config, options.only),
+            lambda: split(config, options, account_id),
+        )
 
 
 if __name__ == "__main__":

@@ -21,15 +21,15 @@ from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.cli.arguments import add_plan, add_yes, command_parser
 from flows.cli.run import Run, run_command
-from flows.fan_out.bounded import failures, side_by_side
+from flows.fan_out.bounded import failures
+from flows.fan_out.removal import remove_all
 from flows.plan.change import Row
 from flows.plan.options import TEARDOWN_DEFAULTS, TeardownOptions
 from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
-from flows.record.outcome import Outcome, ServiceOutcome
+from flows.record.outcome import Outcome
 from flows.runtime.approval import approve_start
 from flows.runtime.config_source import ConfigSource
 from flows.runtime.run import begin_run, locked_run, published_plan
-from flows.service.remove import remove_service
 from tasks.aws.call import call
 from tasks.aws.credentials import read_account, refusals_explained
 from tasks.discovery import Discovered, discover
@@ -71,7 +71,8 @@ async def teardown(
     await approve_start(found.question, found.rows, yes=options.yes, undoable=False)
     async with locked_run(config, discovered) as run:
         found = await work.verified(found)
-        failed = await work.remove(found)
+        results = await remove_all(config, discovered, found.services, found.plan.removing)
+        failed = failures(results)
         left = await work.find()
         run.finish(await work.outcome(failed, left, removed=found.names))
     return run.outcome
@@ -125,10 +126,13 @@ class _Teardown:
 
     async def _former_services(self) -> list[ServiceConfig]:
         """Those that the split has made, and that are no longer in the config."""
-        aws = self.config.aws
-        rules = await call(read_rules, aws, self.discovered.listener_arn)
-        known = [service.name for service in self.config.services]
-        names = await read_former_services(aws, self.config.name, rules, known)
+        rules = await call(read_rules, self.config.aws, self.discovered.listener_arn)
+        names = await read_former_services(
+            self.config.aws,
+            self.config.name,
+            rules,
+            [service.name for service in self.config.services],
+        )
         return [former_service(name) for name in names]
 
     async def verified(self, found: _Found) -> _Found:
@@ -148,13 +152,15 @@ class _Teardown:
         """Why nothing may be removed: it may be in use."""
         if found.is_empty:
             return []
+        return [*self._in_use(found.plan), *found.plan.refusals]
 
-        in_use = self._drained(found.plan)
-        for item in found.plan.removing:
-            in_use += _traffic(found.plan, item)
-        if in_use:
-            in_use.append("roll back first: `python -m flows.rollback CONFIG`")
-        return [*in_use, *found.plan.refusals]
+    def _in_use(self, plan: RollbackPlan) -> list[str]:
+        lines = self._drained(plan)
+        for item in plan.removing:
+            lines += _traffic(plan, item)
+        if lines:
+            lines.append("roll back first: `python -m flows.rollback CONFIG`")
+        return lines
 
     def _drained(self, plan: RollbackPlan) -> list[str]:
         """What of the monolith only a rollback restores."""
@@ -169,22 +175,6 @@ class _Teardown:
             text = f"{rule.label} was taken over from {name}, and is not restored"
             lines.append(text)
         return lines
-
-    async def remove(self, found: _Found) -> dict[str, str]:
-        """Remove service by service, side by side; returns what went wrong by name."""
-        services = {service.name: service for service in found.services}
-        adopted = {item.service: item.adopted for item in found.plan.removing}
-
-        async def remove(name: str) -> ServiceOutcome:
-            return await remove_service(
-                self.config,
-                self.discovered,
-                services[name],
-                adopted=adopted[name],
-            )
-
-        results = await side_by_side(found.names, self.config.max_parallel, remove)
-        return failures(results)
 
     async def outcome(
         self, failed: dict[str, str], left: _Found, *, removed: Sequence[str] = ()
@@ -232,9 +222,11 @@ def _parser() -> argparse.ArgumentParser:
 async def _work(run: Run, path: Path, options: TeardownOptions) -> Outcome:
     config = load_config(path)
     account_id = await call(read_account, config.aws)
-    services = [service.name for service in config.services]
-    title = f"{config.name}: teardown in {config.cluster}"
-    return await run.watch(title, services, lambda: teardown(config, options, account_id))
+    return await run.watch(
+        f"{config.name}: teardown in {config.cluster}",
+        config.services,
+        lambda: teardown(config, options, account_id),
+    )
 
 
 if __name__ == "__main__":

@@ -110,12 +110,16 @@ async def _wait_until_ready(program: Program) -> _Sandbox:
 
 async def _start_failure(program: Program) -> SplitterError:
     code = await program.ended
-    lines = [line.removeprefix("sandbox: ") for line in await program.last_lines()]
-    reason = "; ".join(lines) or "see its message above"
-    message = f"the sandbox did not start: {reason}"
+    message = f"the sandbox did not start: {await _last_message(program)}"
     if code == _REFUSED:
         return PreflightFailed(message)
     return StepFailed(message)
+
+
+async def _last_message(program: Program) -> str:
+    lines = await program.last_lines()
+    texts = [line.removeprefix("sandbox: ") for line in lines]
+    return "; ".join(texts) or "see its message above"
 
 
 @asynccontextmanager

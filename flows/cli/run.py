@@ -5,16 +5,17 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import botocore.exceptions
 from prefect import tags
 
 from config.errors import BadInput, SplitterError
+from config.service import ServiceConfig
 from flows.cli.arguments import print_json
 from flows.cli.live import Screen
 from flows.cli.log import log_on_screen
@@ -80,14 +81,14 @@ class Run:
         self._screen: Screen | None = None
 
     async def watch(
-        self, title: str, services: Sequence[str], flow: Callable[[], Awaitable[Outcome]]
+        self, title: str, services: Iterable[ServiceConfig], flow: Callable[[], Awaitable[Outcome]]
     ) -> Outcome:
         """
         Run a flow under the screen, on a private Prefect server unless PREFECT_API_URL names one.
 
         Args:
             title: What the run is, in a few words.
-            services: Names in the order of their rows.
+            services: Those that the run works on, in the order of their rows.
             flow: Calls the flow.
         """
         async with running_private_server():
@@ -95,7 +96,7 @@ class Run:
             record = self._record
             self._screen = Screen(
                 title,
-                services=services,
+                services=[service.name for service in services],
                 live=self._live,
                 client=ClientLog(record) if record else None,
             )
@@ -225,12 +226,16 @@ def _run_to_end(run: Run, work: Work) -> Outcome:
 
 
 async def _interruptible(run: Run, work: Work) -> Outcome:
-    loop = asyncio.get_running_loop()
-    current = asyncio.current_task()
-    if current is not None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, cancel_once, current)
+    task = asyncio.current_task()
+    if task is not None:
+        _cancel_on_signals(task)
     return await work(run)
+
+
+def _cancel_on_signals(task: "asyncio.Task[Any]") -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, cancel_once, task)
 
 
 def _aws_text(error: BaseException) -> str:

@@ -34,14 +34,17 @@ _DIGITS: Final = 12
 
 def print_status(status: StatusOutcome) -> None:
     """Print it on stdout."""
-    width = None if sys.stdout.isatty() else _WIDTH
-    console = Console(width=width, highlight=False)
-
+    console = _console()
     console.print(_heading(status), soft_wrap=True)
     console.print(Text(lock_text(status.lock)), soft_wrap=True)
     _print_table(console, "Services", service_rows(status))
     _print_table(console, "Routing", path_rows(status))
     _print_drift(console, drift_rows(status))
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else _WIDTH
+    return Console(width=width, highlight=False)
 
 
 def _heading(status: StatusOutcome) -> Text:
@@ -79,10 +82,11 @@ def lock_text(lock: LockNow | None) -> str:
 
 def service_rows(status: StatusOutcome) -> list[Row]:
     """One row a service, and the monolith's."""
-    rows = []
-    for name, service in status.services.items():
-        if isinstance(service, ServiceNow):
-            rows.append(_service_row(name, service))
+    rows = [
+        _service_row(name, service)
+        for name, service in status.services.items()
+        if isinstance(service, ServiceNow)
+    ]
     if isinstance(status.monolith, MonolithNow):
         rows.append(_monolith_row(status.monolith))
     return rows
@@ -138,12 +142,8 @@ def _monolith_notes(monolith: MonolithNow) -> list[str]:
 
 def _suspended(scaling: str) -> str:
     """From `in=1 out=0 scheduled=0`."""
-    kinds = []
-    for part in scaling.split():
-        kind, _, value = part.partition("=")
-        if value == "1":
-            kinds.append(kind)
-
+    parts = scaling.split()
+    kinds = [part.removesuffix("=1") for part in parts if part.endswith("=1")]
     if not kinds:
         return "on"
     return f"{', '.join(kinds)} suspended"

@@ -8,7 +8,7 @@ from config.errors import SplitterError
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 
-__all__ = ["Results", "error_text", "failures", "side_by_side"]
+__all__ = ["Results", "error_text", "failure_text", "failures", "side_by_side"]
 
 Work: TypeAlias = Callable[[str], Awaitable[ServiceOutcome]]
 Results: TypeAlias = Mapping[str, ServiceOutcome | BaseException]
@@ -59,6 +59,20 @@ def failures(results: Results) -> dict[str, str]:
         for name, result in results.items()
         if isinstance(result, BaseException)
     }
+
+
+def failure_text(failed: Mapping[str, str], services: int, what: str) -> str:
+    """
+    Why a run failed: a heading, and the message of each service.
+
+    Args:
+        failed: Messages by service, at least one.
+        services: How many services the run worked on.
+        what: For example `could not be rolled back`.
+    """
+    names = ", ".join(failed)
+    heading = f"{len(failed)} of {services} services {what} ({names})"
+    return "\n".join([heading, *failed.values()])
 
 
 def error_text(error: BaseException) -> str:

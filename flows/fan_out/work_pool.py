@@ -95,8 +95,11 @@ async def settle_on_worker(
 async def _publish_events(config: SplitConfig, name: str) -> None:
     """What happened, for people, and for the split that waits for this run."""
     events = [asdict(event) for event in current_journal().events]
-    key = _PoolRun(config, name).events_key
-    await acreate_table_artifact(table=events, key=key, description=f"What happened to {name}")
+    await acreate_table_artifact(
+        table=events,
+        key=_PoolRun(config, name).events_key,
+        description=f"What happened to {name}",
+    )
 
 
 async def check_work_pool(config: SplitConfig) -> None:
@@ -181,10 +184,12 @@ async def _await_or_cancel(client: PrefectClient, run: FlowRun) -> FlowRun:
 
 
 def _check_completed(name: str, run: FlowRun) -> None:
-    if run.state and run.state.is_completed():
+    state = run.state
+    if state and state.is_completed():
         return
-    state = f"{run.state.name}: {run.state.message}" if run.state else "without a state"
-    raise StepFailed(f"{name}: its run {run.name} on the work pool ended {state}")
+
+    ended = f"{state.name}: {state.message}" if state else "without a state"
+    raise StepFailed(f"{name}: its run {run.name} on the work pool ended {ended}")
 
 
 async def _wait_until_ended(
@@ -193,9 +198,8 @@ async def _wait_until_ended(
     deadline = time.monotonic() + patience if patience else None
     while True:
         run = await client.read_flow_run(run_id)
-        if run.state and run.state.is_final():
-            return run
-        if deadline and time.monotonic() > deadline:
+        is_late = deadline is not None and time.monotonic() > deadline
+        if is_late or _has_ended(run):
             return run
         await asyncio.sleep(_POLL)
 
@@ -203,12 +207,14 @@ async def _wait_until_ended(
 async def _end_earlier_runs(client: PrefectClient, pool_run: _PoolRun) -> None:
     """A split that was killed leaves runs behind that may still work on the same service."""
     deployment = await client.read_deployment_by_name(_DEPLOYMENT)
+    its_runs = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+    still_open = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=pool_run.tags),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_OPEN)),
+    )
     found = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            tags=FlowRunFilterTags(all_=pool_run.tags),
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_OPEN)),
-        ),
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
+        flow_run_filter=still_open,
+        deployment_filter=its_runs,
     )
     for run in found:
         log().warning("%s: ending %s, left by an earlier split", pool_run.name, run.name)
@@ -221,26 +227,31 @@ async def _end(client: PrefectClient, run_id: UUID) -> None:
     reports that.
     """
     run = await client.read_flow_run(run_id)
-    if run.state and run.state.is_final():
+    if _has_ended(run):
         return
     if run.state and run.state.is_scheduled():
         await client.set_flow_run_state(run_id, Cancelled(), force=True)
         return
+
     await client.set_flow_run_state(run_id, Cancelling())
     run = await _wait_until_ended(client, run_id, _END_PATIENCE)
-    if run.state and not run.state.is_final():
+    if not _has_ended(run):
         message = f"It did not end within {_END_PATIENCE:g} s of the cancel: its worker is gone."
         crashed: State[None] = Crashed(message=message)
         await client.set_flow_run_state(run_id, crashed, force=True)
 
 
+def _has_ended(run: FlowRun) -> bool:
+    return run.state is not None and run.state.is_final()
+
+
 async def _read_events(client: PrefectClient, run_id: UUID, key: str) -> list[Event]:
     """None of a run that was killed."""
-    found = await client.read_artifacts(
-        artifact_filter=ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[key])
-        )
+    wanted = ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]),
+        key=ArtifactFilterKey(any_=[key]),
     )
+    found = await client.read_artifacts(artifact_filter=wanted)
     events: list[Event] = []
     for artifact in found:
         events += [Event(**row) for row in json.loads(str(artifact.data))]

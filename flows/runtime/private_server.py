@@ -18,7 +18,12 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from prefect.client.schemas.objects import TaskRun
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    get_current_settings,
+    temporary_settings,
+)
 
 from flows.runtime.process import PYTHON, Program, await_true
 
@@ -41,7 +46,6 @@ _ENVIRONMENT: Final = {
 _SERVERS: Final[dict[str, Program]] = {}
 # By API URL: those that this process has started.
 
-_START_PATIENCE: Final = 90.0
 _RECORDS_PATIENCE: Final = 6.0
 _PAUSE: Final = 0.4
 _QUIET: Final = 2
@@ -85,7 +89,8 @@ async def await_private_server() -> None:
     """
     url = PREFECT_API_URL.value()
     if url in _SERVERS:
-        await await_true(lambda: _answers(url), _SERVERS[url], _START_PATIENCE)
+        patience = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+        await await_true(lambda: _answers(url), _SERVERS[url], patience)
 
 
 def _free_port() -> int:
