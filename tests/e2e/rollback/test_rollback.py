@@ -18,7 +18,7 @@ from tests.e2e.configs import edited_config, hasten_drain, only, quick
 pytestmark = pytest.mark.timeout(600)
 
 PATHS = {"users": "/api/users/1", "posts": "/api/posts/in-thread/1"}
-# The calls at which a rollback, and a teardown, are killed: the last service has lost its log group.
+# The calls at which a rollback, and a teardown, are killed; by the latter no ECS service is left.
 IN_THE_RESTORE = "ModifyListener"
 IN_THE_REMOVAL = "DeleteLogGroup:2"
 
