@@ -18,7 +18,7 @@ from tests.e2e.configs import edited_config, hasten_drain, only, quick
 pytestmark = pytest.mark.timeout(600)
 
 PATHS = {"users": "/api/users/1", "posts": "/api/posts/in-thread/1"}
-# The calls at which a rollback, and a teardown, are killed.
+# The calls at which a rollback, and a teardown, are killed; by the latter no ECS service is left.
 IN_THE_RESTORE = "ModifyListener"
 IN_THE_REMOVAL = "DeleteLogGroup:2"
 
@@ -198,9 +198,13 @@ def test_a_teardown_plan_deletes_every_kind_of_resource(story):
     )
 
 
-def test_a_killed_teardown_leaves_the_target_groups_by_which_the_next_finds_the_rest(story):
+def test_a_killed_teardown_leaves_a_target_group_by_which_the_next_finds_the_rest(story):
+    # Services are removed side by side: one may be gone, the one that waits for its answer is not.
+    groups = {
+        group["group"]["TargetGroupName"] for group in story.half_way["target groups"].values()
+    }
     assert set(story.half_way["services"]) == {"monolith"}
-    assert len(story.half_way["target groups"]) == 1 + len(PATHS)
+    assert groups & {"users-tg", "posts-tg"}
 
 
 def test_a_killed_teardown_is_finished_by_the_next(story):

@@ -49,6 +49,7 @@ class Story:
         self.last.wait()
         self.state = aws_state.end_state(sandbox, "users")
         self.traffic = client.end()
+        sandbox.end()
 
 
 @pytest.fixture(scope="module")
