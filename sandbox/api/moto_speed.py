@@ -1,6 +1,8 @@
 """What makes moto and botocore start and answer faster."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import botocore.loaders
@@ -43,8 +45,26 @@ def _share_loader() -> None:
 
 
 def patch_moto(patches: MotoPatches) -> None:
-    """Read the names of moto's services once, where moto searches its folders for every call."""
+    """Remember what moto works out again for every call, and for every field of every answer."""
     from moto import backends  # noqa: PLC0415 - after `prepare_import`
+    from moto.core.serialize import XFormedAttributePicker  # noqa: PLC0415
 
     names = list(backends.list_of_moto_modules())
     patches.set(backends, "list_of_moto_modules", lambda: names)
+    known: dict[_Field, tuple[str, ...]] = {}
+    patches.replace(XFormedAttributePicker, "get_possible_keys", partial(_possible_keys, known))
+
+
+_Field = tuple[type, str, Any]
+"""Class of a moto object, field of AWS's model, and the field's shape in the model."""
+
+
+def _possible_keys(
+    known: dict[_Field, tuple[str, ...]], moto: Callable[..., Any], picker: Any, context: Any
+) -> tuple[str, ...]:
+    """The attributes of a moto object in which the value of a field may be found."""
+    field = type(context.obj), context.key, context.shape
+    keys = known.get(field)
+    if keys is None:
+        keys = known[field] = tuple(dict.fromkeys(moto(picker, context)))
+    return keys

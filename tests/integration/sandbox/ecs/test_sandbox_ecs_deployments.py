@@ -196,16 +196,17 @@ def test_the_grace_period_keeps_a_task_that_is_not_healthy_yet(cluster):
     assert [event for event in cluster.events(name) if "is unhealthy" in event] == []
 
 
-def test_a_healthy_task_that_falls_ill_is_replaced_before_it_is_stopped(cluster, tmp_path):
-    ill = tmp_path / "ill"
+def test_a_healthy_task_that_becomes_unhealthy_is_replaced_before_it_is_stopped(cluster, tmp_path):
+    sick = tmp_path / "sick"
+    sick.touch()
     group = cluster.group(often=True)
-    environment = [{"name": "SICK_FILE", "value": str(ill)}]
+    environment = [{"name": "SICK_FILE", "value": str(sick)}]
     name = cluster.service(cluster.definition(environment=environment), group)
     cluster.wait_completed(name)
     first = cluster.tasks(name)[0]["taskArn"]
-    ill.touch()
+    (address,) = cluster.targets(group)
+    sick.write_text(address)
     cluster.wait_until(lambda: len(cluster.tasks(name)) == 2)
-    ill.unlink()
     cluster.wait_until(lambda: first not in [task["taskArn"] for task in cluster.tasks(name)])
     assert len(cluster.tasks(name)) == 1
 
