@@ -40,8 +40,15 @@ def _share_loader() -> None:
     """
     loader = botocore.loaders.create_loader()
     services = loader.list_available_services("service-2")
-    botocore.loaders.create_loader = lambda search_path_string=None: loader  # noqa: ARG005
-    botocore.loaders.Loader.list_available_services = lambda *_: services  # type: ignore[method-assign]
+
+    def create_loader(search_path_string: str | None = None) -> botocore.loaders.Loader:  # noqa: ARG001
+        return loader
+
+    def list_available_services(_: botocore.loaders.Loader, type_name: str) -> list[str]:  # noqa: ARG001
+        return services
+
+    botocore.loaders.create_loader = create_loader
+    botocore.loaders.Loader.list_available_services = list_available_services  # type: ignore[method-assign, assignment]
 
 
 def patch_moto(patches: MotoPatches) -> None:

@@ -164,13 +164,13 @@ def test_a_first_deployment_that_fails_launches_nothing_more(cluster):
     )
 
 
-def test_a_service_that_keeps_failing_says_so(cluster):
+def test_a_service_that_keeps_failing_has_an_event(cluster):
     name = cluster.service(cluster.definition("crash"))
     words = f"(service {name}) is unable to consistently start tasks successfully."
     cluster.wait_until(lambda: any(event.startswith(words) for event in cluster.events(name)))
 
 
-def test_a_crashed_container_shows_its_exit_code_and_its_last_words(cluster):
+def test_a_crashed_container_shows_its_exit_code_and_its_last_lines(cluster):
     name = cluster.service(cluster.definition("crash"))
     task = cluster.stopped(name)[0]
     assert (task["containers"][0]["exitCode"], cluster.lines(task)) == (3, ["no configuration"])
