@@ -1,6 +1,8 @@
 """What makes moto and botocore start and answer faster."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import botocore.loaders
@@ -39,17 +41,37 @@ def _share_loader() -> None:
     loader = botocore.loaders.create_loader()
     services = loader.list_available_services("service-2")
 
-    def list_available_services(*_: Any, **__: Any) -> list[str]:
-        """Whatever the kind of file is: each is there for the same services."""
+    def create_loader(search_path_string: str | None = None) -> botocore.loaders.Loader:  # noqa: ARG001
+        return loader
+
+    def list_available_services(_: botocore.loaders.Loader, type_name: str) -> list[str]:  # noqa: ARG001
         return services
 
-    botocore.loaders.create_loader = lambda *_, **__: loader
-    botocore.loaders.Loader.list_available_services = list_available_services  # type: ignore[method-assign]
+    botocore.loaders.create_loader = create_loader
+    botocore.loaders.Loader.list_available_services = list_available_services  # type: ignore[method-assign, assignment]
 
 
 def patch_moto(patches: MotoPatches) -> None:
-    """Read the names of moto's services once, where moto searches its folders for every call."""
+    """Remember what moto works out again for every call, and for every field of every answer."""
     from moto import backends  # noqa: PLC0415 - after `prepare_import`
+    from moto.core.serialize import XFormedAttributePicker  # noqa: PLC0415
 
     names = list(backends.list_of_moto_modules())
     patches.set(backends, "list_of_moto_modules", lambda: names)
+    known: dict[_Field, tuple[str, ...]] = {}
+    patches.replace(XFormedAttributePicker, "get_possible_keys", partial(_possible_keys, known))
+
+
+_Field = tuple[type, str, Any]
+"""Class of a moto object, field of AWS's model, and the field's shape in the model."""
+
+
+def _possible_keys(
+    known: dict[_Field, tuple[str, ...]], moto: Callable[..., Any], picker: Any, context: Any
+) -> tuple[str, ...]:
+    """The attributes of a moto object in which the value of a field may be found."""
+    field = type(context.obj), context.key, context.shape
+    keys = known.get(field)
+    if keys is None:
+        keys = known[field] = tuple(dict.fromkeys(moto(picker, context)))
+    return keys

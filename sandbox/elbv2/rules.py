@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 _RULES: Final = 100
+_PAGE: Final = 400
 _UNIQUE_TARGET_GROUPS: Final = 100
 _TARGET_GROUPS_PER_ACTION: Final = 5
 _CONDITION_VALUES: Final = 5
@@ -107,7 +108,7 @@ def read_listeners(endpoint_url: str, load_balancer_arn: str) -> list[dict[str, 
 def _read_rules(endpoint_url: str, load_balancer_arn: str) -> Iterator[dict[str, Any]]:
     pages = internal_client(endpoint_url, "elbv2").get_paginator("describe_rules")
     for listener in read_listeners(endpoint_url, load_balancer_arn):
-        for page in pages.paginate(ListenerArn=listener["ListenerArn"]):
+        for page in pages.paginate(ListenerArn=listener["ListenerArn"], PageSize=_PAGE):
             yield from page["Rules"]
 
 

@@ -65,7 +65,7 @@ class DockerContainer:
 
     def _follow(self) -> None:
         try:
-            for line in _lines(self._container.logs(stream=True, follow=True)):
+            for line in _lines(self._read_output()):
                 self._on_line(line)
             code = int(self._container.wait()["StatusCode"])
             _unless_gone(lambda: self._container.remove(v=True, force=True))
@@ -74,6 +74,17 @@ class DockerContainer:
             code = 137
         self._code = code
         self._ended.set()
+
+    def _read_output(self) -> Iterator[bytes]:
+        read = 0
+        for chunk in self._container.logs(stream=True, follow=True):
+            read += len(chunk)
+            yield chunk
+        # When a container ends, the engine may cut off a log that is being followed.
+        self._container.wait()
+        for chunk in self._container.logs(stream=True, follow=False):
+            yield chunk[read:]
+            read = max(0, read - len(chunk))
 
 
 def _unless_gone(act: Callable[[], Any]) -> None:

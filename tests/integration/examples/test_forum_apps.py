@@ -149,7 +149,7 @@ def test_a_service_answers_its_paths_as_the_monolith_does(apps, name, path):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_does_not_know_the_others_paths(apps, name):
+def test_a_service_does_not_serve_the_others_paths(apps, name):
     others = [f"/api/{other}" for other in SERVICES if other != name]
     assert [apps[name].ask(path)[0] for path in others] == [404, 404]
 
@@ -158,7 +158,7 @@ def test_a_service_does_not_know_the_others_paths(apps, name):
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/"), ("GET", "/nowhere"), ("POST", "/"), ("BREW", "/")]
 )
-def test_every_answer_says_who_gave_it(apps, name, method, path):
+def test_every_answer_names_its_server(apps, name, method, path):
     assert apps[name].ask(path, method)[1]["X-Served-By"] == name
 
 
@@ -218,12 +218,12 @@ def stopping(start):
     found.busy.close()
 
 
-def test_sigterm_lets_a_request_in_flight_finish(stopping):
+def test_a_request_in_flight_finishes_after_sigterm(stopping):
     answer = stopping.busy.getresponse()
     assert (answer.status, len(json.loads(answer.read()))) == (200, 4)
 
 
-def test_the_last_answer_tells_the_client_to_go_elsewhere(stopping):
+def test_the_last_answer_closes_the_connection(stopping):
     assert stopping.busy.getresponse().headers["Connection"] == "close"
 
 

@@ -56,7 +56,7 @@ def test_every_path_is_the_monoliths(sandbox, path):
     assert sandbox.get(path)[1]["X-Served-By"] == "monolith"
 
 
-def test_the_state_says_where_everything_is(sandbox):
+def test_the_state_has_every_address(sandbox):
     assert list(sandbox.state) == KEYS
     assert None not in sandbox.state.values()
 
@@ -65,7 +65,7 @@ def test_the_state_file_holds_what_was_printed(sandbox):
     assert json.loads(sandbox.state_file.read_text()) == sandbox.state
 
 
-def test_the_pid_is_the_programs(sandbox):
+def test_the_pid_is_that_of_the_program(sandbox):
     assert sandbox.state["pid"] == sandbox.process.pid
 
 
@@ -100,7 +100,7 @@ def test_the_config_allows_the_drain(sandbox):
     assert (monolith.drain, monolith.default_action.action) == ("auto", "forward")
 
 
-def test_the_configs_build_contexts_are_there(sandbox):
+def test_the_configs_build_contexts_exist(sandbox):
     config = load_config(Path(sandbox.state["config"]))
     contexts = [service.build.context for service in config.services]
     assert [
@@ -137,7 +137,7 @@ def test_the_monolith_scales_by_itself(sandbox):
     ]
 
 
-def test_the_monoliths_rule_is_the_labs(sandbox):
+def test_the_monoliths_rule_has_the_labs_path_and_priority(sandbox):
     elb = sandbox.boto("elbv2")
     balancer = elb.describe_load_balancers(Names=["forum"])["LoadBalancers"][0]["LoadBalancerArn"]
     listener = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"][0]["ListenerArn"]
@@ -150,6 +150,12 @@ def test_the_monoliths_rule_is_the_labs(sandbox):
 def faulty(start_module_sandbox):
     """A second sandbox with the forum, in which every call of a user fails."""
     return start_module_sandbox("--faults", "error=1,deny=CreateRule")
+
+
+def test_an_error_of_moto_is_an_aws_error(sandbox):
+    elb = sandbox.boto("elbv2")
+    with pytest.raises(elb.exceptions.TargetGroupNotFoundException):
+        elb.describe_target_groups(Names=["absent"])
 
 
 def test_making_the_forum_is_not_recorded(faulty):

@@ -80,14 +80,14 @@ def test_what_is_suspended_is_read_back(autoscaling, service):
     assert (target["SuspendedState"], target["MinCapacity"], target["MaxCapacity"]) == (state, 1, 2)
 
 
-def test_a_target_that_is_deregistered_takes_its_policies_along(autoscaling, service):
+def test_deregistering_a_target_deletes_its_policies(autoscaling, service):
     autoscaling.register_scalable_target(MinCapacity=1, MaxCapacity=2, **service)
     put_policy(autoscaling, service)
     autoscaling.deregister_scalable_target(**service)
     assert autoscaling.describe_scaling_policies(**service)["ScalingPolicies"] == []
 
 
-def test_a_target_that_is_not_there_is_not_deregistered(autoscaling, service):
+def test_deregistering_a_missing_target_is_refused(autoscaling, service):
     with refused("ObjectNotFoundException", "No scalable target found"):
         autoscaling.deregister_scalable_target(**service)
 

@@ -122,7 +122,7 @@ def test_the_load_balancers_own_errors_are_not_the_targets(watched):
     assert watched.value("HTTPCode_Target_5XX_Count", dimensions=of_load_balancer) == 0
 
 
-def test_a_request_without_a_target_is_no_request_but_a_503(site, watched):
+def test_a_request_without_a_target_counts_only_as_a_503(site, watched):
     site.deregister_targets(watched.group, watched.target)
     eventually(lambda: watched.listener.status() == 503)
     of_load_balancer = watched.of_load_balancer
@@ -130,7 +130,7 @@ def test_a_request_without_a_target_is_no_request_but_a_503(site, watched):
     assert watched.value("HTTPCode_Target_5XX_Count", dimensions=of_load_balancer) == 0
 
 
-def test_where_there_was_nothing_there_is_no_datapoint(watched):
+def test_a_period_without_requests_has_no_datapoint(watched):
     assert watched.data("HTTPCode_Target_5XX_Count") == []
 
 
@@ -236,7 +236,7 @@ def test_other_namespaces_stay_as_they_are(watched):
     assert [(item["Id"], item["Values"]) for item in found] == [("a", [7.0]), ("b", [1.0])]
 
 
-def test_an_alarm_on_a_load_balancers_metric_goes_off(watched):
+def test_an_alarm_on_a_load_balancers_metric_changes_to_alarm(watched):
     watched.cloudwatch.put_metric_alarm(
         AlarmName="errors",
         Namespace="AWS/ApplicationELB",

@@ -72,14 +72,14 @@ def test_an_alarm_waits_for_its_evaluation_periods(cloudwatch, name):
     assert state(cloudwatch, name) == "OK"
 
 
-def test_an_alarm_goes_off_at_its_datapoints_of_its_evaluation_periods(cloudwatch, name):
+def test_an_alarm_needs_its_datapoints_out_of_its_evaluation_periods(cloudwatch, name):
     put_alarm(cloudwatch, name, EvaluationPeriods=3, DatapointsToAlarm=2)
     for minutes_ago, value in enumerate((9, 1, 9)):
         put_value(cloudwatch, name, value, minutes_ago=minutes_ago)
     assert state(cloudwatch, name) == "ALARM"
 
 
-def test_an_alarm_looks_at_its_own_dimensions(cloudwatch, name):
+def test_an_alarm_evaluates_its_own_dimensions(cloudwatch, name):
     ours = [
         {"Name": "LoadBalancer", "Value": "app/a/1"},
         {"Name": "TargetGroup", "Value": "targetgroup/a/1"},
@@ -91,7 +91,7 @@ def test_an_alarm_looks_at_its_own_dimensions(cloudwatch, name):
     assert state(cloudwatch, name) == "OK"
 
 
-def test_missing_data_is_treated_as_the_alarm_says(cloudwatch, name):
+def test_missing_data_is_treated_as_the_alarm_specifies(cloudwatch, name):
     put_alarm(cloudwatch, name, TreatMissingData="breaching")
     assert state(cloudwatch, name) == "ALARM"
 
@@ -110,7 +110,7 @@ def test_alarms_are_described_by_the_state_they_are_in_now(cloudwatch, name):
     assert name in [alarm["AlarmName"] for alarm in found]
 
 
-def test_a_state_that_is_set_stands_until_the_next_evaluation(cloudwatch, name):
+def test_a_state_that_is_set_lasts_until_the_next_evaluation(cloudwatch, name):
     put_alarm(cloudwatch, name)
     put_value(cloudwatch, name, 1)
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="rehearsal")

@@ -116,7 +116,7 @@ def test_two_authorization_tokens_differ(served):
     assert first["authorizationToken"] != second["authorizationToken"]
 
 
-def test_without_a_token_the_client_is_asked_for_one(served):
+def test_without_a_token_the_answer_is_401_with_a_challenge(served):
     status, headers, _ = served.call("GET", "/v2/", token="")
     assert (status, headers["WWW-Authenticate"].split()[0]) == (401, "Basic")
 
@@ -125,7 +125,7 @@ def test_a_made_up_token_is_refused(served):
     assert served.call("GET", "/v2/", token=base64.b64encode(b"AWS:guess").decode())[0] == 401
 
 
-def test_an_expired_token_is_refused_in_ecrs_words(served, monkeypatch):
+def test_an_expired_token_is_refused_with_ecrs_message(served, monkeypatch):
     monkeypatch.setattr("sandbox.ecr.credentials.LIFETIME", -1.0)
     assert error_of(served.call("GET", "/v2/users/tags/list"))[2].startswith(
         "Your authorization token has expired"
@@ -232,7 +232,7 @@ def test_a_part_that_does_not_follow_the_last_is_refused(users):
     assert users.call("PATCH", location, b"part", Content_Range="7-10")[0] == 416
 
 
-def test_an_upload_whose_length_is_not_said_is_read_to_its_end(users):
+def test_an_upload_in_chunks_is_read_to_its_end(users):
     location = users.call("POST", "/v2/users/blobs/uploads/")[1]["Location"]
     users.call("PATCH", location, iter([b"a" * 70_000, b"b" * 70_000]))
     assert users.call("GET", location)[1]["Range"] == "0-139999"

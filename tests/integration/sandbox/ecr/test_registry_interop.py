@@ -127,7 +127,7 @@ def test_skopeo_pushes_dockers_own_format(parts, built):
 
 
 @needs_skopeo
-def test_skopeo_is_told_that_a_repository_is_missing(parts, built):
+def test_skopeo_reports_a_missing_repository(parts, built):
     done = skopeo(
         parts,
         "copy",

@@ -29,11 +29,11 @@ PORT = 3000
 DIGEST = "sha256:" + "0" * 64
 PROGRAMS = {
     "web": """
-import http.server, os
+import http.server, os, pathlib
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        marker = os.environ.get("SICK_FILE", "/nonexistent")
-        sick = self.path == "/health" and os.path.exists(marker)
+        marker = pathlib.Path(os.environ.get("SICK_FILE", "/dev/null"))
+        sick = self.path == "/health" and os.environ["ADDRESS"] in marker.read_text()
         body = os.environ.get(self.path.rpartition("/")[2], "web").encode()
         self.send_response(503 if sick else 200)
         self.send_header("Content-Length", str(len(body)))

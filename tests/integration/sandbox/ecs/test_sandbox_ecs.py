@@ -57,7 +57,7 @@ def test_a_container_shows_the_digest_of_its_image(cluster):
     assert cluster.tasks(name)[0]["containers"][0]["imageDigest"] == DIGEST
 
 
-def test_the_events_tell_in_order_what_happened(cluster):
+def test_events_are_in_the_order_of_what_happened(cluster):
     group = cluster.group()
     name = cluster.service(group=group)
     cluster.wait_completed(name)
@@ -80,7 +80,7 @@ def test_scaling_out_starts_more_tasks_in_the_same_deployment(cluster):
     assert {task["startedBy"] for task in cluster.tasks(name)} == {before}
 
 
-def test_scaling_in_stops_tasks_for_the_reason_aws_gives(cluster):
+def test_scaling_in_stops_tasks_with_awss_reason(cluster):
     name = cluster.service(desiredCount=2)
     cluster.wait_completed(name)
     cluster.ecs.update_service(cluster="forum", service=name, desiredCount=0)
@@ -108,7 +108,7 @@ def test_a_task_that_is_stopped_by_a_user_is_replaced(cluster):
     assert cluster.stopped(name)[0]["stoppedReason"] == "for a test"
 
 
-def test_a_stopping_target_is_drained_before_its_container_is_told_to_stop(cluster):
+def test_a_target_drains_before_its_container_is_stopped(cluster):
     group = cluster.group(delay=3)
     name = cluster.service(group=group)
     cluster.wait_completed(name)
@@ -189,7 +189,7 @@ def _no_parameter(cluster):
         (_no_parameter, "invalid parameters: arn:aws:ssm:us-east-1:123456789012:parameter/absent"),
     ],
 )
-def test_a_task_that_cannot_start_says_why(cluster, make, words):
+def test_a_task_that_cannot_start_has_the_reason(cluster, make, words):
     name = cluster.service(make(cluster))
     task = cluster.stopped(name)[0]
     assert (task["stopCode"], words in task["stoppedReason"]) == ("TaskFailedToStart", True)

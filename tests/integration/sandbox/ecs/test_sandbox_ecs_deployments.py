@@ -164,13 +164,13 @@ def test_a_first_deployment_that_fails_launches_nothing_more(cluster):
     )
 
 
-def test_a_service_that_keeps_failing_says_so(cluster):
+def test_a_service_that_keeps_failing_has_an_event(cluster):
     name = cluster.service(cluster.definition("crash"))
     words = f"(service {name}) is unable to consistently start tasks successfully."
     cluster.wait_until(lambda: any(event.startswith(words) for event in cluster.events(name)))
 
 
-def test_a_crashed_container_shows_its_exit_code_and_its_last_words(cluster):
+def test_a_crashed_container_shows_its_exit_code_and_its_last_lines(cluster):
     name = cluster.service(cluster.definition("crash"))
     task = cluster.stopped(name)[0]
     assert (task["containers"][0]["exitCode"], cluster.lines(task)) == (3, ["no configuration"])
@@ -196,16 +196,17 @@ def test_the_grace_period_keeps_a_task_that_is_not_healthy_yet(cluster):
     assert [event for event in cluster.events(name) if "is unhealthy" in event] == []
 
 
-def test_a_healthy_task_that_falls_ill_is_replaced_before_it_is_stopped(cluster, tmp_path):
-    ill = tmp_path / "ill"
+def test_a_healthy_task_that_becomes_unhealthy_is_replaced_before_it_is_stopped(cluster, tmp_path):
+    sick = tmp_path / "sick"
+    sick.touch()
     group = cluster.group(often=True)
-    environment = [{"name": "SICK_FILE", "value": str(ill)}]
+    environment = [{"name": "SICK_FILE", "value": str(sick)}]
     name = cluster.service(cluster.definition(environment=environment), group)
     cluster.wait_completed(name)
     first = cluster.tasks(name)[0]["taskArn"]
-    ill.touch()
+    (address,) = cluster.targets(group)
+    sick.write_text(address)
     cluster.wait_until(lambda: len(cluster.tasks(name)) == 2)
-    ill.unlink()
     cluster.wait_until(lambda: first not in [task["taskArn"] for task in cluster.tasks(name)])
     assert len(cluster.tasks(name)) == 1
 

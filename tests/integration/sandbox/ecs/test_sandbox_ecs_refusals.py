@@ -119,7 +119,7 @@ def test_an_inactive_task_definition_is_refused(cluster):
         cluster.service(definition)
 
 
-def test_the_same_client_token_is_answered_with_the_service_that_is_there(cluster):
+def test_the_same_client_token_returns_the_existing_service(cluster):
     settings = {"desiredCount": 0, "serviceName": cluster.name("service"), "clientToken": "once"}
     cluster.service(**settings)
     cluster.service(**settings)

@@ -26,7 +26,7 @@ def aws():
         ("16384", "32768"),
     ],
 )
-def test_a_fargate_size_that_exists_is_taken(aws, cpu, memory):
+def test_a_fargate_size_that_exists_is_accepted(aws, cpu, memory):
     assert aws.register(cpu=cpu, memory=memory)["status"] == "ACTIVE"
 
 

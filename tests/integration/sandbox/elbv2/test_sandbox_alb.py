@@ -92,7 +92,7 @@ def test_without_a_weight_or_a_target_the_answer_is_503(site, weights):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("where", ["/hang-up", "/garbage"])
-def test_a_target_that_hangs_up_or_talks_nonsense_is_502(site, where, method):
+def test_a_target_that_hangs_up_or_does_not_answer_http_is_502(site, where, method):
     listener = site.serve(forward({site.group(site.run_target()): 1}))
     eventually(lambda: listener.status() == 200)
     assert listener.status(where, method=method) == 502
@@ -121,7 +121,7 @@ def test_a_target_that_does_not_answer_within_the_idle_timeout_is_504(site):
     target.may_finish.set()
 
 
-def test_the_target_learns_who_asks_for_what(site):
+def test_the_target_gets_the_request_with_forwarding_headers(site):
     listener = site.serve(forward({site.group(site.run_target()): 1}))
     eventually(lambda: listener.status() == 200)
     seen = listener.text(
@@ -189,7 +189,7 @@ def test_no_request_fails_while_targets_are_replaced_and_stopped(site):
     assert traffic.failures == []
 
 
-def test_a_deregistered_target_finishes_what_it_has_begun(site):
+def test_a_deregistered_target_finishes_its_requests(site):
     target = site.run_target("slow one")
     group = site.group(target)
     listener = site.serve(forward({group: 1}))
@@ -239,7 +239,7 @@ def test_haproxy_that_dies_is_restarted_and_reported(site, capfd):
     assert "ended unexpectedly; restarting it" in capfd.readouterr().err
 
 
-def test_a_port_that_is_taken_is_said_and_served_when_it_is_free(site, capfd):
+def test_a_port_in_use_is_reported_and_served_when_it_is_free(site, capfd):
     target = site.run_target()
     listener = site.serve()
     busy = type(target)(listener.host, "in the way", port=PORT)

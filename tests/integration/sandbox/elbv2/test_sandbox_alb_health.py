@@ -55,7 +55,7 @@ def test_a_target_that_is_not_registered_is_unused(site):
     assert (health["State"], health["Reason"]) == ("unused", "Target.NotRegistered")
 
 
-def test_a_target_that_is_asked_for_without_its_port_is_found_at_the_groups(site):
+def test_a_target_without_a_port_is_found_at_the_groups_port(site):
     target = site.run_target()
     health = site.health(site.group(target), Targets=[{"Id": target.address}])
     assert health[target.address]["Reason"] == "Target.NotInUse"
@@ -100,7 +100,7 @@ def test_a_target_that_is_slow_to_check_does_not_hold_up_the_others(site):
     eventually(lambda: site.health(group)[quick.address]["State"] == "healthy", 2)
 
 
-def test_a_wrong_status_is_told_with_its_code(site):
+def test_a_wrong_status_is_in_the_description(site):
     target = site.run_target()
     target.health = 503
     group = site.group(target, often=True)
@@ -213,7 +213,7 @@ def test_a_target_that_comes_back_while_it_drains_starts_over(site):
     assert state(site, group) == "initial"
 
 
-def test_the_fault_makes_a_group_unhealthy_until_it_is_taken_back(site):
+def test_the_fault_makes_a_group_unhealthy_until_it_is_removed(site):
     name = site.name("tg")
     group = site.group(site.run_target(), Name=name, often=True)
     site.serve(forward({group: 1}))

@@ -31,7 +31,7 @@ def test_a_load_balancer_with_other_tags_is_a_duplicate(aws):
         aws.load_balancer(Name=name, Tags=[{"Key": "owner", "Value": "b"}])
 
 
-def test_a_load_balancer_is_internet_facing_unless_it_is_told(aws, elb):
+def test_a_load_balancer_is_internet_facing_by_default(aws, elb):
     arn = aws.load_balancer()
     assert (
         elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["Scheme"]
@@ -139,14 +139,14 @@ def test_a_target_group_serves_one_load_balancer(aws):
         aws.listener(DefaultActions=[forward(group)])
 
 
-def test_a_rule_that_is_modified_brings_its_load_balancer_to_the_target_group(aws, elb):
+def test_modifying_a_rule_adds_its_load_balancer_to_the_target_group(aws, elb):
     balancer, group = aws.load_balancer(), aws.target_group()
     rule = aws.rule(aws.listener(balancer))
     elb.modify_rule(RuleArn=rule, Actions=[forward(group)])
     assert load_balancers_of(elb, group) == [balancer]
 
 
-def test_a_rule_that_is_deleted_takes_its_load_balancer_from_the_target_group(aws, elb):
+def test_deleting_a_rule_removes_its_load_balancer_from_the_target_group(aws, elb):
     group = aws.target_group()
     rule = aws.rule(aws.listener(), actions=[forward(group)])
     elb.delete_rule(RuleArn=rule)
@@ -185,7 +185,7 @@ def test_target_groups_are_described_in_pages(aws, elb):
     assert (max(len(page["TargetGroups"]) for page in pages), arns <= found) == (2, True)
 
 
-def test_a_marker_that_is_none_is_refused(elb):
+def test_an_invalid_marker_is_refused(elb):
     with refused("ValidationError", "marker"):
         elb.describe_target_groups(Marker="x")
 

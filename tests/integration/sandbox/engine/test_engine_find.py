@@ -39,14 +39,14 @@ def test_without_a_real_engine_the_embedded_one_is_found(find):
 
 
 @pytest.mark.usefixtures("nothing_listens")
-def test_a_real_engine_that_does_not_answer_is_missed_where_it_was_looked_for(find):
+def test_a_real_engine_that_does_not_answer_is_reported_with_its_address(find):
     with pytest.raises(
         EngineUnavailable, match=r"tcp://127.0.0.1:9: no engine answers\. Start Docker or Podman"
     ):
         find("docker")
 
 
-def test_a_socket_that_is_not_there_is_passed_over(find, monkeypatch, tmp_path):
+def test_a_missing_socket_is_skipped(find, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     assert find("auto").name == "process"
 
@@ -69,7 +69,7 @@ def test_a_real_engine_is_found(find):
 
 @pytest.mark.docker
 @pytest.mark.usefixtures("nothing_listens")
-def test_the_embedded_engine_is_used_when_asked_for(find):
+def test_the_embedded_engine_is_used_on_request(find):
     assert find("process").name == "process"
 
 

@@ -123,7 +123,7 @@ def test_closing_deletes_the_containers_files(engine, client, tmp_path):
     assert not list((tmp_path / "run").rglob("*"))
 
 
-def test_every_step_of_a_build_is_said(client, tmp_path):
+def test_every_step_of_a_build_is_in_its_progress(client, tmp_path):
     lines = build(client, tmp_path / "context", "FROM split-sandbox/python\nENV A=1\nCMD python")
     assert [line for line in lines if line.startswith("Step")] == [
         "Step 1/3 : FROM split-sandbox/python",
@@ -188,7 +188,7 @@ def test_a_second_build_uses_the_cache(client, tmp_path):
     assert "---> Using cache" in build(client, tmp_path / "context", dockerfile)
 
 
-def test_a_public_python_image_is_replaced_and_that_is_said(client, tmp_path):
+def test_replacing_a_public_python_image_is_in_the_progress(client, tmp_path):
     lines = build(client, tmp_path / "context", "FROM python:3.12-slim")
     assert (
         "---> python:3.12-slim is not pulled: the embedded engine uses this machine's Python "
@@ -241,7 +241,7 @@ def test_a_program_in_shell_form_runs(engine, client, tmp_path):
     assert run(engine) == ["2", "done"]
 
 
-def test_a_program_that_the_image_does_not_have_says_so(engine, client, tmp_path):
+def test_a_missing_program_is_in_the_output(engine, client, tmp_path):
     build(client, tmp_path / "context", 'FROM split-sandbox/python\nCMD ["no-such-program"]')
     assert run(engine) == ['exec: "no-such-program": executable file not found in $PATH']
 
@@ -302,7 +302,7 @@ def test_a_registry_elsewhere_is_not_reached(engine):
         engine.pull("public.ecr.aws/nginx/nginx:1")
 
 
-def test_what_the_engine_does_not_have_is_said(client):
+def test_an_unsupported_request_is_refused_with_the_reason(client):
     with pytest.raises(
         docker.errors.APIError, match="the sandbox's embedded engine, which only builds"
     ):

@@ -191,14 +191,14 @@ def test_lines_of_stdout_and_stderr_are_delivered(start):
     lines.wait_for("to stderr")
 
 
-def test_a_stopped_container_may_leave_by_itself(start):
+def test_a_container_may_end_by_itself_on_sigterm(start):
     container, lines = start()
     wait_until_served(container)
     container.stop()
     assert (container.exit_code(), lines[-1]) == (3, "leaving")
 
 
-def test_a_container_that_does_not_leave_is_killed(start):
+def test_a_container_that_ignores_sigterm_is_killed(start):
     code = (
         "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); "
         "time.sleep(60)"
@@ -243,7 +243,7 @@ def test_a_running_container_is_listed_with_its_labels(parts, start):
 
 
 @pytest.mark.usefixtures("pinned")
-def test_an_image_that_is_not_there_cannot_be_pulled(parts):
+def test_a_missing_image_cannot_be_pulled(parts):
     with pytest.raises(ImageUnavailable, match=r"^CannotPullContainerError: .*not found"):
         parts.engine.pull(f"{parts.registry.host}/greeter:v9")
 
@@ -275,6 +275,6 @@ def test_an_immutable_tag_keeps_its_image(parts, tmp_path):
     ] == [True]
 
 
-def test_the_engine_says_what_it_is(parts):
+def test_the_engine_names_itself_in_its_version(parts):
     names = [component["Name"] for component in parts.client.version()["Components"]]
     assert ("process" in names) is (parts.engine.name == "process")

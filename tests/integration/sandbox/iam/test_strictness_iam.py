@@ -33,7 +33,7 @@ def iam(aws):
         trust(Principal="ecs-tasks.amazonaws.com"),
     ],
 )
-def test_a_trust_policy_that_is_none_is_refused(aws, iam, policy):
+def test_an_invalid_trust_policy_is_refused(aws, iam, policy):
     with refused("MalformedPolicyDocument"):
         iam.create_role(RoleName=aws.name("role"), AssumeRolePolicyDocument=policy)
 
@@ -49,7 +49,7 @@ def test_a_trust_policy_that_is_changed_meets_the_same_rules(aws, iam):
     "principal",
     ["*", {"AWS": "arn:aws:iam::123456789012:root"}, {"Service": ["ecs.amazonaws.com"]}],
 )
-def test_a_trust_policy_for_a_principal_that_exists_is_taken(aws, iam, principal):
+def test_a_trust_policy_for_an_existing_principal_is_accepted(aws, iam, principal):
     role = aws.name("role")
     made = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust(Principal=principal))
     assert made["Role"]["RoleName"] == role

@@ -11,11 +11,11 @@ from sandbox.api.faults import Faults, InvalidFaults, parse_faults
 CALL = Call("ecs", "CreateService", {}, "AKIA")
 
 
-def test_nothing_goes_wrong_by_default():
+def test_no_call_fails_by_default():
     assert Faults(parse_faults("")).before(CALL) is None
 
 
-def test_several_faults_stand_in_one_specification():
+def test_a_specification_has_several_faults():
     plan = parse_faults("throttle=0.1, slow=0.2,crash=users,crash=posts,unhealthy=users-tg")
     assert (plan.shares, plan.slow, plan.crash, plan.unhealthy) == (
         {"throttle": 0.1},
@@ -41,12 +41,12 @@ def test_several_faults_stand_in_one_specification():
         "lost=A:x",
     ],
 )
-def test_what_is_not_understood_is_shown_with_the_grammar(spec):
+def test_an_invalid_entry_is_shown_with_the_grammar(spec):
     with pytest.raises(InvalidFaults, match=f"'{spec}' is not valid; use throttle=P"):
         parse_faults(spec)
 
 
-def test_an_action_meets_its_fault_so_many_times():
+def test_an_action_fails_as_often_as_specified():
     faults = Faults(parse_faults("throttle=CreateService:2"))
     assert [faults.before(CALL) for _ in range(3)] == ["throttle", "throttle", None]
 
@@ -56,7 +56,7 @@ def test_a_denied_action_is_always_denied():
     assert [faults.before(CALL) for _ in range(2)] == ["deny", "deny"]
 
 
-def test_a_share_of_calls_meets_its_fault():
+def test_a_share_of_calls_fails():
     faults = Faults(parse_faults("error=0.25"))
     met = sum(faults.before(CALL) == "error" for _ in range(1000))
     assert 200 <= met <= 300

@@ -14,7 +14,7 @@ def of_group(**dimensions):
     return {"LoadBalancer": ALB, "TargetGroup": GROUP} | dimensions
 
 
-def test_a_line_tells_the_targets_time():
+def test_a_line_has_the_targets_response_time():
     request = read_request(ANSWERED)
     assert (request.group, request.status, request.target_time, request.time) == (
         GROUP,
@@ -24,7 +24,7 @@ def test_a_line_tells_the_targets_time():
     )
 
 
-def test_a_line_that_haproxy_writes_of_itself_is_no_request():
+def test_a_line_about_haproxy_itself_is_not_a_request():
     assert read_request("Stopping frontend listener in 0 ms.") is None
 
 
@@ -99,6 +99,6 @@ def test_a_statistic_is_over_every_value(name, value):
 
 
 @pytest.mark.parametrize("name", ["tm99", "p101", "p", "sum", "p1000"])
-def test_a_statistic_that_is_not_known_is_said(name):
+def test_an_unsupported_statistic_is_refused(name):
     with pytest.raises(UnknownStatistic, match="use Average, Sum"):
         statistic(name, [1.0])

@@ -38,7 +38,7 @@ def test_a_state_changes_after_the_threshold(start, checks, state):
     assert after(start, checks).state == state
 
 
-def test_an_unhealthy_target_tells_why_its_last_check_failed():
+def test_an_unhealthy_target_has_the_reason_of_its_last_check():
     found = after(REGISTERING, "xx").after_failure(
         CHECK, Failure("Target.FailedHealthChecks", "Health checks failed")
     )

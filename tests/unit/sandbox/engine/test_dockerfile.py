@@ -41,7 +41,7 @@ def test_a_word_is_expanded_as_docker_does(word, expanded):
     assert expand(word, VARIABLES) == expanded
 
 
-def test_a_variable_that_must_be_set_is_missed():
+def test_a_required_variable_that_is_not_set_is_an_error():
     with pytest.raises(InvalidWords, match="MISSING: give it"):
         expand("${MISSING:?give it}", VARIABLES)
 
@@ -67,7 +67,7 @@ def test_the_old_form_of_env_has_one_pair():
     assert key_values("A two words", VARIABLES) == {"A": "two words"}
 
 
-def test_a_word_that_is_no_pair_is_an_error():
+def test_a_word_that_is_not_a_pair_is_an_error():
     with pytest.raises(InvalidWords, match="'B' is not NAME=VALUE"):
         key_values("A=1 B", VARIABLES)
 
@@ -99,7 +99,7 @@ def test_an_instruction_that_needs_an_engine_is_refused_by_its_line(instruction)
         read_dockerfile(f"FROM scratch\n\n{instruction}\n".encode())
 
 
-def test_no_healthcheck_may_be_said():
+def test_healthcheck_none_is_accepted():
     assert read_dockerfile(b"FROM scratch\nHEALTHCHECK NONE\n")[1].name == "HEALTHCHECK"
 
 

@@ -30,7 +30,7 @@ def test_a_reference_is_read_into_its_parts(text, parts):
 
 
 @pytest.mark.parametrize("text", ["", "Users:v1", "users:", "users@sha256:short", "a b"])
-def test_what_is_no_reference_is_not_read(text):
+def test_an_invalid_reference_is_not_read(text):
     assert read_reference(text) is None
 
 
@@ -87,7 +87,7 @@ def context(tmp_path):
         ),
     ],
 )
-def test_copy_takes_what_docker_takes(context, sources, target, names):
+def test_copy_copies_what_docker_copies(context, sources, target, names):
     assert sorted(entry.name for entry in copied(context, sources, target, None)) == names
 
 
