@@ -12,7 +12,8 @@ from typing import Final
 
 from sandbox.addresses import NoAddresses
 from sandbox.api import moto_speed
-from sandbox.api.faults import InvalidFaults, parse_faults
+from sandbox.api.faults import InvalidFaults, Plan, parse_faults
+from sandbox.api.moto_patches import MotoPatches
 from sandbox.api.serving import PortTaken
 from sandbox.engine.base import EngineUnavailable
 
@@ -27,23 +28,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = _stop_on_signals()
     try:
         faults = parse_faults(arguments.faults)
-        # Until everything is made, which all lasts until the end, there is no garbage to find.
-        gc.disable()
-        moto_speed.prepare_import()
-        # moto takes a second to import; bad arguments are reported before that.
-        from sandbox.program import Options, run  # noqa: PLC0415
-
-        options = Options(
-            engine=arguments.engine,
-            api_port=arguments.api_port,
-            forum=arguments.forum,
-            state_file=arguments.state_file,
-            record=arguments.record,
-        )
-        return run(options, faults, stop)
+        with MotoPatches() as patches:
+            return _run(arguments, faults, stop, patches)
     except (InvalidFaults, PortTaken, EngineUnavailable, NoAddresses) as error:
         print(f"sandbox: {error}", file=sys.stderr, flush=True)
         return 2
+
+
+def _run(
+    arguments: argparse.Namespace, faults: Plan, stop: threading.Event, patches: MotoPatches
+) -> int:
+    # Most objects that are made at the start last until the end: there is no garbage to collect.
+    gc.disable()
+    moto_speed.prepare_import(patches)
+    # moto takes a second to import; bad arguments are reported before that.
+    from sandbox.program import Options, run  # noqa: PLC0415
+
+    options = Options(
+        engine=arguments.engine,
+        api_port=arguments.api_port,
+        forum=arguments.forum,
+        state_file=arguments.state_file,
+        record=arguments.record,
+    )
+    return run(options, faults, stop)
 
 
 def _stop_on_signals() -> threading.Event:

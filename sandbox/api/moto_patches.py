@@ -1,4 +1,4 @@
-"""How moto is changed where its answers differ from AWS's."""
+"""How moto, and botocore for it, are changed."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,14 +10,14 @@ __all__ = ["MotoPatches"]
 
 
 class MotoPatches(ExitStack):
-    """Methods and attributes of moto's classes and modules, replaced until this is closed."""
+    """Methods and attributes of classes and modules, replaced until this is closed."""
 
     def replace(self, owner: type, name: str, function: Callable[..., Any]) -> None:
         """
         Replace a method.
 
         Args:
-            owner: moto's class.
+            owner: The class.
             name: The method's name.
             function: Called with the method it replaces, and then with the method's own arguments.
                 A method can be replaced several times: the last replacement is called first.
@@ -31,5 +31,5 @@ class MotoPatches(ExitStack):
         self.set(owner, name, replacement)
 
     def set(self, owner: Any, name: str, value: Any) -> None:
-        """Set an attribute of one of moto's classes or modules."""
+        """Set an attribute of a class or module."""
         self.enter_context(mock.patch.object(owner, name, value, create=True))

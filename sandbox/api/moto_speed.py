@@ -12,15 +12,15 @@ from sandbox.api.moto_patches import MotoPatches
 __all__ = ["patch_moto", "prepare_import"]
 
 
-def prepare_import() -> None:
-    """Save half a second of the start; call it before moto is imported."""
-    _share_loader()
+def prepare_import(patches: MotoPatches) -> None:
+    """Shorten the start; call it before moto is imported."""
+    _share_loader(patches)
     # A sandbox has no EC2 instances, so it needs no images and no offers of instance types.
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    _skip_instance_type_offerings()
+    _skip_instance_type_offerings(patches)
 
 
-def _skip_instance_type_offerings() -> None:
+def _skip_instance_type_offerings(patches: MotoPatches) -> None:
     from moto.utilities import utils  # noqa: PLC0415 - imports none of moto's services
 
     load_resource = utils.load_resource
@@ -28,10 +28,10 @@ def _skip_instance_type_offerings() -> None:
     def load(resource: str) -> Any:
         return [] if "instance_type_offerings" in resource else load_resource(resource)
 
-    utils.load_resource = load
+    patches.set(utils, "load_resource", load)
 
 
-def _share_loader() -> None:
+def _share_loader(patches: MotoPatches) -> None:
     """
     Let all botocore sessions share a loader, and all loaders the names of the services.
 
@@ -41,14 +41,14 @@ def _share_loader() -> None:
     loader = botocore.loaders.create_loader()
     services = loader.list_available_services("service-2")
 
-    def create_loader(search_path_string: str | None = None) -> botocore.loaders.Loader:  # noqa: ARG001
+    def create_loader(search_path_string: str | None = None) -> Any:  # noqa: ARG001
         return loader
 
-    def list_available_services(_: botocore.loaders.Loader, type_name: str) -> list[str]:  # noqa: ARG001
+    def list_available_services(_: Any, type_name: str) -> Any:  # noqa: ARG001
         return services
 
-    botocore.loaders.create_loader = create_loader
-    botocore.loaders.Loader.list_available_services = list_available_services  # type: ignore[method-assign, assignment]
+    patches.set(botocore.loaders, "create_loader", create_loader)
+    patches.set(botocore.loaders.Loader, "list_available_services", list_available_services)
 
 
 def patch_moto(patches: MotoPatches) -> None:

@@ -1,7 +1,4 @@
-"""
-The forum's four programs: they answer as the lab's do, tell who answered, and stop without failing
-anybody.
-"""
+"""The forum's four programs: the lab's answers, the name of the server, an orderly stop."""
 
 import contextlib
 import http.client
@@ -196,7 +193,7 @@ def test_every_request_is_one_log_line(start):
 
 
 class Stopping:
-    """A program that was told to stop while it has a slow request to answer."""
+    """A program that gets SIGTERM while it has a slow request to answer."""
 
     def __init__(self, app):
         self.app = app

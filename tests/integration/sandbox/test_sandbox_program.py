@@ -1,6 +1,4 @@
-"""
-`python -m sandbox`: ready with the forum in it, complete in what it says, and gone without a trace.
-"""
+"""`python -m sandbox`: with the forum, with a complete state, and gone without a trace."""
 
 import json
 import os

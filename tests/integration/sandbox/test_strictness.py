@@ -1,4 +1,4 @@
-"""Each row of the table of what moto does and AWS does not, seen through boto3."""
+"""Differences between moto and AWS, one per row, through boto3."""
 
 import pytest
 

@@ -1,7 +1,4 @@
-"""
-The load balancer's CloudWatch metrics, read with boto3 and held against what was really asked and
-answered.
-"""
+"""The load balancer's CloudWatch metrics, compared with real requests and answers."""
 
 import time
 from datetime import UTC, datetime, timedelta

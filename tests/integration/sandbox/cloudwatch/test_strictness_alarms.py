@@ -1,4 +1,4 @@
-"""CloudWatch alarms follow their metric, seen through boto3."""
+"""CloudWatch alarms follow their metric, through boto3."""
 
 from datetime import UTC, datetime, timedelta
 

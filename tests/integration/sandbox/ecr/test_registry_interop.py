@@ -1,4 +1,4 @@
-"""The registry with clients of others, and the embedded engine with a registry of others."""
+"""The registry with other clients, and the embedded engine with another registry."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""ECS services of the sandbox, seen through boto3: tasks that run, targets, logs."""
+"""ECS services of the sandbox, through boto3: running tasks, targets, logs."""
 
 import urllib.request
 

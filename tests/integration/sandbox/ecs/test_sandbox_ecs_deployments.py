@@ -1,6 +1,4 @@
-"""
-Deployments of ECS services of the sandbox, seen through boto3 and by clients of the load balancer.
-"""
+"""Deployments of ECS services of the sandbox, through boto3 and the load balancer."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Task definitions that AWS takes and refuses, seen through boto3."""
+"""Task definitions that AWS accepts and refuses, through boto3."""
 
 import pytest
 

@@ -56,7 +56,7 @@ class _Answer(BaseHTTPRequestHandler):
         else:
             time.sleep(target.delay)
             self.reply(200, target.name.encode())
-            # Without a word: what a target does whose keep-alive timeout is up.
+            # Without "Connection: close", as a target does when its keep-alive timeout is over.
             self.close_connection = target.closes_silently
 
     do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - http.server looks for these
@@ -93,7 +93,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_):
-        """A client that has gone is no news."""
+        """Ignore clients that have hung up."""
 
 
 class RunningTarget:
@@ -138,8 +138,8 @@ class Site(Aws):
 
     def group(self, *targets, often=False, **settings):
         """
-        A target group; `often` checks more often than AWS lets anyone ask for, so that no test has
-        to wait.
+        A target group; `often` makes more health checks than AWS allows, so that no test has to
+        wait.
         """
         arn = self.target_group(**QUICK | {"Port": PORT} | settings)
         if often:
@@ -230,7 +230,7 @@ class Listener:
             return "refused"
 
     def count(self, requests, path="/"):
-        """Who answers how many of so many requests on one connection."""
+        """Send requests on one connection; count the answers by their text."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         answers = Counter()
         for _ in range(requests):
@@ -283,10 +283,10 @@ class Traffic:
 def eventually(condition, seconds=10.0):
     """Wait until the condition holds."""
     end = time.monotonic() + seconds
-    while not (held := condition()):
+    while not (met := condition()):
         assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.01)
-    return held
+    return met
 
 
 def not_found():

@@ -1,4 +1,4 @@
-"""The load balancer seen by its users: requests through a real HAProxy to real servers."""
+"""The load balancer for its clients: requests through a real HAProxy to real servers."""
 
 import time
 

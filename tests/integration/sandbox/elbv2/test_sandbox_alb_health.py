@@ -1,4 +1,4 @@
-"""Target health as DescribeTargetHealth tells it, and what it means for traffic."""
+"""Target health in DescribeTargetHealth, and its effect on traffic."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Which rule answers: every kind of condition, and every action that ends a rule."""
+"""Rules: every kind of condition, and every action."""
 
 import itertools
 

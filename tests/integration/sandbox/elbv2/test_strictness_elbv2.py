@@ -1,4 +1,4 @@
-"""ELBv2's limits and conflicts, seen through boto3."""
+"""ELBv2's limits and conflicts, through boto3."""
 
 from contextlib import nullcontext
 

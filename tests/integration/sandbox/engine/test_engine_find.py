@@ -1,4 +1,4 @@
-"""Which engine is found, and what a real one is left with."""
+"""Which engine is used, and the removal of containers of killed sandboxes."""
 
 import os
 from contextlib import ExitStack

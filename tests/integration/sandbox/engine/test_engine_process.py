@@ -1,4 +1,4 @@
-"""What only the embedded engine has to prove: its builds, and that nothing outlives the sandbox."""
+"""The embedded engine alone: its builds, and that nothing outlives the sandbox."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Trust policies and AWS's managed policies, seen through boto3."""
+"""Trust policies and AWS's managed policies, through boto3."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Specifications of faults: what is understood, and when it happens."""
+"""Specifications of faults: the grammar, and which calls fail."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What a tar may write when it is unpacked, on every Python."""
+"""What a tar can write when it is unpacked, with every version of Python."""
 
 import io
 import tarfile
