@@ -7,8 +7,17 @@ from itertools import chain
 from typing import Final
 
 from tasks.elbv2.lock import priority_taken
-from tasks.elbv2.rule import PathRule, choose_priority, own_rules, place_rule
-from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, PATH, ROLE, Rule, weighted_forward
+from tasks.elbv2.path_rule import PathRule
+from tasks.elbv2.rule_matching import (
+    LAST_PRIORITY,
+    LOCK,
+    PATH,
+    ROLE,
+    Rule,
+    own_rules,
+    weighted_forward,
+)
+from tasks.elbv2.rule_priority import choose_priority, place_rule
 from tasks.preflight.finding import Finding
 from tasks.preflight.routes import Claim
 
