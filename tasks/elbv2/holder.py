@@ -56,7 +56,11 @@ class Holder:
 
     @property
     def tags(self) -> dict[str, str]:
-        """For the lock rule."""
+        """
+        For the lock rule.
+
+        Each begins with the same prefix.
+        """
         return {
             f"{_PREFIX}run": self.run,
             f"{_PREFIX}host": self.host,
@@ -96,7 +100,12 @@ class Holder:
         return boot != _boot() or not _is_alive(int(pid))
 
     def expires_in(self, now: float) -> float:
-        """Seconds until the lock expires, unless it is renewed."""
+        """
+        Seconds until the lock expires, unless it is renewed.
+
+        Args:
+            now: Seconds since the epoch.
+        """
         return self.renewed + STALE_AFTER - now
 
     @property
@@ -126,7 +135,11 @@ def _this_process() -> str:
 
 
 def _tag_value(text: str) -> str:
-    """Keep to a tag's characters and length: a person may have renamed the run."""
+    """
+    Keep to a tag's characters and length.
+
+    A person may have renamed the run.
+    """
     return re.sub(r"[^\w .:/=+\-@]", "-", text)[:256]
 
 

@@ -90,7 +90,8 @@ class Rule:
         """Its path patterns; `*` when it has no path condition."""
         for condition in self.conditions:
             if condition["Field"] == "path-pattern":
-                # ELBv2 has an older and a newer form of conditions.
+                # ELBv2 has an older form of conditions, with the values in the condition itself,
+                # and a newer one.
                 config = condition.get("PathPatternConfig") or condition
                 values = config.get("Values") or ()
                 return tuple(values)
@@ -188,7 +189,11 @@ def _matches_some(rule: Rule, pattern: str) -> bool:
 
 
 def _matches_all(rule: Rule, pattern: str) -> bool:
-    """Whether the rule matches every request for the pattern."""
+    """
+    Whether the rule matches every request for the pattern.
+
+    Another condition may keep a request from it.
+    """
     if rule.has_other_conditions:
         return False
     return any(covers(own, pattern) for own in rule.path_patterns)

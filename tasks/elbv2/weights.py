@@ -64,7 +64,8 @@ def service_share(rule: Rule, monolith_group: str, service_group: str | None) ->
 
 def is_returned(rule: Rule, monolith_group: str) -> bool:
     """Whether every request of the rule goes to the monolith."""
-    return _receivers(rule) == {monolith_group}
+    receivers = _receivers(rule)
+    return receivers == {monolith_group}
 
 
 def _receivers(rule: Rule) -> set[str]:

@@ -62,7 +62,12 @@ class _PlannedListener:
     """Preview and control rules of each service that is worked on at the same time."""
 
     def place(self, claim: Claim) -> bool:
-        """Place a service's rules; false when one of them finds no priority."""
+        """
+        Place a service's rules.
+
+        Returns:
+            Whether each of them found a priority.
+        """
         own: list[Rule] = []
         self.temporary.append(own)
         for desired in claim.all_rules:
