@@ -78,11 +78,7 @@ def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig])
 
 
 def check_build_files(service: ServiceConfig) -> list[str]:
-    """
-    Find what is wrong with a build's folder and Dockerfile.
-
-    Nothing, for a service with a ready image.
-    """
+    """Find what is wrong with a build's folder and Dockerfile."""
     if service.build is None:
         return []
     return list(_build_faults(service.build, service.cpu_architecture))
