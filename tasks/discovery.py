@@ -160,7 +160,8 @@ def _other_ways(service: Any, balancer: Any) -> Iterator[str]:
 def _uses_service_connect(deployment: Any) -> bool:
     """Whether other services reach a deployment by Service Connect."""
     config = deployment.get("serviceConnectConfiguration") or {}
-    return bool(config.get("services"))
+    services = config.get("services")
+    return bool(services)
 
 
 @aws_task("discover the environment of {config.monolith.service}")

@@ -55,8 +55,9 @@ def why_refused(error: botocore.exceptions.ClientError) -> str | None:
 
     A denied call is named by its IAM action.
     """
-    code = error.response["Error"]["Code"]
-    message = error.response["Error"].get("Message", "")
+    refusal = error.response["Error"]
+    code = refusal["Code"]
+    message = refusal.get("Message", "")
     detail = f"({code}: {message})"
     if code in _DENIED:
         metadata = error.response.get("ResponseMetadata", {})

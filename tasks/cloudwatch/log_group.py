@@ -53,8 +53,12 @@ def read_log_group(aws: AwsConfig, name: str) -> dict[str, Any] | None:
         return None
     # The tagging calls take this ARN; `arn` alone ends in `:*`.
     arn = str(found.get("logGroupArn") or found["arn"].removesuffix(":*"))
-    tags = client(aws, "logs").list_tags_for_resource(resourceArn=arn).get("tags", {})
-    return {"retentionInDays": found.get("retentionInDays"), "tags": tags, "arn": arn}
+    tags = client(aws, "logs").list_tags_for_resource(resourceArn=arn)
+    return {
+        "retentionInDays": found.get("retentionInDays"),
+        "tags": tags.get("tags", {}),
+        "arn": arn,
+    }
 
 
 def _find_log_group(aws: AwsConfig, name: str) -> Any:

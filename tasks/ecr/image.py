@@ -140,9 +140,12 @@ def _follow(stream: Any, reference: str) -> None:
     """Log a push's output to its end."""
     for event in stream:
         if "error" in event:
-            raise BuildFailed(
-                f"push of {reference}: {event['error'].strip()}; check the repository and its "
-                "policy"
-            )
-        if event.get("status") and "progress" not in event:
-            log().debug("%s", event["status"])
+            error = event["error"].strip()
+            raise BuildFailed(f"push of {reference}: {error}; check the repository and its policy")
+        _log_status(event)
+
+
+def _log_status(event: Any) -> None:
+    """Log a line of the output, without the progress of each layer."""
+    if event.get("status") and "progress" not in event:
+        log().debug("%s", event["status"])

@@ -41,8 +41,9 @@ def read_revisions(
 
 def _family(arn: str) -> str:
     """The family in a revision's ARN."""
-    name = arn.rpartition("/")[2]
-    return name.rpartition(":")[0]
+    _, _, name = arn.rpartition("/")
+    family, _, _ = name.rpartition(":")
+    return family
 
 
 def _number(arn: str) -> int:

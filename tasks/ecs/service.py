@@ -114,6 +114,8 @@ def read_services(aws: AwsConfig, cluster: str, names: Sequence[str]) -> dict[st
     """
     Describe at most ten services, by name, as `read_service`.
 
+    ECS keeps a deleted service for a while as INACTIVE; it is left out.
+
     Source: ECS DescribeServices.
     """
     found: Any = client(aws, "ecs").describe_services(

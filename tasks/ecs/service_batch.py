@@ -31,7 +31,9 @@ _READING: Final[set["asyncio.Task[None]"]] = set()
 
 async def read_service_together(aws: AwsConfig, cluster: str, name: str) -> Description:
     """
-    As `read_service`, in one call with all that wait within a tenth of a second.
+    Describe a service, as `read_service`.
+
+    All that wait within a tenth of a second share one call.
 
     Source: ECS DescribeServices.
     """

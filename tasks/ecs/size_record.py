@@ -31,10 +31,7 @@ class SizeRecord:
         if _COUNT not in tags:
             return None
         scaling = tags.get(_SCALING, _NOT_SCALED)
-        suspension = None
-        if scaling != _NOT_SCALED:
-            suspension = Suspension.parse(scaling)
-        return cls(int(tags[_COUNT]), suspension)
+        return cls(int(tags[_COUNT]), _parse(scaling))
 
     @property
     def tags(self) -> dict[str, str]:
@@ -43,6 +40,13 @@ class SizeRecord:
             _COUNT: str(self.desired_count),
             _SCALING: str(self.suspension or _NOT_SCALED),
         }
+
+
+def _parse(scaling: str) -> Suspension | None:
+    """What was suspended, from its tag."""
+    if scaling == _NOT_SCALED:
+        return None
+    return Suspension.parse(scaling)
 
 
 @aws_task("record size of {service_arn}")

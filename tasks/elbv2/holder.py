@@ -56,7 +56,11 @@ class Holder:
 
     @property
     def tags(self) -> dict[str, str]:
-        """For the lock rule."""
+        """
+        For the lock rule.
+
+        Each begins with the same prefix.
+        """
         return {
             f"{_PREFIX}run": self.run,
             f"{_PREFIX}host": self.host,
@@ -86,18 +90,22 @@ class Holder:
         Args:
             now: Seconds since the epoch.
         """
-        is_local = self.host == _this_host()
-        if is_local and self.process and not self._process_lives():
-            return True
-        return self.expires_in(now) < 0
+        return self._is_dead() or self.expires_in(now) < 0
 
-    def _process_lives(self) -> bool:
-        """Whether its process, which was one of this machine, still runs."""
+    def _is_dead(self) -> bool:
+        """Whether its process was one of this machine, and does not run any more."""
+        if self.host != _this_host() or not self.process:
+            return False
         pid, _, boot = self.process.partition("@")
-        return boot == _boot() and _is_alive(int(pid))
+        return boot != _boot() or not _is_alive(int(pid))
 
     def expires_in(self, now: float) -> float:
-        """Seconds until the lock expires, unless it is renewed."""
+        """
+        Seconds until the lock expires, unless it is renewed.
+
+        Args:
+            now: Seconds since the epoch.
+        """
         return self.renewed + STALE_AFTER - now
 
     @property
@@ -127,7 +135,11 @@ def _this_process() -> str:
 
 
 def _tag_value(text: str) -> str:
-    """Keep to a tag's characters and length: a person may have renamed the run."""
+    """
+    Keep to a tag's characters and length.
+
+    A person may have renamed the run.
+    """
     return re.sub(r"[^\w .:/=+\-@]", "-", text)[:256]
 
 

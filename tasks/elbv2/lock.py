@@ -25,8 +25,8 @@ from tasks.aws.log import log
 from tasks.aws.tags import MANAGED_BY, TOOL, tag_list
 from tasks.aws.task import aws_task
 from tasks.elbv2.holder import STALE_AFTER, Holder
-from tasks.elbv2.rule import path_condition, read_rules
-from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, ROLE, Rule
+from tasks.elbv2.rule import read_rules
+from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, ROLE, Rule, path_condition
 
 __all__ = [
     "Holder",
@@ -54,9 +54,14 @@ def was_lost(listener_arn: str) -> bool:
 
 def is_abandoned(rules: Sequence[Rule]) -> bool:
     """Whether one of a listener's rules is a dead run's lock; it may have left more unfinished."""
+    now = time.time()
+    return any(holder.is_gone(now) for holder in _holders(rules))
+
+
+def _holders(rules: Sequence[Rule]) -> list[Holder]:
+    """The holders of the locks among a listener's rules."""
     locks = [rule for rule in rules if rule.role == LOCK]
-    holders = [Holder.from_tags(rule.tags) for rule in locks]
-    return any(holder.is_gone(time.time()) for holder in holders)
+    return [Holder.from_tags(rule.tags) for rule in locks]
 
 
 def priority_taken(rule: Rule) -> str:
@@ -97,7 +102,7 @@ def take_lock(aws: AwsConfig, listener_arn: str, run: str) -> str:
         holder = _holder_of(rule)
         if holder.is_same_run(own):
             return rule.arn  # The response to this run's own CreateRule was lost.
-        _refuse_if_alive(holder)
+        _refuse_if_alive(holder, time.time())
         log().warning("taking over the lock of a dead run: %s", holder)
         with contextlib.suppress(elb.exceptions.RuleNotFoundException):
             elb.delete_rule(RuleArn=rule.arn)
@@ -130,9 +135,8 @@ def _holder_of(rule: Rule) -> Holder:
     return Holder.from_tags(rule.tags)
 
 
-def _refuse_if_alive(holder: Holder) -> None:
+def _refuse_if_alive(holder: Holder, now: float) -> None:
     """Refuse this run while another one holds the listener."""
-    now = time.time()
     if not holder.is_gone(now):
         raise RunRefused(
             f"another run holds the listener: {holder}; wait for it, or stop it. If it is dead, "

@@ -12,8 +12,8 @@ from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import CONFIG, MANAGED_BY, TOOL, tag_list
 from tasks.aws.task import aws_task
-from tasks.elbv2.rule import delete_rule, path_condition, read_rules
-from tasks.elbv2.rule_matching import CONTROL, LAST_PRIORITY, ROLE, Rule
+from tasks.elbv2.rule import delete_rule, read_rules
+from tasks.elbv2.rule_matching import CONTROL, LAST_PRIORITY, ROLE, Rule, path_condition
 
 __all__ = ["attach_target_group", "detach_target_group"]
 

@@ -1,123 +1,42 @@
-"""ELBv2 listener rules: the path rule that shares traffic, the preview and control rules."""
+"""
+ELBv2 listener rules: the path rule that shares traffic, the preview and control rules.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+`path_rule` has what they should be, `rule_priority` their priority, `weights` their weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from config.aws import AwsConfig
-from config.errors import ResourceConflict, TrafficConflict
+from config.errors import TrafficConflict
 from tasks.aws.change import Change, Create, Update, compare_fields
 from tasks.aws.clients import client
 from tasks.aws.log import log
-from tasks.aws.tags import Owner, tag_list
+from tasks.aws.tags import tag_list
 from tasks.aws.task import aws_task
+from tasks.elbv2.path_rule import PathRule, desired_path_rules, desired_preview_rules
 from tasks.elbv2.rule_matching import (
-    CONTROL,
     DEFAULT_PRIORITY,
     PATH,
-    PREVIEW,
-    ROLE,
     Rule,
     by_priority,
-    chunks,
-    free_priorities,
-    matching_rules,
-    receives,
-    users_rules,
+    own_rules,
     weighted_forward,
 )
+from tasks.elbv2.rule_priority import free_priority
 from tasks.elbv2.tags import read_tags
 
 __all__ = [
-    "CHUNK",
-    "WEIGHTS",
     "PathRule",
-    "choose_priority",
     "compare_rule",
     "delete_rule",
     "desired_path_rules",
     "desired_preview_rules",
     "ensure_rule",
-    "own_preview_rules",
     "own_rules",
-    "path_condition",
-    "place_rule",
     "read_rule",
     "read_rules",
 ]
-
-CHUNK: Final = "split:chunk"
-WEIGHTS: Final = "split:weights"
-"""Tag on a path rule: the service's weight before and after the tool's last write, e.g. `10:50`."""
-PATTERNS_PER_RULE: Final = 5
-"""ELBv2 allows a rule five condition values."""
-PATTERNS_PER_PREVIEW_RULE: Final = PATTERNS_PER_RULE - 1
-"""Its header is a condition value too."""
-
-
-@dataclass(frozen=True)
-class PathRule:
-    """One rule for at most five of a service's path patterns."""
-
-    role: str
-    chunk: int
-    patterns: tuple[str, ...]
-    owner: Owner
-    header: tuple[str, str] | None = None
-    """Name and value of the request header that it matches as well."""
-
-    @property
-    def conditions(self) -> list[Any]:
-        """The conditions as ELBv2 takes them."""
-        conditions = [path_condition(*self.patterns)]
-        if self.header:
-            conditions.append(_header_condition(*self.header))
-        return conditions
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The owner's tags, and which of its rules this is."""
-        return {**self.owner.tags, ROLE: self.role, CHUNK: str(self.chunk)}
-
-    @property
-    def tags_when_created(self) -> dict[str, str]:
-        """The tags of a new rule: a path rule begins at weight 0."""
-        return {**self.tags, WEIGHTS: "0:0"} if self.role == PATH else self.tags
-
-
-def path_condition(*patterns: str) -> Any:
-    """The condition on the path, as ELBv2 takes it."""
-    return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}
-
-
-def _header_condition(name: str, value: str) -> Any:
-    """The condition on a request header, as ELBv2 takes it."""
-    return {
-        "Field": "http-header",
-        "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]},
-    }
-
-
-def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule]:
-    """The rules that share the patterns' traffic between monolith and service."""
-    numbered = enumerate(chunks(patterns, PATTERNS_PER_RULE))
-    return [PathRule(PATH, chunk, part, owner) for chunk, part in numbered]
-
-
-def desired_preview_rules(
-    patterns: tuple[str, ...], owner: Owner, role: str, header: tuple[str, str]
-) -> list[PathRule]:
-    """
-    The rules that send requests with a secret header to one target group only.
-
-    Args:
-        patterns: The service's path patterns.
-        owner: Whose they are.
-        role: `PREVIEW` for the service's target group, `CONTROL` for the monolith's.
-        header: Its name and secret value.
-    """
-    numbered = enumerate(chunks(patterns, PATTERNS_PER_PREVIEW_RULE))
-    return [PathRule(role, chunk, part, owner, header) for chunk, part in numbered]
 
 
 def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
@@ -180,38 +99,6 @@ def _priority(described: Any) -> int:
     return int(described["Priority"])
 
 
-def own_rules(rules: Iterable[Rule], owner: Owner, role: str) -> dict[int, Rule]:
-    """
-    The service's rules of a role, by chunk.
-
-    With `adopt`, also the rules of another split's service of that name.
-    """
-    own = {}
-    for rule in rules:
-        if rule.role == role and _is_own(rule, owner):
-            chunk = int(rule.tags.get(CHUNK, "0"))
-            own[chunk] = rule
-    return own
-
-
-def own_preview_rules(rules: Iterable[Rule], owner: Owner) -> tuple[Rule, ...]:
-    """The service's preview and control rules."""
-    known = list(rules)
-    preview = own_rules(known, owner, PREVIEW)
-    control = own_rules(known, owner, CONTROL)
-    found = [*preview.values(), *control.values()]
-    return tuple(found)
-
-
-def _is_own(rule: Rule, owner: Owner) -> bool:
-    """Whether the rule is the service's."""
-    if rule.service != owner.service:
-        return False
-    if owner.adopt and rule.is_made_by_this_tool:
-        return True
-    return owner.owns(rule.tags)
-
-
 def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
     """What has to happen to the rule, apart from its weights."""
     if observed is None:
@@ -225,53 +112,6 @@ def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
         "tags": observed.tags,
     }
     return compare_fields(wanted, current)
-
-
-def place_rule(rules: list[Rule], desired: PathRule, monolith_group: str) -> tuple[int, int]:
-    """
-    Between which priorities a new rule belongs.
-
-    It has to win over every rule that sends its paths to the monolith, a preview rule also over the
-    service's own path rules. It must not win over what others put before the monolith.
-
-    Returns:
-        The priority it must come after, and the one it must come before.
-    """
-    own = own_rules(rules, desired.owner, PATH).values()
-    others = [rule for rule in users_rules(rules) if rule not in own]
-    matching = _matching_any(others, desired.patterns)
-    losers = [rule for rule in matching if receives(rule, monolith_group)]
-    if desired.role != PATH:
-        losers += own
-    before = min((rule.priority for rule in losers), default=DEFAULT_PRIORITY)
-    after = max((rule.priority for rule in matching if rule.priority < before), default=0)
-    return after, before
-
-
-def _matching_any(rules: Sequence[Rule], patterns: Iterable[str]) -> list[Rule]:
-    """The rules that can handle requests for any of the patterns."""
-    found: list[Rule] = []
-    for pattern in patterns:
-        found += matching_rules(rules, pattern)
-    return found
-
-
-def choose_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -> int | None:
-    """
-    The priority for a new rule; None when none is free at its place.
-
-    A path rule leaves room before it for its preview and control rules, and some behind it for
-    rules of others. Preview and control rules are temporary, and take what is next to it.
-    """
-    after, before = place_rule(rules, desired, monolith_group)
-    taken = [rule.priority for rule in rules]
-    free = free_priorities(taken, before=before, after=after)
-    if not free:
-        return None
-    if desired.role != PATH:
-        return free[-1]
-    three_quarters = 3 * len(free) // 4
-    return free[three_quarters]
 
 
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
@@ -307,23 +147,11 @@ def ensure_rule(
         if observed is not None:
             _update_rule(aws, observed, desired, weights)
             return observed.arn
-        priority = _free_priority(rules, desired, monolith_group)
+        priority = free_priority(rules, desired, monolith_group)
         try:
             return _create_rule(aws, listener_arn, desired, weights, priority)
         except elb.exceptions.PriorityInUseException:
             log().info("priority %d was taken in the meantime; trying another", priority)
-
-
-def _free_priority(rules: list[Rule], desired: PathRule, monolith_group: str) -> int:
-    """The priority for a new rule."""
-    priority = choose_priority(rules, desired, monolith_group)
-    if priority is None:
-        after, before = place_rule(rules, desired, monolith_group)
-        raise ResourceConflict(
-            f"no rule priority is free between {after} and {before}: make room with "
-            "`aws elbv2 set-rule-priorities`, then run again"
-        )
-    return priority
 
 
 def _create_rule(

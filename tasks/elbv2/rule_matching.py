@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from config.path_pattern import covers, overlaps
 from tasks.aws.parts import parts
-from tasks.aws.tags import CONFIG, MANAGED_BY, SERVICE, TOOL
+from tasks.aws.tags import CONFIG, MANAGED_BY, SERVICE, TOOL, Owner
 
 __all__ = [
+    "CHUNK",
     "CONTROL",
     "DEFAULT_PRIORITY",
     "LAST_PRIORITY",
@@ -26,7 +27,11 @@ __all__ = [
     "by_priority",
     "chunks",
     "free_priorities",
+    "header_condition",
     "matching_rules",
+    "own_preview_rules",
+    "own_rules",
+    "path_condition",
     "receives",
     "users_rules",
     "weighted_forward",
@@ -38,6 +43,7 @@ LAST_PRIORITY: Final = 50_000
 DEFAULT_PRIORITY: Final = 1_000_000
 """Sorts the default rule after every other."""
 ROLE: Final = "split:role"
+CHUNK: Final = "split:chunk"
 PATH: Final = "path"
 PREVIEW: Final = "preview"
 CONTROL: Final = "control"
@@ -84,7 +90,8 @@ class Rule:
         """Its path patterns; `*` when it has no path condition."""
         for condition in self.conditions:
             if condition["Field"] == "path-pattern":
-                # ELBv2 has an older and a newer form of conditions.
+                # ELBv2 has an older form of conditions, with the values in the condition itself,
+                # and a newer one.
                 config = condition.get("PathPatternConfig") or condition
                 values = config.get("Values") or ()
                 return tuple(values)
@@ -102,6 +109,19 @@ class Rule:
             return "the default action"
         patterns = ", ".join(self.path_patterns)
         return f"rule {self.priority} ({patterns})"
+
+
+def path_condition(*patterns: str) -> Any:
+    """The condition on the path, as ELBv2 takes it."""
+    return {"Field": "path-pattern", "PathPatternConfig": {"Values": list(patterns)}}
+
+
+def header_condition(name: str, value: str) -> Any:
+    """The condition on a request header, as ELBv2 takes it."""
+    return {
+        "Field": "http-header",
+        "HttpHeaderConfig": {"HttpHeaderName": name, "Values": [value]},
+    }
 
 
 def weighted_forward(weights: Mapping[str, int]) -> list[Any]:
@@ -169,7 +189,11 @@ def _matches_some(rule: Rule, pattern: str) -> bool:
 
 
 def _matches_all(rule: Rule, pattern: str) -> bool:
-    """Whether the rule matches every request for the pattern."""
+    """
+    Whether the rule matches every request for the pattern.
+
+    Another condition may keep a request from it.
+    """
     if rule.has_other_conditions:
         return False
     return any(covers(own, pattern) for own in rule.path_patterns)
@@ -178,6 +202,38 @@ def _matches_all(rule: Rule, pattern: str) -> bool:
 def users_rules(rules: Iterable[Rule]) -> list[Rule]:
     """The rules for users' requests: without the preview, control and lock rules of a run."""
     return [rule for rule in rules if rule.role not in (PREVIEW, CONTROL, LOCK)]
+
+
+def own_rules(rules: Iterable[Rule], owner: Owner, role: str) -> dict[int, Rule]:
+    """
+    The service's rules of a role, by chunk.
+
+    With `adopt`, also the rules of another split's service of that name.
+    """
+    own = {}
+    for rule in rules:
+        if rule.role == role and _is_own(rule, owner):
+            chunk = int(rule.tags.get(CHUNK, "0"))
+            own[chunk] = rule
+    return own
+
+
+def own_preview_rules(rules: Iterable[Rule], owner: Owner) -> tuple[Rule, ...]:
+    """The service's preview and control rules."""
+    known = list(rules)
+    preview = own_rules(known, owner, PREVIEW)
+    control = own_rules(known, owner, CONTROL)
+    found = [*preview.values(), *control.values()]
+    return tuple(found)
+
+
+def _is_own(rule: Rule, owner: Owner) -> bool:
+    """Whether the rule is the service's."""
+    if rule.service != owner.service:
+        return False
+    if owner.adopt and rule.is_made_by_this_tool:
+        return True
+    return owner.owns(rule.tags)
 
 
 def free_priorities(taken: Iterable[int], *, before: int, after: int = 0) -> list[int]:

@@ -93,10 +93,9 @@ def read_target_group_arns(aws: AwsConfig) -> list[str]:
 
     Source: ELBv2 DescribeTargetGroups.
     """
-    elb = client(aws, "elbv2")
-    pages = elb.get_paginator("describe_target_groups").paginate()
-    groups = pages.build_full_result()["TargetGroups"]
-    return [group["TargetGroupArn"] for group in groups]
+    pages = client(aws, "elbv2").get_paginator("describe_target_groups").paginate()
+    found = pages.build_full_result()
+    return [group["TargetGroupArn"] for group in found["TargetGroups"]]
 
 
 def _read_delay(aws: AwsConfig, arn: str) -> str | None:

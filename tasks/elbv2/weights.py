@@ -7,7 +7,8 @@ from config.errors import TrafficConflict
 from tasks.aws.clients import client
 from tasks.aws.tags import tag_list
 from tasks.aws.task import aws_task
-from tasks.elbv2.rule import WEIGHTS, read_rule
+from tasks.elbv2.path_rule import WEIGHTS
+from tasks.elbv2.rule import read_rule
 from tasks.elbv2.rule_matching import Rule, weighted_forward, weights_of
 
 __all__ = [
@@ -63,7 +64,8 @@ def service_share(rule: Rule, monolith_group: str, service_group: str | None) ->
 
 def is_returned(rule: Rule, monolith_group: str) -> bool:
     """Whether every request of the rule goes to the monolith."""
-    return _receivers(rule) == {monolith_group}
+    receivers = _receivers(rule)
+    return receivers == {monolith_group}
 
 
 def _receivers(rule: Rule) -> set[str]:

@@ -165,7 +165,11 @@ def _tag(aws: AwsConfig, desired: TaskRole, observed: dict[str, Any]) -> None:
 
 
 def _write_policy(aws: AwsConfig, desired: TaskRole) -> None:
-    """Write the role's own policy, or delete it when there are no statements."""
+    """
+    Write the role's own policy.
+
+    Without statements it is deleted: IAM has no empty policies.
+    """
     iam = client(aws, "iam")
     name = desired.name
     if desired.policy:

@@ -148,14 +148,14 @@ def _check_zones(discovered: Discovered, network: Network) -> Iterator[Finding]:
             f"network.subnets: {names} are all in {', '.join(zones)}, so a failure of that zone "
             "would stop the services; name subnets in at least two availability zones"
         )
+    served = sorted(network.balancer_zones)
     for name, subnet in network.subnets.items():
         if subnet["VpcId"] == discovered.vpc_id:
-            yield from _check_zone(name, subnet["AvailabilityZone"], network)
+            yield from _check_zone(name, subnet["AvailabilityZone"], served)
 
 
-def _check_zone(name: str, zone: str, network: Network) -> Iterator[Finding]:
+def _check_zone(name: str, zone: str, served: Sequence[str]) -> Iterator[Finding]:
     """Whether the load balancer serves a subnet's zone."""
-    served = sorted(network.balancer_zones)
     if zone not in served:
         yield Finding(
             f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it "

@@ -7,8 +7,17 @@ from itertools import chain
 from typing import Final
 
 from tasks.elbv2.lock import priority_taken
-from tasks.elbv2.rule import PathRule, choose_priority, own_rules, place_rule
-from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, PATH, ROLE, Rule, weighted_forward
+from tasks.elbv2.path_rule import PathRule
+from tasks.elbv2.rule_matching import (
+    LAST_PRIORITY,
+    LOCK,
+    PATH,
+    ROLE,
+    Rule,
+    own_rules,
+    weighted_forward,
+)
+from tasks.elbv2.rule_priority import choose_priority, place_rule
 from tasks.preflight.finding import Finding
 from tasks.preflight.routes import Claim
 
@@ -53,7 +62,12 @@ class _PlannedListener:
     """Preview and control rules of each service that is worked on at the same time."""
 
     def place(self, claim: Claim) -> bool:
-        """Place a service's rules; false when one of them finds no priority."""
+        """
+        Place a service's rules.
+
+        Returns:
+            Whether each of them found a priority.
+        """
         own: list[Rule] = []
         self.temporary.append(own)
         for desired in claim.all_rules:

@@ -98,7 +98,11 @@ def read_limits(aws: AwsConfig) -> Limits:
 
 
 def _read_quota(aws: AwsConfig, code: str) -> int:
-    """A quota of Elastic Load Balancing."""
+    """
+    A quota of Elastic Load Balancing.
+
+    AWS's default where it cannot be read.
+    """
     quotas = client(aws, "service-quotas")
     try:
         found = quotas.get_service_quota(ServiceCode="elasticloadbalancing", QuotaCode=code)

@@ -13,23 +13,19 @@ from config.path_pattern import covers, matches, overlaps
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from tasks.aws.tags import Owner
-from tasks.elbv2.rule import (
-    PathRule,
-    desired_path_rules,
-    desired_preview_rules,
-    own_rules,
-    place_rule,
-)
+from tasks.elbv2.path_rule import PathRule, desired_path_rules, desired_preview_rules
 from tasks.elbv2.rule_matching import (
     CONTROL,
     PATH,
     PREVIEW,
     Rule,
     matching_rules,
+    own_rules,
     receives,
     users_rules,
     weights_of,
 )
+from tasks.elbv2.rule_priority import place_rule
 from tasks.preflight.finding import Finding
 
 __all__ = ["Claim", "lint_overlaps", "lint_owners", "lint_patterns"]

@@ -13,8 +13,7 @@ from tasks.cloudwatch.log_group import read_log_group
 from tasks.ecr.repository import read_repository
 from tasks.ecs.revisions import read_own_revisions
 from tasks.ecs.service import read_service
-from tasks.elbv2.rule import own_preview_rules, own_rules
-from tasks.elbv2.rule_matching import PATH, Rule
+from tasks.elbv2.rule_matching import PATH, Rule, own_preview_rules, own_rules
 from tasks.elbv2.tags import read_tags
 from tasks.elbv2.target_group import read_target_group, read_target_group_arns
 from tasks.iam.task_role import read_task_role

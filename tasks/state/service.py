@@ -12,8 +12,8 @@ from tasks.ecr.image import read_digest
 from tasks.ecr.repository import ObservedRepository, read_repository
 from tasks.ecs.service import read_service
 from tasks.ecs.task_definition import read_task_definition
-from tasks.elbv2.rule import own_preview_rules, own_rules, read_rules
-from tasks.elbv2.rule_matching import PATH, Rule
+from tasks.elbv2.rule import read_rules
+from tasks.elbv2.rule_matching import PATH, Rule, own_preview_rules, own_rules
 from tasks.elbv2.target_group import TargetHealth, read_target_group, read_target_health
 from tasks.iam.task_role import read_task_role
 

@@ -4,17 +4,19 @@ import pytest
 
 from tasks.aws.change import Create, NoChange, Update
 from tasks.aws.tags import SERVICE, Owner
-from tasks.elbv2.rule import (
+from tasks.elbv2.path_rule import WEIGHTS, desired_path_rules, desired_preview_rules
+from tasks.elbv2.rule import compare_rule
+from tasks.elbv2.rule_matching import (
     CHUNK,
-    WEIGHTS,
-    choose_priority,
-    compare_rule,
-    desired_path_rules,
-    desired_preview_rules,
+    DEFAULT_PRIORITY,
+    PATH,
+    PREVIEW,
+    ROLE,
+    Rule,
     own_rules,
-    place_rule,
+    weighted_forward,
 )
-from tasks.elbv2.rule_matching import DEFAULT_PRIORITY, PATH, PREVIEW, ROLE, Rule, weighted_forward
+from tasks.elbv2.rule_priority import choose_priority, place_rule
 
 OWNER = Owner(split="forum", service="users")
 MONOLITH, USERS, OTHER = "arn:monolith", "arn:users", "arn:other"

@@ -3,7 +3,7 @@
 import pytest
 
 from config.errors import TrafficConflict
-from tasks.elbv2.rule import WEIGHTS
+from tasks.elbv2.path_rule import WEIGHTS
 from tasks.elbv2.rule_matching import Rule, weighted_forward
 from tasks.elbv2.weights import check_unchanged, is_returned, service_share, service_weight
 

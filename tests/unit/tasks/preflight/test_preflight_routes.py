@@ -5,7 +5,7 @@ import pytest
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from tasks.aws.tags import Owner
-from tasks.elbv2.rule import desired_path_rules
+from tasks.elbv2.path_rule import desired_path_rules
 from tasks.elbv2.rule_matching import DEFAULT_PRIORITY, LOCK, ROLE, Rule, weighted_forward
 from tasks.preflight.finding import errors, warnings
 from tasks.preflight.priorities import lint_priorities

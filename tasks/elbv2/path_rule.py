@@ -1,0 +1,68 @@
+"""The desired rules for a service's paths: pure."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tasks.aws.tags import Owner
+from tasks.elbv2.rule_matching import CHUNK, PATH, ROLE, chunks, header_condition, path_condition
+
+__all__ = ["WEIGHTS", "PathRule", "desired_path_rules", "desired_preview_rules"]
+
+WEIGHTS: Final = "split:weights"
+"""Tag on a path rule: the service's weight before and after the tool's last write, e.g. `10:50`."""
+PATTERNS_PER_RULE: Final = 5
+"""ELBv2 allows a rule five condition values."""
+PATTERNS_PER_PREVIEW_RULE: Final = PATTERNS_PER_RULE - 1
+"""Its header is a condition value too."""
+
+
+@dataclass(frozen=True)
+class PathRule:
+    """One rule for at most five of a service's path patterns."""
+
+    role: str
+    chunk: int
+    patterns: tuple[str, ...]
+    owner: Owner
+    header: tuple[str, str] | None = None
+    """Name and value of the request header that it matches as well."""
+
+    @property
+    def conditions(self) -> list[Any]:
+        """The conditions as ELBv2 takes them."""
+        conditions = [path_condition(*self.patterns)]
+        if self.header:
+            conditions.append(header_condition(*self.header))
+        return conditions
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The owner's tags, and which of its rules this is."""
+        return {**self.owner.tags, ROLE: self.role, CHUNK: str(self.chunk)}
+
+    @property
+    def tags_when_created(self) -> dict[str, str]:
+        """The tags of a new rule: a path rule begins at weight 0."""
+        return {**self.tags, WEIGHTS: "0:0"} if self.role == PATH else self.tags
+
+
+def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule]:
+    """The rules that share the patterns' traffic between monolith and service."""
+    numbered = enumerate(chunks(patterns, PATTERNS_PER_RULE))
+    return [PathRule(PATH, chunk, part, owner) for chunk, part in numbered]
+
+
+def desired_preview_rules(
+    patterns: tuple[str, ...], owner: Owner, role: str, header: tuple[str, str]
+) -> list[PathRule]:
+    """
+    The rules that send requests with a secret header to one target group only.
+
+    Args:
+        patterns: The service's path patterns.
+        owner: Whose they are.
+        role: `PREVIEW` for the service's target group, `CONTROL` for the monolith's.
+        header: Its name and secret value.
+    """
+    numbered = enumerate(chunks(patterns, PATTERNS_PER_PREVIEW_RULE))
+    return [PathRule(role, chunk, part, owner, header) for chunk, part in numbered]
