@@ -9,7 +9,6 @@ import base64
 import json
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +28,12 @@ from sandbox.engine.process.images import Images
 from sandbox.engine.process.reference import Reference, read_reference
 from sandbox.engine.process.registry_client import RegistryRefused
 from sandbox.engine.process.transfer import Transfer
+from sandbox.engine.process.views import (
+    container_details,
+    has_labels,
+    list_container,
+    list_image,
+)
 
 __all__ = ["EngineApi"]
 
@@ -167,7 +172,7 @@ class EngineApi:
         return reference
 
     def _list_images(self, _request: Request) -> Response:
-        return _json([_list_image(*listed) for listed in self._images.listed()])
+        return _json([list_image(*listed) for listed in self._images.listed()])
 
     def _inspect_image(self, _request: Request, name: str) -> Response:
         return _json(self._images.described(self._find(name)))
@@ -202,12 +207,12 @@ class EngineApi:
     def _list_containers(self, request: Request) -> Response:
         filters = json.loads(request.args.get("filters") or "{}")
         labels = list(filters.get("label", []))  # a list, or the keys of the older form
-        found = [one for one in self._containers() if _has_labels(one, labels)]
-        return _json([_list_container(one) for one in found])
+        found = [one for one in self._containers() if has_labels(one, labels)]
+        return _json([list_container(one) for one in found])
 
     def _inspect_container(self, _request: Request, name: str) -> Response:
         found = self._find_container(name)
-        return _json({**_list_container(found), **_container_details(found)})
+        return _json({**list_container(found), **container_details(found)})
 
     def _container_logs(self, request: Request, name: str) -> Response:
         lines = list(self._find_container(name).lines)
@@ -273,74 +278,3 @@ def _log_frame(line: str) -> bytes:
     """One frame of the multiplexed stream: 1 for stdout, then the length."""
     data = line.encode() + b"\n"
     return b"\x01\0\0\0" + len(data).to_bytes(4, "big") + data
-
-
-def _list_image(image: Image, tags: list[str], digests: list[str]) -> dict[str, Any]:
-    """An image as `docker images` shows it."""
-    return {
-        "Id": image.id,
-        "RepoTags": tags,
-        "RepoDigests": digests,
-        "Created": 0,
-        "Size": image.size,
-        "VirtualSize": image.size,
-        "SharedSize": -1,
-        "Containers": -1,
-        "ParentId": "",
-        "Labels": image.settings.get("Labels"),
-    }
-
-
-def _list_container(container: ProcessContainer) -> dict[str, Any]:
-    """A container as `docker ps` shows it."""
-    return {
-        "Id": container.id,
-        "Names": [f"/{container.spec.name}"],
-        "Image": container.spec.image,
-        "ImageID": container.image.id,
-        "Command": " ".join(container.command),
-        "Created": int(container.started),
-        "Ports": [],
-        "Labels": dict(container.spec.labels),
-        "State": "running",
-        "Status": f"Up {int(time.time() - container.started)} seconds",
-        "NetworkSettings": {"Networks": {"loopback": {"IPAddress": container.address}}},
-        "Mounts": [],
-    }
-
-
-def _container_details(container: ProcessContainer) -> dict[str, Any]:
-    """What `docker inspect` shows differently from `docker ps`."""
-    environment = container.spec.environment
-    return {
-        "Name": f"/{container.spec.name}",
-        "Image": container.image.id,
-        "Created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(container.started)),
-        "State": {
-            "Status": "running",
-            "Running": True,
-            "Pid": container.pid,
-            "OOMKilled": container.out_of_memory,
-        },
-        "Config": {
-            "Image": container.spec.image,
-            "Tty": False,
-            "Labels": dict(container.spec.labels),
-            "Env": [f"{name}={value}" for name, value in environment.items()],
-        },
-        "NetworkSettings": {
-            "IPAddress": container.address,
-            "Networks": {"loopback": {"IPAddress": container.address}},
-        },
-    }
-
-
-def _has_labels(container: ProcessContainer, wanted: list[str]) -> bool:
-    return all(_has_label(container, label) for label in wanted)
-
-
-def _has_label(container: ProcessContainer, wanted: str) -> bool:
-    """Whether it has `name`, or `name=value`."""
-    name, equals, value = wanted.partition("=")
-    labels = container.spec.labels
-    return labels.get(name) == value if equals else name in labels

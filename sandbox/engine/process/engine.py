@@ -64,7 +64,7 @@ class ProcessEngine:
         self._numbers = itertools.count(1)
         self._closing = threading.Event()
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
-        self._warden = self._spawner.submit(_start_warden).result()
+        self._warden = self._spawner.submit(_Warden).result()
         self._watch = threading.Thread(
             target=self._watch_memory, name="container-memory", daemon=True
         )
@@ -104,7 +104,7 @@ class ProcessEngine:
         container.spawn(self._spawner, self._programs)
         with self._lock:
             self._containers[spec.name] = container
-        self._notify_warden("+", container.pid)
+        self._warden.add(container.pid)
         container.watch(self._ended)
         return container
 
@@ -115,9 +115,7 @@ class ProcessEngine:
         for container in self.containers():
             container.kill()
         self._server.close()
-        if self._warden.stdin:
-            self._warden.stdin.close()
-        self._warden.wait()
+        self._warden.close()
         self._spawner.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -144,13 +142,7 @@ class ProcessEngine:
         with self._lock:
             if self._containers.get(container.spec.name) is container:
                 del self._containers[container.spec.name]
-        self._notify_warden("-", container.pid)
-
-    def _notify_warden(self, sign: str, group: int) -> None:
-        with self._lock, contextlib.suppress(ValueError, BrokenPipeError):
-            if self._warden.stdin:
-                self._warden.stdin.write(f"{sign}{group}\n")
-                self._warden.stdin.flush()
+        self._warden.discard(container.pid)
 
     def _watch_memory(self) -> None:
         while not self._closing.wait(_MEMORY_INTERVAL):
@@ -166,10 +158,35 @@ def _link_programs(folder: Path) -> None:
             (folder / name).symlink_to(host_python())
 
 
-def _start_warden() -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", _WARDEN],
-        stdin=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+class _Warden:
+    """The program that kills the containers' processes if the sandbox is killed: see warden.py."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", _WARDEN],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def add(self, group: int) -> None:
+        self._send(f"+{group}\n")
+
+    def discard(self, group: int) -> None:
+        self._send(f"-{group}\n")
+
+    def close(self) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _send(self, line: str) -> None:
+        with self._lock, contextlib.suppress(ValueError, BrokenPipeError):
+            if self._process.stdin:
+                self._process.stdin.write(line)
+                self._process.stdin.flush()

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -28,10 +29,14 @@ class Served:
     ecr: Any
     registry: Registry
 
+    def token(self):
+        granted = self.ecr.get_authorization_token()["authorizationData"]
+        return granted[0]["authorizationToken"]
+
     def call(self, method, path, body=None, token=None, **headers):
         """Status, headers, body of a request with a fresh token."""
         if token is None:
-            token = self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+            token = self.token()
         request = urllib.request.Request(
             f"http://{self.registry.host}{path}", data=body, method=method
         )
@@ -236,6 +241,31 @@ def test_an_upload_in_chunks_is_read_to_its_end(users):
     location = users.call("POST", "/v2/users/blobs/uploads/")[1]["Location"]
     users.call("PATCH", location, iter([b"a" * 70_000, b"b" * 70_000]))
     assert users.call("GET", location)[1]["Range"] == "0-139999"
+
+
+HALF_UPLOADS = {
+    "of a known length": b"Content-Length: 100\r\n\r\nhalf",
+    "in chunks": b"Transfer-Encoding: chunked\r\n\r\n64\r\nhalf",
+}
+
+
+@pytest.mark.parametrize("rest", HALF_UPLOADS.values(), ids=HALF_UPLOADS)
+def test_a_client_that_hangs_up_during_an_upload_is_no_fault_of_the_registry(users, rest, capfd):
+    location = users.call("POST", "/v2/users/blobs/uploads/")[1]["Location"]
+    host, _, port = users.registry.host.partition(":")
+    login = f"Authorization: Basic {users.token()}\r\n".encode()
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(f"PATCH {location} HTTP/1.1\r\nHost: x\r\n".encode() + login + rest)
+        client.shutdown(socket.SHUT_WR)
+        assert b" 400 " in client.makefile("rb").readline()
+    assert users.call("GET", location)[0] == 204
+    assert capfd.readouterr().err == ""
+
+
+def test_a_part_of_a_blob_can_be_read(users):
+    digest = users.upload("users", b"0123456789")
+    status, _, body = users.call("GET", f"/v2/users/blobs/{digest}", Range="bytes=2-4")
+    assert (status, body) == (206, b"234")
 
 
 def test_a_blob_of_another_repository_is_mounted(users):
