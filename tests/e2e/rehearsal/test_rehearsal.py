@@ -93,8 +93,7 @@ def test_each_event_has_the_keys_of_the_contract(rehearsal):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_weight_of_a_service_is_an_event(rehearsal, name):
-    events = [event for event in rehearsal.outcome["events"] if event["service"] == name]
-    weights = [event["weight"] for event in events if event["kind"] == "weight"]
+    weights = [event["weight"] for event in rehearsal.events(kind="weight", service=name)]
     assert weights == [10, 50, 100]
 
 

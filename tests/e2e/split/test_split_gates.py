@@ -139,7 +139,6 @@ class Story:
         self.answers = [*self.client.answers(), *self.victims.answers()]
         self.client.end()
         self.victims.end()
-        self.lines = self.run.log.splitlines()
 
     def stage(self, name):
         """Where the service ended."""
@@ -149,12 +148,12 @@ class Story:
         """(seconds since the epoch, percent) of every weight that the service was given."""
         return list(weights(self.sandbox, name))
 
-    def said(self, name, *words):
-        """The lines about a service that have all of the words."""
+    def verdicts(self, name, verdict, **numbers):
+        """The verdicts about a service of that kind that rest on these numbers; oldest first."""
         return [
-            line
-            for line in self.lines
-            if f" {name} " in line and all(word in line for word in words)
+            event
+            for event in self.run.events(kind="verdict", service=name, verdict=verdict)
+            if numbers.items() <= event["numbers"].items()
         ]
 
     def requests(self, name):
@@ -197,7 +196,7 @@ def test_the_wrong_answer_is_shown_with_its_place(story):
 
 def test_the_load_balancer_sent_a_wrong_candidate_the_tools_requests_alone(story):
     users = len(story.requests("wrong"))
-    # Two answers a look at most, for three seconds.
+    # Two responses at most each time, for three seconds.
     assert 0 < requests_of(story.sandbox, "wrong") < 50 < users
 
 
@@ -229,31 +228,22 @@ def test_a_breach_returns_all_traffic_from_the_first_step(story, name):
 
 @pytest.mark.parametrize("name", sorted(RETURNED))
 def test_the_monolith_has_everything_again_within_5_seconds_of_the_breach(story, name):
-    (returned,) = [event for event, weight in story.weights(name) if weight == 0]
-    verdict = story.said(name, "inconclusive") if name == "waiting" else story.said(name, " FAIL ")
-    assert 0 <= returned - time_of(verdict[0], returned) <= 5
-
-
-def time_of(line, near):
-    """
-    The moment that a log line tells, in seconds since the epoch: it has the time of day in whole
-    seconds.
-    """
-    told = datetime.strptime(line.split()[0], "%H:%M:%S").time()  # noqa: DTZ007 - local time, as the log's
-    day = datetime.fromtimestamp(near).date()  # noqa: DTZ006
-    return datetime.combine(day, told).timestamp()
+    (returned,) = [at for at, weight in story.weights(name) if weight == 0]
+    breach = story.verdicts(name, "inconclusive" if name == "waiting" else "fail")[0]
+    assert 0 <= returned - breach["at"] <= 5
 
 
 @pytest.mark.parametrize("name", sorted(RETURNED))
 def test_after_its_return_no_user_reaches_a_candidate(story, name):
-    (returned,) = [event for event, weight in story.weights(name) if weight == 0]
+    (returned,) = [at for at, weight in story.weights(name) if weight == 0]
     # What was under way when the rule changed may still come from it.
     late = {answer["backend"] for answer in story.requests(name) if answer["t"] > returned + 0.5}
     assert late <= {"monolith"}
 
 
 def test_a_slow_candidate_is_returned_by_the_latency_gate(story):
-    assert story.said("slow", " FAIL ", "p50 3", "limit 1.5x"), story.run.log
+    verdicts = story.verdicts("slow", "fail", gate="latency p50", limit=1.5)
+    assert [verdict["numbers"]["service"] >= 0.3 for verdict in verdicts] == [True]
 
 
 def test_a_slow_candidate_fails_no_user(story):
@@ -261,13 +251,11 @@ def test_a_slow_candidate_fails_no_user(story):
 
 
 def test_a_candidate_that_fails_users_alone_is_returned_by_the_load_balancers_metrics(story):
-    assert story.said("flaky", " FAIL ", "cloudwatch:", "requests failed, limit 1.0%"), (
-        story.run.log
-    )
+    assert story.verdicts("flaky", "fail", gate="errors", source="cloudwatch", limit=0.01)
 
 
 def test_its_probes_saw_nothing_wrong(story):
-    assert story.said("flaky", " FAIL ", "probes:") == []
+    assert story.verdicts("flaky", "fail", source="probes") == []
 
 
 def test_it_fails_at_most_the_first_steps_share_of_its_users(story):
@@ -284,28 +272,26 @@ def test_nobody_else_sees_a_failed_request(story):
 
 
 def test_too_little_traffic_ends_inconclusive_where_it_is_waited_for(story):
-    assert (
-        "waiting at 10%: inconclusive; traffic rolled back to the monolith"
-        in story.run.outcome["error"]
-    )
+    assert story.verdicts("waiting", "fail") == []
+    assert story.verdicts("waiting", "inconclusive", gate="errors", source="cloudwatch")
 
 
 def test_the_tools_own_requests_are_not_taken_for_traffic(story):
-    (line,) = story.said("waiting", "inconclusive", "cloudwatch:", "are needed for a verdict")
-    asked = int(line.partition(" requests failed")[0].rpartition(" ")[2])
-    assert asked <= 3
+    (verdict,) = story.verdicts("waiting", "inconclusive", gate="errors", source="cloudwatch")
+    assert verdict["numbers"]["requests"] <= 3
 
 
 def test_traffic_that_was_made_gives_a_verdict(story):
-    assert not story.said("synthesized", "inconclusive"), story.run.log
+    assert story.verdicts("synthesized", "inconclusive") == []
 
 
-def test_too_little_traffic_is_told_where_it_is_accepted(story):
-    assert story.said("accepted", "inconclusive", "cloudwatch:"), story.run.log
+def test_too_little_traffic_is_recorded_where_it_is_accepted(story):
+    assert story.verdicts("accepted", "inconclusive", source="cloudwatch")
 
 
 def test_an_alarm_returns_the_traffic(story):
-    assert "alarm forum-5xx is ALARM" in story.run.outcome["error"]
+    (verdict,) = story.verdicts("alarmed", "fail", gate="alarm forum-5xx")
+    assert verdict["numbers"]["state"] == "ALARM"
 
 
 def test_an_alarm_fails_no_user(story):
@@ -313,15 +299,17 @@ def test_an_alarm_fails_no_user(story):
 
 
 def test_a_dry_run_reports_its_verdicts(story):
-    assert story.said("rehearsed", " FAIL ", "p50 3"), story.run.log
+    assert story.verdicts("rehearsed", "fail", gate="latency p50")
 
 
 def test_a_dry_run_goes_on_to_the_last_step(story):
     assert [weight for _, weight in story.weights("rehearsed")] == [FIRST_WEIGHT, 100]
 
 
-def test_differences_that_are_allowed_are_told(story):
-    assert story.said("different", "parity: 0/2 responses match"), story.run.log
+def test_differences_that_are_allowed_are_recorded(story):
+    checks = [event["numbers"] for event in story.run.events(kind="check", service="different")]
+    (parity,) = [numbers for numbers in checks if "compared" in numbers]
+    assert (parity["compared"], parity["matched"]) == (2, 0)
 
 
 def test_both_sides_of_an_allowed_difference_are_in_the_report(story):
