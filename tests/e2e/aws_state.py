@@ -2,6 +2,7 @@
 What AWS holds of a split, read with boto3 alone, and without what differs from one run to the next.
 """
 
+import contextlib
 import json
 import re
 
@@ -32,9 +33,19 @@ def listener_arn(sandbox):
 
 
 def listener_rules(sandbox):
-    """The listener's rules by priority, each with its `Tags` as a dict."""
+    """
+    The listener's rules by priority, each with its `Tags` as a dict; read again where a run has
+    deleted one of its own rules between the two calls.
+    """
     elb = sandbox.boto("elbv2")
-    rules = elb.describe_rules(ListenerArn=listener_arn(sandbox))["Rules"]
+    listener = listener_arn(sandbox)
+    while True:
+        with contextlib.suppress(elb.exceptions.RuleNotFoundException):
+            return _read_rules(elb, listener)
+
+
+def _read_rules(elb, listener):
+    rules = elb.describe_rules(ListenerArn=listener)["Rules"]
     arns = [rule["RuleArn"] for rule in rules if not rule["IsDefault"]]
     described = elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
     tags = {item["ResourceArn"]: _dict(item["Tags"]) for item in described}

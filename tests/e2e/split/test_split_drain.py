@@ -70,6 +70,8 @@ class Story:
 
     def _disturb(self, run):
         """While it waits for quiet, an operator adds a rule to the monolith, and users follow."""
+        # Its users call all the time, so that the rule alone decides when the quiet ends.
+        client = self._client(self.sandbox, LEGACY, rate=2)
         run.wait_for_log("waiting until monolith has had no request")
         elb = self.sandbox.boto("elbv2")
         group = aws_state.target_group_arns(self.sandbox)["forum-monolith-tg"]
@@ -79,7 +81,6 @@ class Story:
             Conditions=[{"Field": "path-pattern", "Values": ["/legacy*"]}],
             Actions=[{"Type": "forward", "TargetGroupArn": group}],
         )
-        client = self._client(self.sandbox, LEGACY, rate=2)
         run.wait()
         client.end()
         elb.delete_rule(RuleArn=made["Rules"][0]["RuleArn"])
