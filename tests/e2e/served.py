@@ -131,7 +131,7 @@ class Served:
         assert answer["status"] == "ACCEPT", answer
 
     def _answered(self, run, decision):
-        """The server's verdict on an answer; none while it has no form: Prefect stores that last."""
+        """The verdict on an answer; none while the server has no form yet: it comes last."""
         answer = self.ask(f"/flow_runs/{run}/resume", {"run_input": {"decision": decision}})
         reason = (answer["details"] or {}).get("reason")
         return None if reason == "Run input schema not found." else answer
