@@ -14,12 +14,14 @@ from tests.processes import descendants, is_alive
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 # Starts a child, prints its pid, and waits to be killed.
 PARENT = f"""
-import asyncio, sys
+import asyncio, subprocess, sys
 from flows.runtime.process import Program
 
 async def main():
     outlive = sys.argv[1] == "outlive"
-    child = await Program.start("child", sys.executable, "-c", {SLEEP!r}, outlive=outlive)
+    child = await Program.start(
+        "child", sys.executable, "-c", {SLEEP!r}, outlive=outlive, stdout=subprocess.DEVNULL
+    )
     print(child.process.pid, flush=True)
     await asyncio.sleep(600)
 
