@@ -1,5 +1,5 @@
 """
-Services that are carved out already: made by the tasks themselves, in seconds and without a flow.
+Services that are split off already: made by the tasks themselves, in seconds and without a flow.
 """
 
 import time

@@ -47,7 +47,7 @@ async def _in_turn(free: asyncio.Semaphore, name: str, delay: float, work: Work)
     async with free:
         try:
             return await work(name)
-        except Exception as error:
+        except Exception as error:  # any error ends in the record of its service, and is raised
             emit("stage", name, "failed", numbers={"error": error_text(error)})
             raise
 

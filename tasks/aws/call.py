@@ -43,7 +43,7 @@ async def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
     for attempt in range(1, ATTEMPTS):
         try:
             return await in_thread(function, *args, **kwargs)
-        except Exception as error:
+        except Exception as error:  # only the retry policy decides; all others are raised
             reason = reason_to_repeat(error)
             if reason is None:
                 raise

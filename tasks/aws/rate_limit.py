@@ -102,7 +102,7 @@ def pace(account: AwsConfig, service: str, operation: str) -> None:
     wait = _bucket(account, kind).take()
     if _URGENT.get():
         return
-    time.sleep(wait)
+    time.sleep(wait)  # the token bucket says when this call's turn comes: there is nothing to await
     if _ACROSS_WORKERS.get():
         _pace_across_workers(kind)
 
