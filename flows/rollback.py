@@ -32,7 +32,7 @@ from flows.record.outcome import Outcome, ServiceOutcome
 from flows.runtime.approval import approve_start
 from flows.runtime.config_source import ConfigSource
 from flows.runtime.run import begin_run, locked_run, published_plan
-from flows.service.request_rate import wait_until_idle
+from flows.service.step.request_rate import wait_until_idle
 from tasks.aws.call import call
 from tasks.aws.credentials import read_account, refusals_explained
 from tasks.discovery import Discovered, discover

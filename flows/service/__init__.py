@@ -1,4 +1,4 @@
 """
-The steps of one service: prepare, place, verify, shift, settle, and those of a redeploy and a
+The stages of one service: prepare, place, verify, shift, settle, and those of a redeploy and a
 removal.
 """

@@ -11,11 +11,11 @@ from config.errors import GateFailed, LockLost, TrafficConflict
 from config.traffic import Gates
 from flows.record.events import emit
 from flows.report.progress import show_progress
-from flows.service.analysis import Breach, StepAnalysis, bake, read_before, unless_breached
 from flows.service.placement import Placement
-from flows.service.probes import probing, synthetic_traffic
-from flows.service.request_rate import Observed, wait_until_idle
-from flows.service.traffic_split import wait_for_split
+from flows.service.step.analysis import Breach, StepAnalysis, bake, read_before, unless_breached
+from flows.service.step.probes import probing, synthetic_traffic
+from flows.service.step.request_rate import Observed, wait_until_idle
+from flows.service.step.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
 from tasks.cloudwatch.metrics import Window

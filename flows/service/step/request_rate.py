@@ -9,7 +9,7 @@ from config.service import ServiceConfig
 from config.split import SplitConfig
 from config.traffic import Gates
 from flows.record.events import emit
-from flows.service.analysis import StepAnalysis
+from flows.service.step.analysis import StepAnalysis
 from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
 

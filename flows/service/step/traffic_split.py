@@ -9,9 +9,9 @@ from itertools import cycle, islice
 from typing import Any, Final
 
 from flows.record.events import emit
-from flows.service.analysis import StepAnalysis
 from flows.service.placement import Placement
-from flows.service.request_rate import Observed, wait_for_rate
+from flows.service.step.analysis import StepAnalysis
+from flows.service.step.request_rate import Observed, wait_for_rate
 from tasks.http.client import Response, Route, Session, fetch, open_session
 
 __all__ = ["wait_for_split"]

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from flows.service.request_rate import Observed, _Traffic, expected_rate
-from flows.service.traffic_split import _Backends, _Sample, sample_size
+from flows.service.step.request_rate import Observed, _Traffic, expected_rate
+from flows.service.step.traffic_split import _Backends, _Sample, sample_size
 from tasks.http.client import Response
 
 BACKENDS = _Backends(header="X-Served-By", service="users", monolith="forum")

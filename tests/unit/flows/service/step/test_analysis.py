@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from config.traffic import Gates, Step
-from flows.service import analysis as module
-from flows.service.analysis import Breach, StepAnalysis, unless_breached
-from flows.service.probes import Probes, probe_rate, synthetic_rate, window_of_responses
-from flows.service.traffic_split import chance_deviation
+from flows.service.step import analysis as module
+from flows.service.step.analysis import Breach, StepAnalysis, unless_breached
+from flows.service.step.probes import Probes, probe_rate, synthetic_rate, window_of_responses
+from flows.service.step.traffic_split import chance_deviation
 from tasks.cloudwatch.metrics import Window
 from tasks.gates import Judgement
 from tasks.http.client import Response

@@ -17,7 +17,7 @@ from config.errors import GateFailed
 from config.traffic import Gates, Step
 from flows.record.events import emit
 from flows.service.placement import Placement
-from flows.service.probes import Probes, probe_rate
+from flows.service.step.probes import Probes, probe_rate
 from tasks.aws.call import call
 from tasks.cloudwatch.alarms import read_alarms
 from tasks.cloudwatch.metrics import Window, read_window
