@@ -82,7 +82,7 @@ def start_module_run(request, tmp_path_factory):
 def _clients(tmp_path_factory):
     started = []
 
-    def start(sandbox, *paths, rate=25):
+    def start(sandbox, *paths, rate=10):
         client = Client(tmp_path_factory.mktemp("client"), sandbox.state["alb_url"], paths, rate)
         started.append(client)
         return client

@@ -29,17 +29,16 @@ class Served:
 
     Args:
         data: Folder of its files.
-        database: As `--database`.
     """
 
-    def __init__(self, data, database):
+    def __init__(self, data):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_HOME": str(data / "prefect"),
         }
-        self._arguments = ("--port", str(port), "--data", str(data), "--database", database)
+        self._arguments = ("--port", str(port), "--data", str(data), "--database", "auto")
         self._log = data / "serve.log"
         self.start()
 
@@ -138,20 +137,15 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(prefect_home=None):
+def serving():
     """
     `flows.serve` on the best database that this machine has.
 
     Its files are in a folder that PostgreSQL's account can enter, which pytest's folders are not.
-
-    Args:
-        prefect_home: When it is given, SQLite instead, with the tables of the database there.
     """
     data = Path(tempfile.mkdtemp(prefix="served-"))
     data.chmod(0o755)
-    if prefect_home:
-        shutil.copy(prefect_home / "prefect.db", data)
-    served = Served(data, "sqlite" if prefect_home else "auto")
+    served = Served(data)
     try:
         yield served
     finally:

@@ -13,7 +13,7 @@ from sandbox.ecs.tasks.failure import StartFailed
 
 __all__ = ["LogShipper", "Stream"]
 
-_BATCH_SECONDS: Final = 0.1
+_BATCH_SECONDS: Final = 0.5
 _BATCH_EVENTS: Final = 2000
 _BATCH_BYTES: Final = 900_000
 """PutLogEvents takes 1,048,576 bytes and 10,000 events."""
@@ -55,6 +55,7 @@ class LogShipper:
         self._logs = internal_client(endpoint_url, "logs")
         self._changed = threading.Condition()
         self._streams: list[Stream] = []
+        self._flushing = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ecs-logs", daemon=True)
 
@@ -111,9 +112,12 @@ class LogShipper:
     def flush(self, stream: Stream) -> None:
         """Wait until every line of the stream has been delivered."""
         with self._changed:
+            self._flushing += 1
+            self._changed.notify_all()
             self._changed.wait_for(
                 lambda: self._closing.is_set() or not (stream.waiting or stream.busy)
             )
+            self._flushing -= 1
 
     def _create_group(self, group: str) -> None:
         try:
@@ -125,10 +129,11 @@ class LogShipper:
         while not self._closing.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._streams or self._closing.is_set())
-            # Lines come in bursts, and every call costs milliseconds: after a short wait, one call
-            # delivers many.
-            self._closing.wait(_BATCH_SECONDS)
-            with self._changed:
+                # Lines come in bursts, and every call costs milliseconds: after a short wait, one
+                # call delivers many.
+                self._changed.wait_for(
+                    lambda: self._flushing or self._closing.is_set(), _BATCH_SECONDS
+                )
                 taken = [(stream, stream.take_batch()) for stream in self._streams]
                 self._streams = [stream for stream in self._streams if stream.waiting]
                 for stream, _ in taken:

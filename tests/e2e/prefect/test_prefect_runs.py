@@ -1,15 +1,25 @@
 """
-Runs of deployments on a real Prefect server and worker: cancelled, suspended, refused, scheduled.
+Runs of deployments on a real Prefect server and worker: cancelled, suspended, refused, scheduled,
+and started and approved in its UI.
 """
 
 import shutil
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from config.load import load_config
 from tests.e2e.aws_state import desired_counts, private_rules, weight, weights
 from tests.e2e.configs import at_half_weight, edited_config, only, quick
+from tests.e2e.prefect.ui import (
+    SECONDS,
+    answer_question,
+    fill_form,
+    open_page,
+    open_report,
+    photograph,
+)
 from tests.e2e.runs import ROOT, wait_until
 from tests.e2e.served import serving
 from tests.placed import place
@@ -88,6 +98,26 @@ def test_an_unanswered_question_leaves_the_monolith_as_it_is(served, sandbox, tm
     run = served.run("split", config={"path": str(config)})
     assert served.wait_for_state(run) == "Failed"
     assert desired_counts(sandbox) == before
+
+
+@pytest.mark.browser
+async def test_a_person_splits_approves_and_reads_the_report_in_the_ui(served, sandbox, tmp_path):
+    config = edited_config(
+        sandbox, tmp_path, quick, only("users"), needs_approval_of_the_first_step
+    )
+    async with open_page() as page:
+        await fill_form(page, served, config)
+        run = served.runs(limit=1)[0]["id"]
+        await page.goto(f"{served.url}/v2/runs/flow-run/{run}")
+        await expect(page.get_by_text("Suspended").first).to_be_visible(timeout=120 * SECONDS)
+        await photograph(page, "2-suspended")
+        await answer_question(page)
+        completed = page.get_by_text("Completed", exact=True).first
+        await expect(completed).to_be_visible(timeout=180 * SECONDS)
+        await photograph(page, "4-completed")
+        await open_report(page)
+    assert weight(sandbox, "users") == 100
+    assert desired_counts(sandbox)["monolith"] > 0
 
 
 class Forum:

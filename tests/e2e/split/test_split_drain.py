@@ -119,7 +119,8 @@ def test_a_monolith_that_keeps_paths_is_not_drained(story):
     ],
 )
 def test_the_rule_and_the_unowned_path_that_prevent_the_drain_are_named(story, run, text):
-    assert text in story.runs[run].log
+    (event,) = story.runs[run].events(kind="drain")
+    assert text in event["text"]
 
 
 def test_without_an_approval_the_run_fails(story):
@@ -147,10 +148,10 @@ def test_a_check_that_fails_after_the_drain_fails_the_run(story):
 
 
 def test_a_monolith_that_was_scaled_down_comes_back(story):
-    assert (
-        "restoring monolith to 2 tasks: users: checks failed on the public route"
-        in story.runs["broken afterwards"].log
-    )
+    events = story.runs["broken afterwards"].events(kind="drain")
+    (restored,) = [event for event in events if event["text"].startswith("restoring monolith")]
+    assert restored["numbers"] == {"desired_count": 2}
+    assert "users: checks failed on the public route" in restored["text"]
 
 
 @pytest.mark.parametrize("run", ["not approved", "disturbed", "broken afterwards"])

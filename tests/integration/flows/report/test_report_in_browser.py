@@ -4,7 +4,8 @@ import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
 
 from flows.record.outcome import Event, Outcome, ServiceOutcome
 from flows.report.client_log import LoggedRequest, summarize
@@ -16,6 +17,8 @@ CHROMIUM = (
 )
 pytestmark = [
     pytest.mark.browser,
+    # All tests share the browser, and so its event loop.
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(
         CHROMIUM is None, reason="no Chromium on PATH; install it to open the report"
     ),
@@ -57,13 +60,19 @@ def hostile_report(tmp_path):
     return path
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = await browser.new_context(offline=True)
-        yield await context.new_page()
+        yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context(offline=True)
+    yield await context.new_page()
+    await context.close()
 
 
 async def open_report(page: Page, report) -> None:

@@ -1,17 +1,14 @@
-"""A split in the Prefect UI, in a real browser: started, approved, and its report read."""
+"""The pages of the Prefect UI that a person uses, in a real browser; each leaves a screenshot."""
 
+import contextlib
 import re
 import shutil
 
-import pytest
 from playwright.async_api import async_playwright, expect
 
-from tests.e2e.aws_state import desired_counts, weights
-from tests.e2e.configs import edited_config, only, quick
 from tests.e2e.runs import ROOT
-from tests.e2e.served import serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+__all__ = ["SECONDS", "answer_question", "fill_form", "open_page", "open_report", "photograph"]
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -21,32 +18,24 @@ SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", 
 SECONDS = 1000
 
 
-@pytest.fixture(scope="module")
-def served(make_prefect_home):
-    with serving(make_prefect_home()) as running:
-        yield running
-
-
-@pytest.fixture
-async def page():
+@contextlib.asynccontextmanager
+async def open_page():
+    """A page of a browser that reaches this machine only."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        made = await browser.new_page(viewport={"width": 1300, "height": 1100})
-        made.set_default_timeout(30 * SECONDS)
+        page = await browser.new_page(viewport={"width": 1300, "height": 1100})
+        page.set_default_timeout(30 * SECONDS)
         # The UI reads settings from a host on the internet; a test does not.
-        await made.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
-        yield made
+        await page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
+        yield page
         await browser.close()
 
 
 async def photograph(page, name):
+    """Keep a picture of the page in build/screenshots."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     # Without animations, what fades in is there at once.
     await page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
-
-
-def needs_approval_of_the_first_step(config):
-    config["traffic"]["approve_first_step"] = True
 
 
 async def fill_form(page, served, config):
@@ -62,6 +51,7 @@ async def fill_form(page, served, config):
 
 
 async def answer_question(page):
+    """Approve what a suspended run asks for, from its page."""
     await page.locator("button:has(svg.lucide-ellipsis-vertical)").first.click()
     await page.get_by_role("menuitem", name="Resume").click()
     dialog = page.get_by_role("dialog")
@@ -75,30 +65,9 @@ async def answer_question(page):
 
 
 async def open_report(page):
+    """The report among the artifacts of a run, from its page."""
     await page.get_by_role("tab", name="Artifacts").click()
     await photograph(page, "5-artifacts")
     await page.get_by_text("forum-report").first.click()
     await expect(page.get_by_role("heading", name="Gates and checks")).to_be_visible()
     await photograph(page, "6-report")
-
-
-async def test_a_person_splits_approves_and_reads_the_report_in_the_ui(
-    page, served, start_sandbox, tmp_path
-):
-    sandbox = start_sandbox()
-    config = edited_config(
-        sandbox, tmp_path, quick, only("users"), needs_approval_of_the_first_step
-    )
-    await fill_form(page, served, config)
-    run = served.runs(limit=1)[0]["id"]
-    await page.goto(f"{served.url}/v2/runs/flow-run/{run}")
-    await expect(page.get_by_text("Suspended").first).to_be_visible(timeout=120 * SECONDS)
-    await photograph(page, "2-suspended")
-    await answer_question(page)
-    await expect(page.get_by_text("Completed", exact=True).first).to_be_visible(
-        timeout=180 * SECONDS
-    )
-    await photograph(page, "4-completed")
-    await open_report(page)
-    assert weights(sandbox)["users"] == {"forum-monolith-tg": 0, "users-tg": 100}
-    assert desired_counts(sandbox)["monolith"] > 0
