@@ -18,7 +18,6 @@ check: .venv/.dev
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m mypy -p benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python -m config.reference --check
 

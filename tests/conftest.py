@@ -11,6 +11,22 @@ from tests.sandboxes import running_sandbox
 NEEDS = ("docker", "browser")
 TIERS = ("unit", "integration", "e2e")
 MOST_WORKERS = 8
+# The files that take longest, in the order in which workers get them: a long one must not be the
+# last to begin.
+FIRST_FILES = (
+    "test_prefect_runs.py",
+    "test_prefect_work_pool.py",
+    "test_split_killed.py",
+    "test_split_signals.py",
+    "test_split_drain.py",
+    "test_rollback.py",
+    "test_split_gates.py",
+    "test_rehearsal_docker.py",
+    "test_rehearsal.py",
+    "test_split.py",
+    "test_redeploy_repeated.py",
+    "test_split_weights.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -23,7 +39,7 @@ def pytest_xdist_auto_num_workers():
 def pytest_collection_modifyitems(items):
     """
     Mark tests by their tier, skip those that need more than this machine has, and put the files
-    with the longest timeouts first.
+    that take longest first.
 
     `.ci/run` reads the recorded properties: there each test has to run, and once.
     """
@@ -33,11 +49,12 @@ def pytest_collection_modifyitems(items):
         for need in NEEDS:
             if item.get_closest_marker(need):
                 _require(item, need)
-    # Whole files go to the workers in this order: a long one must not be the last to begin.
-    longest = {}
-    for item in items:
-        longest[item.path] = max(longest.get(item.path, 0), _timeout(item))
-    items.sort(key=lambda item: longest[item.path], reverse=True)
+    items.sort(key=_place_of_file)
+
+
+def _place_of_file(item):
+    name = item.path.name
+    return FIRST_FILES.index(name) if name in FIRST_FILES else len(FIRST_FILES)
 
 
 def _tier(item):
@@ -49,11 +66,6 @@ def _require(item, need):
     reason = lacks(need)
     if reason:
         item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def _timeout(item):
-    mark = item.get_closest_marker("timeout")
-    return mark.args[0] if mark else 0
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import FIRST_FILES
+
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -59,3 +61,8 @@ def test_every_development_dependency_is_locked():
 
 def test_no_package_file_stands_under_tests():
     assert sorted((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_the_files_that_workers_get_first_exist():
+    names = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(FIRST_FILES) - names == set()
