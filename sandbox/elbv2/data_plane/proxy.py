@@ -202,15 +202,19 @@ def _write_config(listener: Listener, directory: Path) -> None:
         errors="\n    ".join(map(_error_page, _ERROR_PAGES)),
         address=listener.address,
         port=listener.port,
+        bad_gateway=_page(502),
     )
     (directory / "haproxy.cfg").write_text(config)
 
 
 def _error_page(status: int) -> str:
-    shown = HTTPStatus(502 if status == 503 else status)
-    title = f"{shown.value} {shown.phrase}"
-    body = f"<body><center><h1>{title}</h1></center></body>"
-    page = f"<html><head><title>{title}</title></head>{body}</html>"
+    page = _page(502 if status == 503 else status)
     return (
         f'http-error status {status} content-type text/html string "{page}" hdr server awselb/2.0'
     )
+
+
+def _page(status: int) -> str:
+    title = f"{status} {HTTPStatus(status).phrase}"
+    body = f"<body><center><h1>{title}</h1></center></body>"
+    return f"<html><head><title>{title}</title></head>{body}</html>"

@@ -78,8 +78,10 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.connections = set()
+        self.accepted = 0
 
     def process_request(self, request, client_address):
+        self.accepted += 1
         self.connections.add(request)
         super().process_request(request, client_address)
 
