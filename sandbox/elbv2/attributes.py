@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from moto.elbv2.models import ELBv2Backend
+from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, FakeTargetGroup
 
 from sandbox.api.errors import AwsError
 from sandbox.api.moto_patches import MotoPatches
@@ -94,9 +94,58 @@ _BALANCER_NAMES: Final = (
 )
 
 
+_GROUP_DEFAULTS: Final = {
+    _DELAY: "300",
+    "load_balancing.algorithm.anomaly_mitigation": "off",
+    _ALGORITHM: "round_robin",
+    "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
+    _SLOW_START: "0",
+    _COOKIE_NAME: "",
+    "stickiness.app_cookie.duration_seconds": "86400",
+    "stickiness.enabled": "false",
+    "stickiness.lb_cookie.duration_seconds": "86400",
+    "stickiness.type": "lb_cookie",
+    f"{_HEALTH}.dns_failover.minimum_healthy_targets.count": "1",
+    f"{_HEALTH}.dns_failover.minimum_healthy_targets.percentage": "off",
+    f"{_HEALTH}.unhealthy_state_routing.minimum_healthy_targets.count": "1",
+    f"{_HEALTH}.unhealthy_state_routing.minimum_healthy_targets.percentage": "off",
+}
+_BALANCER_DEFAULTS: Final = {
+    "access_logs.s3.enabled": "false",
+    "client_keep_alive.seconds": "3600",
+    "connection_logs.s3.enabled": "false",
+    "deletion_protection.enabled": "false",
+    "idle_timeout.timeout_seconds": "60",
+    "load_balancing.cross_zone.enabled": "true",
+    "routing.http.desync_mitigation_mode": "defensive",
+    "routing.http.drop_invalid_header_fields.enabled": "false",
+    "routing.http.preserve_host_header.enabled": "false",
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false",
+    "routing.http.xff_client_port.enabled": "false",
+    "routing.http.xff_header_processing.mode": "append",
+    "routing.http2.enabled": "true",
+    "waf.fail_open.enabled": "false",
+    "zonal_shift.config.enabled": "false",
+}
+
+
 def patch_moto(patches: MotoPatches) -> None:
-    """Accept the longest deregistration delay, which moto refuses."""
+    """Start with AWS's defaults; accept the longest deregistration delay, which moto refuses."""
     patches.replace(ELBv2Backend, "modify_target_group_attributes", _modify_attributes)
+    patches.replace(FakeTargetGroup, "__init__", _make_target_group)
+    patches.replace(FakeLoadBalancer, "__init__", _make_load_balancer)
+
+
+def _make_target_group(moto: Callable[..., Any], group: Any, *args: Any, **settings: Any) -> None:
+    moto(group, *args, **settings)
+    group.attributes = dict(_GROUP_DEFAULTS)
+
+
+def _make_load_balancer(
+    moto: Callable[..., Any], balancer: Any, *args: Any, **settings: Any
+) -> None:
+    moto(balancer, *args, **settings)
+    balancer.attrs = {**balancer.attrs, **_BALANCER_DEFAULTS}
 
 
 def check_target_group_attributes(endpoint_url: str, parameters: dict[str, Any]) -> None:

@@ -168,3 +168,10 @@ def test_a_load_balancer_attribute_out_of_bounds_is_refused(aws, elb, key, value
         elb.modify_load_balancer_attributes(
             LoadBalancerArn=aws.load_balancer(), Attributes=[{"Key": key, "Value": value}]
         )
+
+
+def test_a_load_balancer_and_a_target_group_have_all_attributes_from_the_start(aws, elb):
+    balancer = elb.describe_load_balancer_attributes(LoadBalancerArn=aws.load_balancer())
+    group = elb.describe_target_group_attributes(TargetGroupArn=aws.target_group())
+    assert {"Key": "idle_timeout.timeout_seconds", "Value": "60"} in balancer["Attributes"]
+    assert {"Key": "stickiness.lb_cookie.duration_seconds", "Value": "86400"} in group["Attributes"]
