@@ -9,6 +9,7 @@ import jsonschema
 from pydantic import AfterValidator, Field, StrictFloat, StrictInt, field_validator
 
 from config.base import ConfigModel, relative_to_the_config
+from config.keep_alive import KeepAlive
 from config.path_pattern import is_valid
 from config.traffic import Traffic
 
@@ -190,6 +191,8 @@ class ServiceConfig(ConfigModel):
     """The target group's health check."""
     health_check_grace_period: Annotated[StrictInt, Field(ge=0, le=2147483647)] = 30
     """Seconds during which ECS ignores failed health checks of a new task."""
+    keep_alive: KeepAlive = KeepAlive()
+    """How long its server keeps idle connections."""
     deregistration_delay: Annotated[StrictInt, Field(ge=0, le=3600)] = 30
     """Seconds that a deregistered target has to finish its requests in flight."""
     environment: dict[str, str] = Field(default_factory=dict)

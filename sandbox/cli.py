@@ -19,6 +19,7 @@ from sandbox.engine.base import EngineUnavailable
 
 __all__ = ["main"]
 
+_MOST_NODES: Final = 8
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,6 +51,7 @@ def _run(
         forum=arguments.forum,
         state_file=arguments.state_file,
         record=arguments.record,
+        nodes=arguments.nodes,
     )
     return run(options, faults, stop)
 
@@ -117,6 +119,13 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="append every AWS API call to FILE as a JSON line",
     )
     parser.add_argument(
+        "--nodes",
+        type=_nodes,
+        default=1,
+        metavar="N",
+        help="nodes of each load balancer (default: 1); see the fault rule-propagation",
+    )
+    parser.add_argument(
         "--no-forum", dest="forum", action="store_false", help="start with an empty account"
     )
     return parser.parse_args(argv)
@@ -139,5 +148,13 @@ def _port(value: str) -> int:
     if not value.isdecimal() or int(value) > 65535:
         raise argparse.ArgumentTypeError(
             f"{value}: not a port number; give one up to 65535, or 0 for any free port"
+        )
+    return int(value)
+
+
+def _nodes(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= _MOST_NODES:
+        raise argparse.ArgumentTypeError(
+            f"{value}: not a number of nodes; give one from 1 to {_MOST_NODES}"
         )
     return int(value)

@@ -42,10 +42,12 @@ class Parts:
     faults: Faults
     run_dir: Path
     """Folder of every file of this run; deleted at its end."""
+    node_addresses: Callable[[str], list[str]]
+    """The address of each node of a load balancer, from the load balancer's own address."""
 
 
 @contextlib.contextmanager
-def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[Parts]:
+def running_parts(engine: str, api_port: int, record: Path | None, nodes: int) -> Iterator[Parts]:
     """
     Run every part of the sandbox; the account is empty.
 
@@ -53,6 +55,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         engine: auto, docker or process.
         api_port: Port of the AWS API; 0 for any free one.
         record: File to which users' calls are appended.
+        nodes: Nodes of each load balancer.
 
     Raises:
         PortTaken: The port of the AWS API cannot be used.
@@ -71,7 +74,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         addresses = _closing(stack, Addresses())
         registry = _closing(stack, Registry(server.url, directory / "registry"))
         found = _closing(stack, find_engine(engine, registry.login, addresses, directory))
-        balancers = _closing(stack, LoadBalancers(addresses, directory, faults))
+        balancers = _closing(stack, LoadBalancers(addresses, directory, faults, nodes))
         ecs = _closing(stack, Ecs(server.url, found, faults))
         moto_speed.patch_moto(patches)
         strictness.patch_moto(patches)
@@ -82,7 +85,7 @@ def running_parts(engine: str, api_port: int, record: Path | None) -> Iterator[P
         registry.start()
         balancers.start()
         ecs.start()
-        yield Parts(server.url, found, addresses, faults, directory)
+        yield Parts(server.url, found, addresses, faults, directory, balancers.node_addresses)
 
 
 def _endpoint(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sandbox.api.faults import Plan
 from sandbox.forum.config import write_config
@@ -34,6 +35,8 @@ class Options:
     """File to which the addresses are written when ready."""
     record: Path | None
     """File to which users' AWS API calls are appended."""
+    nodes: int
+    """Nodes of each load balancer."""
 
 
 _BEGAN: Final = time.monotonic()
@@ -46,7 +49,8 @@ def run(options: Options, faults: Plan, stop: threading.Event) -> int:
     Raises:
         PortTaken, EngineUnavailable, NoAddresses: As `running_parts`; nothing is left of the run.
     """
-    with running_parts(options.engine, options.api_port, options.record) as parts:
+    settings = options.engine, options.api_port, options.record, options.nodes
+    with running_parts(*settings) as parts:
         engine = parts.engine
         _log(f"engine: {engine.name} at {engine.docker_host}; AWS endpoint: {parts.endpoint_url}")
         try:
@@ -74,16 +78,18 @@ def _log(message: str) -> None:
 
 def _prepare(parts: Parts, options: Options, stop: threading.Event) -> dict[str, Any]:
     """Place the forum if wanted; return the state to announce."""
-    alb_url, config = None, None
+    alb_url, config, addresses = None, None, None
     if options.forum:
         alb_url = place_forum(parts, stop, _log)
         config = str(write_config(parts))
+        addresses = parts.node_addresses(str(urlsplit(alb_url).hostname))
     forum = f"; forum: {alb_url}" if alb_url else ""
     _log(f"ready after {time.monotonic() - _BEGAN:.1f} s{forum}")
     return {
         "endpoint_url": parts.endpoint_url,
         "docker_host": parts.engine.docker_host,
         "alb_url": alb_url,
+        "alb_addresses": addresses,
         "engine": parts.engine.name,
         "config": config,
         "pid": os.getpid(),

@@ -15,6 +15,7 @@ from sandbox.autoscaling import refusals as autoscaling
 from sandbox.cloudwatch import alarms
 from sandbox.ecs import task_definitions
 from sandbox.elbv2 import answers as elbv2_answers
+from sandbox.elbv2 import attributes as elbv2_attributes
 from sandbox.elbv2 import refusals as elbv2
 from sandbox.iam import managed_policies, trust_policies
 from sandbox.logs import refusals as logs
@@ -46,4 +47,5 @@ def patch_moto(patches: MotoPatches) -> None:
     alarms.patch_moto(patches)
     task_definitions.patch_moto(patches)
     elbv2_answers.patch_moto(patches)
+    elbv2_attributes.patch_moto(patches)
     unimplemented.patch_moto(patches)

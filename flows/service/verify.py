@@ -5,6 +5,7 @@ from typing import Final
 
 from config.errors import CheckFailed, StepFailed
 from flows.record.events import emit
+from flows.service.keep_alive import KeepAliveCheck
 from flows.service.placement import Placement
 from flows.service.shift import roll_back_to_monolith
 from tasks.ecs.wait import wait_until_healthy
@@ -38,16 +39,21 @@ async def verify_candidate(placement: Placement, task_definition: str, weight: i
         ServiceUnhealthy: Its tasks stop, or its targets do not become healthy in time.
         CheckFailed: A check or a parity comparison failed.
     """
+    keep_alive = KeepAliveCheck(placement)
     try:
         await _wait_until_stable(placement, task_definition)
+        keep_alive.start()
         await _run_preview_checks(placement)
         await _compare_with_monolith(placement)
+        await keep_alive.verify()
     except StepFailed as error:
         emit_failed_check(placement.name, error)
         if weight > 0:
             why = "checks failed" if isinstance(error, CheckFailed) else "not healthy"
             await roll_back_to_monolith(placement, why)
         raise
+    finally:
+        keep_alive.cancel()
 
 
 async def verify_public_route(placement: Placement) -> None:

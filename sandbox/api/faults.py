@@ -15,7 +15,7 @@ _N = TypeVar("_N", int, float)
 
 _GRAMMAR: Final = (
     "throttle=P|ACTION:N, error=P|ACTION:N, slow=SECONDS, lost=ACTION[:N], hold=N|ACTION[:N], "
-    "deny=ACTION, unhealthy=TARGET_GROUP, crash=SERVICE"
+    "deny=ACTION, unhealthy=TARGET_GROUP, crash=SERVICE, rule-propagation=SECONDS"
 )
 
 
@@ -45,6 +45,8 @@ class Plan:
     """Target groups whose health checks fail."""
     crash: frozenset[str] = frozenset()
     """ECS services whose tasks exit with 1."""
+    rule_propagation: float = 0.0
+    """Seconds until a changed listener rule is in force on every node of its load balancer."""
 
 
 def parse_faults(spec: str) -> Plan:
@@ -79,6 +81,8 @@ def _add_fault(plan: Plan, kind: str, value: str) -> None:
             plan.counts[kind, action] = _number(int, count or "1", 1)
         case "slow":
             plan.slow = _number(float, value, 0, 3600)
+        case "rule-propagation":
+            plan.rule_propagation = _number(float, value, 0, 3600)
         case "hold" if value[0].isalpha():
             plan.hold_action, _, count = value.partition(":")
             plan.hold = _number(int, count or "1", 1)

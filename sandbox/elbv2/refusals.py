@@ -1,7 +1,8 @@
 """
 ELBv2 requests that AWS refuses: load balancers and listeners.
 
-Rules are in rules.py, target groups in target_groups.py; answers.py changes moto's own answers.
+Rules are in rules.py, target groups in target_groups.py, attributes in attributes.py;
+answers.py changes moto's own answers.
 """
 
 import re
@@ -14,7 +15,7 @@ from sandbox.api.call import Call
 from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
 from sandbox.api.request import check_limits, read_parameters
-from sandbox.elbv2 import rules, target_groups
+from sandbox.elbv2 import attributes, rules, target_groups
 
 __all__ = ["refuse"]
 
@@ -172,8 +173,9 @@ _CHECKS: Final[dict[str, Callable[[str, dict[str, Any]], None]]] = {
     "DeleteRule": rules.check_rule_deletion,
     "DescribeTags": _check_described_tags,
     "ModifyListener": _check_listener_change,
+    "ModifyLoadBalancerAttributes": attributes.check_load_balancer_attributes,
     "ModifyRule": rules.check_rule_change,
     "ModifyTargetGroup": target_groups.check_target_group_change,
-    "ModifyTargetGroupAttributes": target_groups.check_attributes,
+    "ModifyTargetGroupAttributes": attributes.check_target_group_attributes,
     "RegisterTargets": target_groups.check_targets,
 }

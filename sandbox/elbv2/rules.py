@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
+from sandbox.elbv2 import stickiness
 
 __all__ = [
     "check_default_actions",
@@ -36,7 +37,7 @@ _SERVED_ACTIONS: Final = ("fixed-response", "forward", "redirect")
 def check_new_rule(endpoint_url: str, parameters: dict[str, Any]) -> None:
     """Source: CreateRule; "Quotas for your Application Load Balancers", rules."""
     _check_conditions(parameters)
-    _check_actions(parameters["Actions"])
+    _check_actions(endpoint_url, parameters["Actions"])
     arn = load_balancer_of(parameters["ListenerArn"])
     rules = list(_read_rules(endpoint_url, arn))
     if sum(not rule["IsDefault"] for rule in rules) >= _RULES:
@@ -51,7 +52,7 @@ def check_rule_change(endpoint_url: str, parameters: dict[str, Any]) -> None:
     rule = _read_rule(endpoint_url, parameters["RuleArn"], "modified")
     _check_conditions(parameters)
     actions = parameters.get("Actions", [])
-    _check_actions(actions)
+    _check_actions(endpoint_url, actions)
     if _target_groups(actions) <= _target_groups(rule["Actions"]):
         return  # the most frequent change is one of weights, which concerns no quota
     listener = parameters["RuleArn"].rpartition("/")[0].replace(":listener-rule/", ":listener/")
@@ -64,7 +65,7 @@ def check_default_actions(
     endpoint_url: str, load_balancer_arn: str, actions: list[dict[str, Any]]
 ) -> None:
     """Source: CreateListener, ModifyListener."""
-    _check_actions(actions)
+    _check_actions(endpoint_url, actions)
     _check_target_groups(
         endpoint_url, load_balancer_arn, actions, list(_read_rules(endpoint_url, load_balancer_arn))
     )
@@ -167,7 +168,7 @@ def _check_path_patterns(condition: dict[str, Any]) -> None:
             )
 
 
-def _check_actions(actions: list[dict[str, Any]]) -> None:
+def _check_actions(endpoint_url: str, actions: list[dict[str, Any]]) -> None:
     for action in actions:
         if action["Type"] not in _SERVED_ACTIONS:
             raise AwsError(
@@ -177,6 +178,7 @@ def _check_actions(actions: list[dict[str, Any]]) -> None:
                 501,
             )
         _check_forward(action)
+        stickiness.check_forward(endpoint_url, action)
 
 
 def _check_target_groups(

@@ -2,35 +2,12 @@
 
 import ipaddress
 import re
-from typing import Any, Final
+from typing import Any
 
 from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
 
-__all__ = ["check_attributes", "check_target_group", "check_target_group_change", "check_targets"]
-
-_ATTRIBUTES: Final = (
-    "deregistration_delay.timeout_seconds",
-    "load_balancing.algorithm.anomaly_mitigation",
-    "load_balancing.algorithm.type",
-    "load_balancing.cross_zone.enabled",
-    "slow_start.duration_seconds",
-    "stickiness.app_cookie.cookie_name",
-    "stickiness.app_cookie.duration_seconds",
-    "stickiness.enabled",
-    "stickiness.lb_cookie.duration_seconds",
-    "stickiness.type",
-    "target_group_health.dns_failover.minimum_healthy_targets.count",
-    "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-)
-_SECONDS: Final = {
-    "deregistration_delay.timeout_seconds": range(3600 + 1),
-    "slow_start.duration_seconds": (0, *range(30, 900 + 1)),
-    "stickiness.app_cookie.duration_seconds": range(1, 604_800 + 1),
-    "stickiness.lb_cookie.duration_seconds": range(1, 604_800 + 1),
-}
+__all__ = ["check_target_group", "check_target_group_change", "check_targets"]
 
 
 def check_target_group(_endpoint_url: str, parameters: dict[str, Any]) -> None:
@@ -85,19 +62,3 @@ def _check_address(address: str) -> None:
         raise AwsError(
             "ValidationError", f"The IP address '{address}' is not a valid IPv4 address"
         ) from None
-
-
-def check_attributes(_endpoint_url: str, parameters: dict[str, Any]) -> None:
-    """Source: TargetGroupAttribute, for groups of an Application Load Balancer."""
-    for attribute in parameters["Attributes"]:
-        key, value = attribute.get("Key"), attribute.get("Value", "")
-        if key not in _ATTRIBUTES:
-            raise AwsError(
-                "ValidationError", f"Target group attribute key '{key}' is not recognized"
-            )
-        allowed = _SECONDS.get(key)
-        if allowed and not (value.isdecimal() and int(value) in allowed):
-            raise AwsError(
-                "ValidationError",
-                f"'{key}' value '{value}' must be between '{allowed[0]}-{allowed[-1]}' inclusive",
-            )

@@ -1,13 +1,15 @@
 """Listeners and load balancers: finding the one that the config means."""
 
-from typing import Any
+from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.errors import PreflightFailed
 from config.split import ListenerConfig
 from tasks.aws.clients import client
 
-__all__ = ["choose_listener", "read_listeners", "read_load_balancer"]
+__all__ = ["choose_listener", "read_idle_timeout", "read_listeners", "read_load_balancer"]
+
+_IDLE_TIMEOUT: Final = "idle_timeout.timeout_seconds"
 
 
 def read_load_balancer(aws: AwsConfig, wanted: str | None, target_group_arn: str) -> Any:
@@ -74,6 +76,18 @@ def read_listeners(aws: AwsConfig, load_balancer_arn: str) -> list[Any]:
     paginator = client(aws, "elbv2").get_paginator("describe_listeners")
     pages = paginator.paginate(LoadBalancerArn=load_balancer_arn)
     return list(pages.build_full_result()["Listeners"])
+
+
+def read_idle_timeout(aws: AwsConfig, load_balancer_arn: str) -> int:
+    """
+    Read how many seconds a load balancer keeps an idle connection.
+
+    Source: ELBv2 DescribeLoadBalancerAttributes.
+    """
+    elb = client(aws, "elbv2")
+    found = elb.describe_load_balancer_attributes(LoadBalancerArn=load_balancer_arn)
+    attributes = {one["Key"]: one["Value"] for one in found["Attributes"]}
+    return int(attributes[_IDLE_TIMEOUT])
 
 
 def choose_listener(config: ListenerConfig, balancer: Any, listeners: list[Any]) -> Any:

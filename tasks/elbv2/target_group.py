@@ -20,6 +20,7 @@ __all__ = [
     "delete_target_group",
     "desired_target_group",
     "ensure_target_group",
+    "read_healthy_targets",
     "read_target_group",
     "read_target_group_arns",
     "read_target_health",
@@ -248,3 +249,18 @@ def _reason(health: Any) -> str:
         return ""
     description = health.get("Description", "")
     return f"{reason}: {description}"
+
+
+def read_healthy_targets(aws: AwsConfig, target_group_arn: str) -> list[tuple[str, int]]:
+    """
+    Read the address and port of a group's healthy targets.
+
+    Source: ELBv2 DescribeTargetHealth.
+    """
+    found = client(aws, "elbv2").describe_target_health(TargetGroupArn=target_group_arn)
+    healthy = []
+    for described in found["TargetHealthDescriptions"]:
+        target = described["Target"]
+        if described["TargetHealth"].get("State") == "healthy":
+            healthy.append((target["Id"], target["Port"]))
+    return healthy

@@ -180,6 +180,8 @@ class Connection(BaseHTTPRequestHandler):
         if self.server.stopping or self.close_connection:
             self.send_header("Connection", "close")
             self.close_connection = True
+        else:
+            self.send_header("Keep-Alive", f"timeout={KEEP_ALIVE}")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name

@@ -62,9 +62,16 @@ class ServiceCalls:
         return self._answer(service)
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Source: ECS DeleteService."""
-        service = self._active(cluster_name(request), request["service"])
+        """
+        Begin to delete a service; one that is DRAINING or INACTIVE is returned as it is.
+
+        Source: ECS DeleteService, whose errors have no ServiceNotActiveException; aws-cli #1334 and
+        aws-sdk-js #4189 show the response for such a service.
+        """
+        service = self._known(cluster_name(request), request["service"])
         with self._store.lock:
+            if service.status != "ACTIVE":
+                return self._answer(service)
             if service.desired > 0 and not request.get("force"):
                 raise invalid("The service cannot be stopped while it is scaled above 0.")
             service.desired = 0
@@ -138,13 +145,18 @@ class ServiceCalls:
         raise invalid("Creation of service was not idempotent.")
 
     def _active(self, cluster: str, name: str) -> Service:
+        service = self._known(cluster, name)
+        with self._store.lock:
+            if service.status != "ACTIVE":
+                raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
+            return service
+
+    def _known(self, cluster: str, name: str) -> Service:
         self._validate.cluster(cluster)
         with self._store.lock:
             service = self._store.service(cluster, name)
             if service is None:
                 raise AwsError("ServiceNotFoundException", "Service not found.")
-            if service.status != "ACTIVE":
-                raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
             return service
 
     def _read_deployment(self, cluster: str, name: str, request: dict[str, Any]) -> Deployment:

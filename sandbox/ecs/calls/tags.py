@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sandbox.ecs.calls.validate import invalid
 from sandbox.ecs.model.service import Service
 from sandbox.ecs.model.store import Store
 from sandbox.ecs.model.task import Task
@@ -41,4 +42,9 @@ class TagCalls:
             return None if found is None else {"tags": found.tags}
 
     def _find(self, request: dict[str, Any]) -> Service | Task | None:
-        return self._store.tagged(request.get("resourceArn", ""))
+        found = self._store.tagged(request.get("resourceArn", ""))
+        if isinstance(found, Service) and found.status == "INACTIVE":
+            raise invalid(
+                "The specified service is inactive. Specify an active service and try again."
+            )
+        return found

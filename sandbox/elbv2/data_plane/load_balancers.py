@@ -21,6 +21,7 @@ from sandbox.cloudwatch.metrics import Metrics, Source
 from sandbox.elbv2.data_plane import answers
 from sandbox.elbv2.data_plane.access_log import read_request
 from sandbox.elbv2.data_plane.health import Failure
+from sandbox.elbv2.data_plane.nodes import Node, Nodes
 from sandbox.elbv2.data_plane.prober import Prober
 from sandbox.elbv2.data_plane.proxy import Proxy
 from sandbox.elbv2.data_plane.state import Listener, State, read_state
@@ -31,9 +32,6 @@ __all__ = ["LoadBalancers"]
 
 _SERVED: Final = "HTTP"
 
-_Place = tuple[str, str, int]
-"""ARN, address and port of a listener."""
-
 
 class LoadBalancers:
     """
@@ -42,10 +40,11 @@ class LoadBalancers:
     Args:
         addresses: Where each load balancer gets its loopback address.
         run_dir: The sandbox's folder; files are made in `run_dir/alb`.
-        faults: Which target groups' checks fail.
+        faults: Which target groups' checks fail, and how long rules take to reach all nodes.
+        nodes: Nodes of each load balancer.
     """
 
-    def __init__(self, addresses: Addresses, run_dir: Path, faults: Faults) -> None:
+    def __init__(self, addresses: Addresses, run_dir: Path, faults: Faults, nodes: int = 1) -> None:
         self._addresses = addresses
         self._directory = run_dir / "alb"
         self._targets = Targets()
@@ -56,7 +55,15 @@ class LoadBalancers:
             target=self._loop.run_forever, name="load-balancers", daemon=True
         )
         self._state = State()
-        self._proxies: dict[_Place, Proxy] = {}
+        self._nodes = Nodes(
+            self._loop,
+            nodes,
+            delay=lambda: faults.plan.rule_propagation,
+            on_change=lambda node: self._proxies[node].refresh(),
+        )
+        self._proxies: dict[Node, Proxy] = {}
+        self._node_count = nodes
+        self._own_addresses: dict[str, list[str]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._refused: set[str] = set()
         self._made = 0
@@ -65,6 +72,16 @@ class LoadBalancers:
         """Answer with the real DNS names, target health and metrics."""
         answers.patch_moto(patches, self._addresses.load_balancer, self._targets)
         load_balancer_metrics.patch_moto(patches, self._metrics)
+
+    def node_addresses(self, address: str) -> list[str]:
+        """The address of each node alone, for the one on which a load balancer's nodes listen."""
+        if self._node_count == 1:
+            return [address]
+        if address not in self._own_addresses:
+            self._own_addresses[address] = [
+                self._addresses.load_balancer() for _ in range(self._node_count)
+            ]
+        return self._own_addresses[address]
 
     def start(self) -> None:
         """Begin to serve the listeners that exist."""
@@ -96,13 +113,18 @@ class LoadBalancers:
     def _apply(self, state: State) -> None:
         self._state = state
         self._prober.follow(self._targets.checks())
-        wanted = {
-            _place(listener): listener for listener in state.listeners if self._can_serve(listener)
-        }
-        for place in self._proxies.keys() - wanted.keys():
-            self._proxies.pop(place).leave()
-        for place in wanted.keys() - self._proxies.keys():
-            self._proxies[place] = self._serve(wanted[place])
+        wanted: dict[Node, Listener] = {}
+        for listener in filter(self._can_serve, state.listeners):
+            wanted.update(dict.fromkeys(self._nodes.of(listener), listener))
+        for node in self._proxies.keys() - wanted.keys():
+            self._proxies.pop(node).leave()
+            self._nodes.remove(node)
+        for node, listener in wanted.items():
+            if node in self._proxies:
+                self._nodes.change(node, listener)
+            else:
+                self._nodes.add(node, listener)
+                self._proxies[node] = self._serve(node, listener)
         self._refresh()
 
     def _can_serve(self, listener: Listener) -> bool:
@@ -118,15 +140,15 @@ class LoadBalancers:
             )
         return False
 
-    def _serve(self, listener: Listener) -> Proxy:
-        place = _place(listener)
+    def _serve(self, node: Node, listener: Listener) -> Proxy:
         self._made += 1
         directory = self._directory / str(self._made)
         directory.mkdir()
         proxy = Proxy(
             listener,
+            self.node_addresses(node.address)[node.number],
             directory,
-            render=lambda: self._render(place),
+            render=lambda: self._render(node),
             on_line=lambda line: self._count(listener.load_balancer, line),
         )
         serving = self._loop.create_task(proxy.run())
@@ -139,8 +161,8 @@ class LoadBalancers:
         if not serving.cancelled() and serving.exception():
             traceback.print_exception(serving.exception())
 
-    def _render(self, place: _Place) -> str:
-        listener = next(listener for listener in self._state.listeners if _place(listener) == place)
+    def _render(self, node: Node) -> str:
+        listener = self._nodes.listener(node)
         return render_table(listener, self._state.groups, self._targets.routable())
 
     def _count(self, load_balancer: str, line: str) -> None:
@@ -170,8 +192,3 @@ class LoadBalancers:
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-
-
-def _place(listener: Listener) -> _Place:
-    """What identifies a listener's HAProxy: one that moves to another port gets another process."""
-    return listener.arn, listener.address, listener.port

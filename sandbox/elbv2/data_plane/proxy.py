@@ -38,7 +38,8 @@ class Proxy:
     routing table, so there are no reloads, and no old process answers by old rules.
 
     Args:
-        listener: Where to listen.
+        listener: Where to listen, together with the load balancer's other nodes.
+        own_address: Where only this node listens; the listener's address when it is the only one.
         directory: For its files; exists and is empty.
         render: Returns the current routing table.
         on_line: Called with each line of the access log.
@@ -47,6 +48,7 @@ class Proxy:
     def __init__(
         self,
         listener: Listener,
+        own_address: str,
         directory: Path,
         render: Callable[[], str],
         on_line: Callable[[str], None],
@@ -60,7 +62,7 @@ class Proxy:
         self._ready = asyncio.Event()
         self._leaving = False
         self._reported = ""
-        _write_config(listener, directory)
+        _write_config(listener, own_address, directory)
 
     def refresh(self) -> None:
         """Reload the routing table soon; several requests for this become one reload."""
@@ -195,22 +197,26 @@ class Proxy:
         )
 
 
-def _write_config(listener: Listener, directory: Path) -> None:
+def _write_config(listener: Listener, own_address: str, directory: Path) -> None:
     template = (_HERE / "haproxy.cfg").read_text()
+    addresses = dict.fromkeys((listener.address, own_address))
     config = template.format(
         router=_HERE / "router.lua",
         errors="\n    ".join(map(_error_page, _ERROR_PAGES)),
-        address=listener.address,
-        port=listener.port,
+        binds=",".join(f"{address}:{listener.port}" for address in addresses),
+        bad_gateway=_page(502),
     )
     (directory / "haproxy.cfg").write_text(config)
 
 
 def _error_page(status: int) -> str:
-    shown = HTTPStatus(502 if status == 503 else status)
-    title = f"{shown.value} {shown.phrase}"
-    body = f"<body><center><h1>{title}</h1></center></body>"
-    page = f"<html><head><title>{title}</title></head>{body}</html>"
+    page = _page(502 if status == 503 else status)
     return (
         f'http-error status {status} content-type text/html string "{page}" hdr server awselb/2.0'
     )
+
+
+def _page(status: int) -> str:
+    title = f"{status} {HTTPStatus(status).phrase}"
+    body = f"<body><center><h1>{title}</h1></center></body>"
+    return f"<html><head><title>{title}</title></head>{body}</html>"

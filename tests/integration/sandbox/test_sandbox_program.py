@@ -21,7 +21,7 @@ from tests.processes import is_alive
 
 ROOT = Path(__file__).parents[3]
 DENIED = "deny=CreateCluster"
-KEYS = ["endpoint_url", "docker_host", "alb_url", "engine", "config", "pid"]
+KEYS = ["endpoint_url", "docker_host", "alb_url", "alb_addresses", "engine", "config", "pid"]
 
 
 def run(*arguments):
@@ -57,6 +57,10 @@ def test_every_path_is_the_monoliths(sandbox, path):
 def test_the_state_has_every_address(sandbox):
     assert list(sandbox.state) == KEYS
     assert None not in sandbox.state.values()
+
+
+def test_a_load_balancer_with_one_node_has_one_address(sandbox):
+    assert sandbox.state["alb_addresses"] == [urlsplit(sandbox.state["alb_url"]).hostname]
 
 
 def test_the_state_file_holds_what_was_printed(sandbox):
@@ -335,6 +339,7 @@ def test_a_taken_port_is_bad_input():
         (["--faults", "rain=1"], "'rain=1' is not valid; use throttle="),
         (["--engine", "lxc"], "invalid choice: 'lxc'"),
         (["--api-port", "http"], "http: not a port number"),
+        (["--nodes", "0"], "0: not a number of nodes"),
         (
             ["--state-file", "/nowhere/state.json"],
             "/nowhere/state.json: the folder does not exist",

@@ -26,6 +26,15 @@ def inactive(cluster):
     return name
 
 
+@pytest.fixture(scope="module")
+def draining(cluster):
+    """A service whose task still finishes its requests, which takes a minute."""
+    name = cluster.service(group=cluster.group(delay=60, often=True))
+    cluster.wait_stable(name)
+    cluster.ecs.delete_service(cluster="forum", service=name, force=True)
+    return name
+
+
 def balanced(group, container="app", port=PORT):
     return [{"targetGroupArn": group, "containerName": container, "containerPort": port}]
 
@@ -134,6 +143,45 @@ def test_updating_a_service_that_does_not_exist(cluster):
 def test_updating_an_inactive_service(cluster, inactive):
     with refused("ServiceNotActiveException"):
         cluster.ecs.update_service(cluster="forum", service=inactive, desiredCount=1)
+
+
+def test_a_deleted_service_drains_while_its_task_does(cluster, draining):
+    read = cluster.read(draining)
+    assert (read["status"], read["desiredCount"], read["runningCount"]) == ("DRAINING", 0, 1)
+
+
+def test_the_name_of_a_draining_service_is_not_free(cluster, draining):
+    words = "Unable to Start a service that is still Draining."
+    with refused("InvalidParameterException", words):
+        cluster.service(serviceName=draining)
+
+
+def test_updating_a_draining_service(cluster, draining):
+    with refused("ServiceNotActiveException", "Service was not ACTIVE"):
+        cluster.ecs.update_service(cluster="forum", service=draining, desiredCount=1)
+
+
+@pytest.mark.parametrize(("name", "status"), [("draining", "DRAINING"), ("inactive", "INACTIVE")])
+def test_a_deleted_service_may_be_deleted_again(cluster, request, name, status):
+    service = request.getfixturevalue(name)
+    again = cluster.ecs.delete_service(cluster="forum", service=service, force=True)
+    assert again["service"]["status"] == status
+
+
+def test_deleting_a_service_that_does_not_exist(cluster):
+    with refused("ServiceNotFoundException"):
+        cluster.ecs.delete_service(cluster="forum", service="absent")
+
+
+def test_an_inactive_service_has_no_more_tags(cluster, inactive):
+    arn = cluster.read(inactive)["serviceArn"]
+    with refused("InvalidParameterException", "The specified service is inactive"):
+        cluster.ecs.list_tags_for_resource(resourceArn=arn)
+
+
+def test_an_inactive_service_is_still_described(cluster, inactive):
+    read = cluster.read(inactive)
+    assert (read["status"], read["deployments"]) == ("INACTIVE", [])
 
 
 def test_deleting_a_service_that_is_scaled_above_0(cluster):

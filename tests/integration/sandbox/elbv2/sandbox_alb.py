@@ -78,8 +78,10 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.connections = set()
+        self.accepted = 0
 
     def process_request(self, request, client_address):
+        self.accepted += 1
         self.connections.add(request)
         super().process_request(request, client_address)
 
@@ -310,10 +312,10 @@ def forward(weights):
 
 
 @contextmanager
-def served_site(run_dir):
+def served_site(run_dir, nodes=1):
     faults = Faults(Plan())
     with closing(Addresses()) as addresses:
-        load_balancers = LoadBalancers(addresses, run_dir, faults)
+        load_balancers = LoadBalancers(addresses, run_dir, faults, nodes)
         with (
             served(lambda _: [load_balancers], faults) as url,
             closing(Site(url, addresses, load_balancers, faults)) as site,

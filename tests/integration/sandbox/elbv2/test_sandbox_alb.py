@@ -136,15 +136,26 @@ def test_the_target_gets_the_request_with_forwarding_headers(site):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_target_that_closes_idle_connections_costs_no_request(site, method):
+def test_a_target_that_closes_a_connection_under_a_request_is_502(site, method):
     target = site.run_target()
     group = site.group(target)
     listener = site.serve(forward({group: 1}))
     eventually(lambda: listener.status() == 200)
     target.closes_silently = True
     with Traffic(listener, method=method) as traffic:
-        eventually(lambda: traffic.answers.total() > 1000, 30)
-    assert traffic.failures == []
+        eventually(lambda: traffic.failures, 30)
+    assert {failure[:15] for failure in traffic.failures} == {"502 <html><head"}
+
+
+def test_a_connection_to_a_target_is_used_for_requests_of_any_method_and_client(site):
+    target = site.run_target()
+    group = site.group(target, HealthCheckIntervalSeconds=100)
+    listener = site.serve(forward({group: 1}))
+    eventually(lambda: listener.status() == 200)
+    before = target.server.accepted
+    for method in ("GET", "POST", "PUT"):
+        assert listener.status("/", method=method, body="x") == 200
+    assert target.server.accepted == before
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])

@@ -41,16 +41,31 @@ class Steps:
 
     def __init__(self, monkeypatch):
         self.events, self.rolled_back, self.routes = [], [], []
-        self.unhealthy = self.failed = None
+        self.unhealthy = self.failed = self.short_keep_alive = None
+        self.watching = False
         self.differences = []
         for name in ("wait_until_healthy", "run_checks", "compare_with_monolith", "emit"):
             monkeypatch.setattr(module, name, getattr(self, f"_{name}"))
         monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
+        monkeypatch.setattr(module, "KeepAliveCheck", self._keep_alive_check)
 
     async def _wait_until_healthy(self, *_):
         if self.unhealthy:
             raise self.unhealthy
         return TargetHealth(healthy=1, states={}, reasons=())
+
+    def _keep_alive_check(self, _placement):
+        return SimpleNamespace(start=self._start, verify=self._verify, cancel=self._cancel)
+
+    def _start(self):
+        self.watching = True
+
+    async def _verify(self):
+        if self.short_keep_alive:
+            raise self.short_keep_alive
+
+    def _cancel(self):
+        self.watching = False
 
     async def _run_checks(self, _name, _where, route, checks):
         self.routes.append(route)
@@ -125,6 +140,21 @@ async def test_traffic_of_an_interrupted_run_is_rolled_back(steps, failed, unhea
     with pytest.raises(type(failed or unhealthy)):
         await verify_candidate(placement(), "users:1", weight=50)
     assert steps.rolled_back == [why]
+
+
+async def test_a_keep_alive_that_is_too_short_is_a_failed_check(steps):
+    steps.short_keep_alive = CheckFailed("users: keep-alive: too short", {"idle_timeout": 60})
+    with pytest.raises(CheckFailed):
+        await verify_candidate(placement(), "users:1", weight=10)
+    assert steps.events[-1] == ("fail", "users: keep-alive: too short", {"idle_timeout": 60})
+    assert steps.rolled_back == ["checks failed"]
+
+
+async def test_a_connection_is_not_watched_any_longer_when_a_check_fails(steps):
+    steps.failed = FAILED
+    with pytest.raises(CheckFailed):
+        await verify_candidate(placement(), "users:1", weight=0)
+    assert not steps.watching
 
 
 async def test_checks_run_on_the_preview_route_first_and_on_the_public_one_last(steps):

@@ -25,6 +25,10 @@ def test_a_specification_has_several_faults():
     )
 
 
+def test_a_rule_takes_as_long_as_specified():
+    assert parse_faults("rule-propagation=2.5").rule_propagation == 2.5
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -39,6 +43,7 @@ def test_a_specification_has_several_faults():
         "hold=A:0",
         "lost=A:0",
         "lost=A:x",
+        "rule-propagation=-1",
     ],
 )
 def test_an_invalid_entry_is_shown_with_the_grammar(spec):
