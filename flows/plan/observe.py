@@ -10,14 +10,16 @@ from config.aws import AwsConfig
 from config.errors import BuildFailed, PreflightFailed
 from config.service import ServiceConfig
 from config.split import SplitConfig
+from flows.plan.owner import owner_of
 from tasks.aws.call import call
 from tasks.discovery import Discovered
-from tasks.ecr.build import content_tag
+from tasks.ecr.context.wanted import wanted_tag
 from tasks.ecr.pin import PinnedImage, parse_image, pin_image
 from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.rule_matching import Rule
 from tasks.preflight.finding import refuse
 from tasks.preflight.images import check_build_files
+from tasks.preflight.sizes import check_sizes
 from tasks.state.service import ServiceState, read_service_state
 
 __all__ = [
@@ -141,18 +143,18 @@ async def _wanted_images(
 async def _wanted_image(config: SplitConfig, service: ServiceConfig) -> PinnedImage:
     if service.build is None:
         return await call(pin_image, config.aws, str(service.image))
-    cpu = service.cpu_architecture
     try:
-        return PinnedImage(await asyncio.to_thread(content_tag, service.build, cpu))
+        return await call(wanted_tag, config.aws, config.docker_host, service)
     except BuildFailed as error:
         raise PreflightFailed(f"build.context: {error}") from None
 
 
 async def check_contexts(config: SplitConfig) -> list[str]:
-    """A finding for each build context or Dockerfile that does not exist, and each bad image."""
+    """A finding for each missing build context or Dockerfile, bad image, and excess of a limit."""
     findings: list[str] = []
     for place, service in by_place(config).items():
         findings += _reference_faults(place, service)
+        findings += check_sizes(config, place, service, owner_of(config, service))
         lines = await asyncio.to_thread(check_build_files, service)
         findings += [f"{place}.{line}" for line in lines]
     return findings

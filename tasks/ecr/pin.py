@@ -25,7 +25,9 @@ class PinnedImage:
 
     reference: str
     note: str | None = None
-    """Why it is not pinned, with the remedy; None when it is."""
+    """What a person has to know of it, with the remedy; None when there is nothing."""
+    reason: str = ""
+    """Why its registry does not name the digest."""
 
 
 def parse_image(image: str) -> ImageReference:
@@ -61,7 +63,7 @@ def pin_image(aws: AwsConfig, image: str) -> PinnedImage:
             f"image: {image}: {error}; push it, or name a tag that is there"
         ) from None
     except RegistryUnavailable as error:
-        return PinnedImage(image, _why_not_pinned(image, error))
+        return PinnedImage(image, _why_not_pinned(image, error), str(error))
     return PinnedImage(reference.pin(digest))
 
 

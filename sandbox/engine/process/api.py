@@ -18,7 +18,8 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from sandbox.api.serving import read_pieces
-from sandbox.engine.content.image import ARCHITECTURE, Image
+from sandbox.engine.content.base_image import is_base
+from sandbox.engine.content.image import ARCHITECTURE, Image, base_image
 from sandbox.engine.content.store import Store
 from sandbox.engine.process.build.build import Build, BuildRequest
 from sandbox.engine.process.build.context import InvalidContext, unpack_context
@@ -224,6 +225,8 @@ class EngineApi:
 
     def _find(self, name: str) -> Image:
         image = self._images.find(name)
+        if image is None and is_base(name):
+            return base_image(self._store)
         if image is None:
             raise NotFound(f"No such image: {name}")
         return image

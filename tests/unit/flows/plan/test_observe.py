@@ -41,11 +41,11 @@ def built(folder, name):
 
 def spoil(service):
     """Make the context unreadable."""
-    Path(service.build.context, ".dockerignore").write_bytes(b"\xff\xfe")
+    Path(service.build.context, ".dockerignore").write_text("[")
 
 
 def config(*services):
-    return SimpleNamespace(aws=None, services=services)
+    return SimpleNamespace(aws=None, docker_host=None, services=services)
 
 
 async def test_a_build_context_is_hashed(tmp_path, aws):
