@@ -60,6 +60,14 @@ class Image:
         return [*self.manifest["layers"], self.manifest["config"]]
 
     @property
+    def base_digest(self) -> str | None:
+        """Of the layer with the host's own Python; None when it has none."""
+        for layer in self.manifest["layers"]:
+            if BASE_ANNOTATION in layer.get("annotations", {}):
+                return str(layer["digest"])
+        return None
+
+    @property
     def size(self) -> int:
         """Bytes of its layers, compressed."""
         return sum(int(layer["size"]) for layer in self.manifest["layers"])

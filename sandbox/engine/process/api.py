@@ -24,10 +24,10 @@ from sandbox.engine.content.store import Store
 from sandbox.engine.process.build.build import Build, BuildRequest
 from sandbox.engine.process.build.context import InvalidContext, unpack_context
 from sandbox.engine.process.build.dockerfile import BuildRefused
-from sandbox.engine.process.container import ProcessContainer
 from sandbox.engine.process.images import Images
 from sandbox.engine.process.reference import Reference, read_reference
 from sandbox.engine.process.registry_client import RegistryRefused
+from sandbox.engine.process.run.container import ProcessContainer
 from sandbox.engine.process.transfer import Transfer
 from sandbox.engine.process.views import (
     container_details,

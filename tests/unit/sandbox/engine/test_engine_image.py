@@ -8,8 +8,9 @@ from sandbox.engine.base import ContainerSpec
 from sandbox.engine.content.base_image import is_base
 from sandbox.engine.content.image import Image
 from sandbox.engine.process.build.context import NotInContext, copied
-from sandbox.engine.process.container import container_command, container_environment
 from sandbox.engine.process.reference import read_reference
+from sandbox.engine.process.run.plain import plain_command, plain_environment
+from sandbox.engine.process.run.program import image_command, program_environment
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -122,22 +123,37 @@ def image(**settings):
             {"entry_point": ("f",), "command": ("c",)},
             ["f", "c"],
         ),
-        ({"Cmd": ["/usr/local/bin/python3", "x.py"]}, {}, ["python3", "x.py"]),
-        ({"Cmd": ["/bin/sh", "-c", "x"]}, {}, ["/bin/sh", "-c", "x"]),
+        ({}, {}, [""]),
     ],
 )
-def test_a_command_is_put_together_as_docker_does(tmp_path, settings, spec, command):
-    assert (
-        container_command(image(**settings), ContainerSpec("app", "i", **spec), tmp_path) == command
-    )
+def test_a_command_is_put_together_as_docker_does(settings, spec, command):
+    assert image_command(image(**settings), ContainerSpec("app", "i", **spec)) == command
+
+
+@pytest.mark.parametrize(
+    ("command", "started"),
+    [
+        (["/usr/local/bin/python3", "x.py"], ["python3", "x.py"]),
+        (["/bin/sh", "-c", "x"], ["/bin/sh", "-c", "x"]),
+        (["/cart/run", "--dir=/cart"], ["{root}/cart/run", "--dir={root}/cart"]),
+    ],
+)
+def test_without_a_root_of_its_own_a_command_finds_the_images_files(tmp_path, command, started):
+    (tmp_path / "cart").mkdir()
+    (tmp_path / "cart" / "run").touch()
+    found = plain_command(image(Cmd=command), ContainerSpec("app", "i"), tmp_path)
+    assert found == [word.format(root=tmp_path) for word in started]
 
 
 def test_the_task_definitions_environment_wins():
-    found = container_environment(
-        image(Env=["A=1", "B=2"]),
-        ContainerSpec("app", "i", environment={"B": "3"}),
-        Path("/r"),
-        "127.1.0.1",
-        Path("/p"),
+    found = program_environment({"Env": ["A=1", "B=2", "PATH=/own"]}, {"B": "3"}, "app")
+    assert found == {"A": "1", "B": "3", "PATH": "/own", "HOME": "/root", "HOSTNAME": "app"}
+
+
+def test_a_value_that_looks_like_a_path_of_the_image_stays_as_it_is(tmp_path):
+    (tmp_path / "cart").mkdir()
+    spec = ContainerSpec("app", "i", environment={"PREFIX": "/cart", "HOME": "/cart"})
+    found = plain_environment(
+        image(Env=["DATA=/cart"]), spec, tmp_path, "127.1.0.1", Path("/programs")
     )
-    assert (found["A"], found["B"]) == ("1", "3")
+    assert (found["PREFIX"], found["HOME"], found["DATA"]) == ("/cart", "/cart", "/cart")
