@@ -7,6 +7,7 @@ from config.aws import AwsConfig
 from config.errors import PreflightFailed
 from config.service import ServiceConfig
 from tasks.ecr.build import PLATFORMS
+from tasks.ecr.context.refusals import dockerfile_refusals
 from tasks.ecr.engine import engine
 from tasks.ecr.manifest import read_architectures
 from tasks.ecr.pin import ecr_of, parse_image, pin_image
@@ -57,7 +58,7 @@ def _check_architecture(
 
 def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig]) -> list[Finding]:
     """
-    Check that the Docker engine can build the services' images.
+    Check that the Docker engine can build the services' images, without building them.
 
     Args:
         docker_host: Its address; None for `DOCKER_HOST` or the local socket.
@@ -76,7 +77,19 @@ def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig])
                 "install emulation"
             )
             findings.append(Finding(text, stops=False))
+        findings += _refusals(docker_host, where, service)
     return findings
+
+
+def _refusals(docker_host: str | None, where: str, service: ServiceConfig) -> Iterator[Finding]:
+    """Every instruction of the Dockerfile that the engine refuses."""
+    if service.build is None:
+        return
+    try:
+        for refusal in dockerfile_refusals(docker_host, service.build):
+            yield Finding(f"{where}.build.dockerfile: {refusal}")
+    except OSError as error:
+        yield Finding(f"{where}.build.dockerfile: {error}; make it readable")
 
 
 def check_build_files(service: ServiceConfig) -> list[str]:

@@ -26,13 +26,13 @@ from sandbox.engine.content.base_image import host_python
 from sandbox.engine.content.image import Image
 from sandbox.engine.content.store import Store, cache_dir
 from sandbox.engine.process.api import EngineApi
+from sandbox.engine.process.build.check import Abilities
 from sandbox.engine.process.images import Images
 from sandbox.engine.process.reference import read_reference
-from sandbox.engine.process.registry_client import RegistryRefused
+from sandbox.engine.process.registry_client import RegistryRefused, is_on_this_machine
 from sandbox.engine.process.run.container import ProcessContainer
 from sandbox.engine.process.run.namespaces import contained_program, why_unavailable
 from sandbox.engine.process.run.plain import plain_program
-from sandbox.engine.process.run.program import Program
 from sandbox.engine.process.run.rootfs import remove_tree, unpack
 from sandbox.engine.process.transfer import Transfer
 
@@ -78,7 +78,14 @@ class ProcessEngine:
         )
         self._watch.start()
         self._server = LoopbackServer("docker-api")
-        api = EngineApi(self._store, self._images, self._transfer, self.containers)
+        api = EngineApi(
+            self._store,
+            self._images,
+            self._transfer,
+            self.containers,
+            Abilities(self.why_no_roots, self._may_have_image),
+            self._find_image,
+        )
         self._server.start(api.answer)
         self.docker_host = f"tcp://{self._server.host}"
 
@@ -107,9 +114,13 @@ class ProcessEngine:
         number = next(self._numbers)
         address = self._addresses.task(self._addresses.subnets[number % 2])
         folder = self._folder / "containers" / str(number)
-        unpack(self._store, image, folder / "upper")
+        removed = unpack(self._store, image, folder / "upper")
+        if self.why_no_roots is None:
+            program = contained_program(self._store, image, spec, folder, address, removed)
+        else:
+            program = plain_program(image, spec, folder / "upper", address, self._programs)
         container = ProcessContainer(spec, image, folder, address, on_line)
-        container.spawn(self._spawner, self._program(image, spec, folder, address))
+        container.spawn(self._spawner, program)
         with self._lock:
             self._containers[spec.name] = container
         self._warden.add(container.pid)
@@ -127,11 +138,19 @@ class ProcessEngine:
         self._spawner.shutdown()
         remove_tree(self._folder)
 
-    def _program(self, image: Image, spec: ContainerSpec, folder: Path, address: str) -> Program:
-        """With a root of its own where the kernel allows that."""
-        if self.why_no_roots is None:
-            return contained_program(self._store, image, spec, folder, address)
-        return plain_program(image, spec, folder / "upper", address, self._programs)
+    def _may_have_image(self, name: str) -> bool:
+        """Whether it is here, or in a registry on this machine."""
+        reference = read_reference(name)
+        if reference is None:
+            return False
+        return self._images.find(name) is not None or is_on_this_machine(reference.host)
+
+    def _find_image(self, name: str) -> Image | None:
+        """An image for FROM: pulled if it is not here."""
+        try:
+            return self._images.find(name) or self._pull(name)
+        except ImageUnavailable:
+            return None
 
     def _pull(self, name: str) -> Image:
         reference = read_reference(name)

@@ -16,6 +16,7 @@ __all__ = ["Dockerfile", "Instruction", "base_images", "read_dockerfile"]
 _VARIABLE: Final = re.compile(
     r"\$(?:(?P<name>\w+)|\{(?P<braced>\w+)(?::(?P<operator>[-+])(?P<word>[^}]*))?\})"
 )
+_HERE_DOCUMENT: Final = re.compile(r"\s*(?:RUN|COPY|ADD)\s.*?<<-?[\"']?(\w+)[\"']?", re.IGNORECASE)
 _FLAG_FROM: Final = re.compile(r"--from=(\S+)")
 _MOUNT_FROM: Final = re.compile(r"--mount=\S*?\bfrom=([^\s,]+)")
 
@@ -44,8 +45,8 @@ class Dockerfile:
     @property
     def instructions(self) -> list[Instruction]:
         """In their order, without comments."""
-        text = self.content.decode("utf-8", "replace")
-        parts = DockerfileParser(fileobj=io.BytesIO(text.encode())).structure
+        lines = "".join(_without_here_documents(self.content.decode("utf-8", "replace")))
+        parts = DockerfileParser(fileobj=io.BytesIO(lines.encode())).structure
         return [
             Instruction(part["startline"] + 1, part["instruction"], part["value"].strip())
             for part in parts
@@ -66,6 +67,22 @@ def read_dockerfile(build: Build) -> Dockerfile:
     inside = real.is_relative_to(root) and not path.is_symlink()
     name = real.relative_to(root).as_posix() if inside else None
     return Dockerfile(path, path.read_bytes(), name)
+
+
+def _without_here_documents(text: str) -> Iterator[str]:
+    """The lines, with comments in place of here-documents, which are no instructions."""
+    end = None
+    for line in text.splitlines(keepends=True):
+        if end is not None:
+            # `<<-` allows tabs before the end.
+            if line.strip("\t\r\n") == end:
+                end = None
+            yield "#\n"
+            continue
+        found = _HERE_DOCUMENT.match(line)
+        if found:
+            end = found[1]
+        yield line
 
 
 def base_images(dockerfile: Dockerfile, arguments: Mapping[str, str]) -> list[str]:

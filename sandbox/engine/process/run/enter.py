@@ -2,15 +2,16 @@
 Becomes a program in a root file system of its own: `enter.py PARENT PLAN PROGRAM ARGUMENT...`.
 
 PLAN is a `sandbox.engine.process.run.namespaces.RootPlan` as JSON. The program gets a user and a
-mount namespace, in which a plain user may mount: the image as `/`, and the machine's /proc, /dev and
-network settings. It keeps the machine's network and processes. Without a program this only tries
-whether the kernel allows all of that.
+mount namespace, in which a plain user may mount: the image as `/`, and /proc, /dev and the network
+settings of the machine. It keeps the network and the processes of the machine. Without a program
+this only tries whether the kernel allows all of that.
 """
 
 import ctypes
 import json
 import os
 import platform
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -75,11 +76,21 @@ def _mount_root(plan: dict[str, Any]) -> None:
     upper, work = _escaped(plan["upper"]), _escaped(plan["work"])
     options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
     _mount("overlay", plan["root"], "overlay", 0, options)
+    for name in plan["removed"]:
+        _remove(Path(plan["root"], name))
     for source, target in plan["binds"]:
         if os.path.exists(source):  # noqa: PTH110 - what the machine does not have
             place = plan["root"] + target
             _make_place(Path(place), is_folder=Path(source).is_dir())
             _mount(source, place, None, _MS_BIND | _MS_REC)
+
+
+def _remove(path: Path) -> None:
+    """Delete what a layer of the image deletes."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _make_place(place: Path, *, is_folder: bool) -> None:

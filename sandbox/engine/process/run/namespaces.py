@@ -10,10 +10,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sandbox.engine.base import ContainerSpec
 from sandbox.engine.content.base_image import BASE_SITE
@@ -48,6 +48,8 @@ class RootPlan:
     folders: tuple[str, ...]
     """Folders to make."""
     cwd: str
+    removed: tuple[str, ...] = ()
+    """Names to delete first."""
 
 
 def why_unavailable(folder: Path) -> str | None:
@@ -77,7 +79,14 @@ def why_unavailable(folder: Path) -> str | None:
 
 
 def root_plan(
-    store: Store, folder: Path, image: Image, *, below: Iterable[Path] = (), serves: bool
+    store: Store,
+    folder: Path,
+    settings: Mapping[str, Any],
+    base: str | None,
+    *,
+    below: Iterable[Path] = (),
+    removed: Collection[str] = (),
+    serves: bool,
 ) -> RootPlan:
     """
     The root of a program.
@@ -85,20 +94,22 @@ def root_plan(
     Args:
         store: Has the base image, and keeps its files.
         folder: Has the image's own files in `upper`.
-        image: The program's.
+        settings: The image's.
+        base: Digest of the base image's layer; None without one.
         below: Further folders under them.
+        removed: Names that the base image has, and the image has not.
         serves: Whether the program is a container's, and not a build's.
     """
     lower = list(below)
     binds = [(path, path) for path in _SHARED]
-    base = image.base_digest
     if base:
         lower.append(unpack_base(store, base))
         if serves:
             binds.append((str(_INSIDE), f"/{BASE_SITE}"))
-    cwd = str(image.settings.get("WorkingDir") or "/")
-    volumes = tuple(image.settings.get("Volumes") or ())
-    return _plan(folder, lower, binds, (cwd, *volumes), cwd)
+    cwd = str(settings.get("WorkingDir") or "/")
+    volumes = tuple(settings.get("Volumes") or ())
+    plan = _plan(folder, lower, binds, (cwd, *volumes), cwd)
+    return replace(plan, removed=tuple(sorted(removed)))
 
 
 def _plan(
@@ -133,7 +144,12 @@ def entered(plan: RootPlan, *command: str) -> list[str]:
 
 
 def contained_program(
-    store: Store, image: Image, spec: ContainerSpec, folder: Path, address: str
+    store: Store,
+    image: Image,
+    spec: ContainerSpec,
+    folder: Path,
+    address: str,
+    removed: Collection[str],
 ) -> Program:
     """
     A container's program.
@@ -144,8 +160,10 @@ def contained_program(
         spec: What to run.
         folder: Has the image's own files in `upper`.
         address: The container's.
+        removed: As `root_plan`.
     """
-    plan = root_plan(store, folder, image, serves=True)
+    settings, base = image.settings, image.base_digest
+    plan = root_plan(store, folder, settings, base, removed=removed, serves=True)
     environment = program_environment(image.settings, spec.environment, spec.name)
     return Program(
         arguments=entered(plan, *image_command(image, spec)),

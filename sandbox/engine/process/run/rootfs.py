@@ -21,7 +21,7 @@ _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 
 
-def unpack(store: Store, image: Image, root: Path) -> None:
+def unpack(store: Store, image: Image, root: Path) -> set[str]:
     """
     Unpack the layers, except that of the host's own Python.
 
@@ -29,11 +29,16 @@ def unpack(store: Store, image: Image, root: Path) -> None:
         store: Has the layers.
         image: The image.
         root: A new folder, used by one container only.
+
+    Returns:
+        Names that the layers delete, which the host's Python may have.
     """
     root.mkdir(parents=True)
+    removed: set[str] = set()
     for layer in image.manifest["layers"]:
         if BASE_ANNOTATION not in layer.get("annotations", {}):
-            unpack_layer(store.path(layer["digest"]), root)
+            unpack_layer(store.path(layer["digest"]), root, removed)
+    return removed
 
 
 def unpack_base(store: Store, digest: str) -> Path:
@@ -47,7 +52,7 @@ def unpack_base(store: Store, digest: str) -> Path:
     place = store.roots / digest.removeprefix("sha256:")
     if not place.exists():
         made = Path(tempfile.mkdtemp(dir=store.roots, prefix="new-"))
-        unpack_layer(store.path(digest), made)
+        unpack_layer(store.path(digest), made, set())
         add_bytecode(made)
         made.chmod(0o755)
         try:
@@ -78,17 +83,27 @@ def inside(root: Path, path: str) -> Path:
     return root / posixpath.normpath("/" + path).lstrip("/")
 
 
-def unpack_layer(file: Path, root: Path) -> None:
-    """Unpack a layer over what is there."""
+def unpack_layer(file: Path, root: Path, removed: set[str]) -> None:
+    """
+    Unpack a layer over what is there.
+
+    Args:
+        file: The layer's.
+        root: Where.
+        removed: Names that layers delete; kept up to date.
+    """
     with tarfile.open(file, "r:*") as tar:
         for member in tar:
             folder, _, name = posixpath.normpath("/" + member.name).rpartition("/")
             if name == _OPAQUE:
                 _clear(inside(root, folder))
             elif name.startswith(_WHITEOUT):
-                _remove(inside(root, f"{folder}/{name.removeprefix(_WHITEOUT)}"))
+                gone = f"{folder}/{name.removeprefix(_WHITEOUT)}"
+                removed.add(gone.lstrip("/"))
+                _remove(inside(root, gone))
             elif member.isfile() or member.isdir() or member.islnk() or member.issym():
                 # Devices are left out: they need root, and a plain process cannot use them.
+                removed.discard(f"{folder}/{name}".lstrip("/"))
                 _make_way(member, inside(root, f"{folder}/{name}"))
                 tar.extract(next(contained(tar, [member], root)), root)
 

@@ -1,5 +1,6 @@
 """Names of images, what COPY takes, and what a container is started with."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from sandbox.engine.base import ContainerSpec
 from sandbox.engine.content.base_image import is_base
 from sandbox.engine.content.image import Image
 from sandbox.engine.process.build.context import NotInContext, copied
+from sandbox.engine.process.build.tree import Tree
 from sandbox.engine.process.reference import read_reference
 from sandbox.engine.process.run.plain import plain_command, plain_environment
 from sandbox.engine.process.run.program import image_command, program_environment
@@ -89,21 +91,43 @@ def context(tmp_path):
     ],
 )
 def test_copy_copies_what_docker_copies(context, sources, target, names):
-    assert sorted(entry.name for entry in copied(context, sources, target, None)) == names
+    assert sorted(entry.name for entry in copied(Tree(context), sources, target, None)) == names
 
 
 def test_several_sources_need_a_folder(context):
     with pytest.raises(NotInContext, match="end with a /"):
-        copied(context, ["app.py", "README.md"], "/x", None)
+        copied(Tree(context), ["app.py", "README.md"], "/x", None)
 
 
 def test_copy_does_not_leave_the_context(context):
     with pytest.raises(NotInContext, match="not in the build context"):
-        copied(context / "data", ["../app.py"], "/x", None)
+        copied(Tree(context / "data"), ["../app.py"], "/x", None)
+
+
+def test_copy_follows_a_link_only_inside_of_the_context(context):
+    (context / "out").symlink_to("/etc")
+    (context / "in").symlink_to("/data")
+    with pytest.raises(NotInContext):
+        copied(Tree(context), ["out/passwd"], "/x", None)
+    (entry,) = copied(Tree(context), ["in/a.json"], "/a.json", None)
+    assert entry.source == context / "data" / "a.json"
+
+
+def test_links_in_a_folder_are_copied_as_links(context):
+    (context / "data" / "gone").symlink_to("nowhere")
+    (context / "data" / "out").symlink_to("/etc")
+    entries = {entry.name: entry.target for entry in copied(Tree(context), ["data"], "/x/", None)}
+    assert (entries["x/gone"], entries["x/out"]) == ("nowhere", "/etc")
+
+
+def test_pipes_are_not_copied(context):
+    os.mkfifo(context / "data" / "pipe")
+    names = [entry.name for entry in copied(Tree(context), ["data"], "/x/", None)]
+    assert "x/pipe" not in names
 
 
 def test_copy_sets_the_mode_that_it_is_given(context):
-    assert copied(context, ["app.py"], "/app.py", 0o700)[-1].mode == 0o700
+    assert copied(Tree(context), ["app.py"], "/app.py", 0o700)[-1].mode == 0o700
 
 
 def image(**settings):
