@@ -7,7 +7,8 @@ import time
 from flows.plan.owner import owner_of
 from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
 from tasks.discovery import discover
-from tasks.ecr.build import build_image, content_tag
+from tasks.ecr.build import build_image
+from tasks.ecr.context.wanted import wanted_tag
 from tasks.ecr.image import push_image
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.service import desired_service, ensure_service
@@ -57,7 +58,7 @@ def place(config, name, weight):
 
 def _push(config, service, owner):
     uri = ensure_repository.plain(config.aws, desired_repository(service, owner))
-    tag = content_tag(service.build, service.cpu_architecture)
+    tag = wanted_tag(config.aws, config.docker_host, service).reference
     build_image.plain(config.docker_host, service, f"{uri}:{tag}")
     return push_image.plain(config.aws, config.docker_host, service, uri, tag).pinned
 

@@ -32,6 +32,7 @@ from flows.runtime.private_server import (
     running_private_server,
 )
 from flows.runtime.terminal import stepping_aside
+from tasks.aws.credentials import why_refused
 from tasks.aws.task import transient_reason
 
 __all__ = ["DONE", "FAILED", "REFUSED", "ReportFiles", "Run", "run_command", "say"]
@@ -242,8 +243,10 @@ def _aws_text(error: BaseException) -> str:
     """AWS's own message, and what to do about it."""
     if transient_reason(error):
         remedy = "it was tried several times; run again later"
-    else:
+    elif isinstance(error, botocore.exceptions.ClientError) and why_refused(error):
         remedy = "check the permissions of the credentials"
+    else:
+        remedy = "correct the value that the message names, or report it as a bug of this tool"
     return f"AWS: {error}; {remedy}"
 
 

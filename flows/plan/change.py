@@ -126,6 +126,8 @@ class ServicePlan:
     image: str
     """Content tag of the image to build; of a ready image its reference, pinned by digest."""
     state: ServiceState = field(repr=False)
+    note: str | None = None
+    """What a person has to know of the image, e.g. why it is not pinned."""
 
     @property
     def settled(self) -> bool:

@@ -10,14 +10,16 @@ from config.aws import AwsConfig
 from config.errors import BuildFailed, PreflightFailed
 from config.service import ServiceConfig
 from config.split import SplitConfig
+from flows.plan.owner import owner_of
 from tasks.aws.call import call
 from tasks.discovery import Discovered
-from tasks.ecr.build import content_tag
-from tasks.ecr.image import pin_image
+from tasks.ecr.context.wanted import wanted_tag
+from tasks.ecr.pin import PinnedImage, parse_image, pin_image
 from tasks.ecs.task_definition import read_task_definition
 from tasks.elbv2.rule_matching import Rule
 from tasks.preflight.finding import refuse
 from tasks.preflight.images import check_build_files
+from tasks.preflight.sizes import check_sizes
 from tasks.state.service import ServiceState, read_service_state
 
 __all__ = [
@@ -47,6 +49,8 @@ class ServiceObservation:
     image: str
     """Content tag of the image to build; of a ready image its reference, pinned by digest."""
     state: ServiceState
+    note: str | None = None
+    """What a person has to know of the image, e.g. why it is not pinned."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ async def observe(
             discovered.cluster_arn,
             discovered.listener_arn,
             service,
-            wanted[service.name] if service.build else None,
+            wanted[service.name].reference if service.build else None,
         )
         for service in chosen
     }
@@ -109,18 +113,21 @@ async def observe(
     return Observation(
         account_id=discovered.account_id,
         at=time.time(),
-        services={name: ServiceObservation(wanted[name], state) for name, state in states.items()},
+        services={
+            name: ServiceObservation(wanted[name].reference, state, wanted[name].note)
+            for name, state in states.items()
+        },
     )
 
 
 async def _wanted_images(
     config: SplitConfig, services: Sequence[ServiceConfig], known: Mapping[str, str]
-) -> dict[str, str]:
+) -> dict[str, PinnedImage]:
     unknown = [service.name for service in services if service.name not in known]
     places = by_place(config, unknown)
     reads = [_wanted_image(config, service) for service in places.values()]
     results = await asyncio.gather(*reads, return_exceptions=True)
-    images = dict(known)
+    images = {name: PinnedImage(image) for name, image in known.items()}
     findings = []
     for (place, service), result in zip(places.items(), results, strict=True):
         if isinstance(result, PreflightFailed):
@@ -133,23 +140,34 @@ async def _wanted_images(
     return images
 
 
-async def _wanted_image(config: SplitConfig, service: ServiceConfig) -> str:
+async def _wanted_image(config: SplitConfig, service: ServiceConfig) -> PinnedImage:
     if service.build is None:
         return await call(pin_image, config.aws, str(service.image))
-    cpu = service.cpu_architecture
     try:
-        return await asyncio.to_thread(content_tag, service.build, cpu)
+        return await call(wanted_tag, config.aws, config.docker_host, service)
     except BuildFailed as error:
         raise PreflightFailed(f"build.context: {error}") from None
 
 
 async def check_contexts(config: SplitConfig) -> list[str]:
-    """A finding for each build context or Dockerfile that does not exist."""
+    """A finding for each missing build context or Dockerfile, bad image, and excess of a limit."""
     findings: list[str] = []
     for place, service in by_place(config).items():
+        findings += _reference_faults(place, service)
+        findings += check_sizes(config, place, service, owner_of(config, service))
         lines = await asyncio.to_thread(check_build_files, service)
         findings += [f"{place}.{line}" for line in lines]
     return findings
+
+
+def _reference_faults(place: str, service: ServiceConfig) -> list[str]:
+    """A finding for a ready image that is no image reference."""
+    try:
+        if service.image:
+            parse_image(service.image)
+    except PreflightFailed as error:
+        return [f"{place}.{error}"]
+    return []
 
 
 def by_place(config: SplitConfig, names: Iterable[str] | None = None) -> Services:

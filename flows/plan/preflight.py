@@ -201,7 +201,13 @@ class _PlanChecks:
 
     def all(self) -> Sequence[Awaitable[Findings]]:
         """Without work to do, only those that cost nothing."""
-        checks = [_overlaps(self.config), self.drained(), self.routes(), self.engine()]
+        checks = [
+            _overlaps(self.config),
+            self.drained(),
+            self.routes(),
+            self.engine(),
+            self.image_notes(),
+        ]
         if self.working:
             checks += [
                 self.network(),
@@ -278,6 +284,16 @@ class _PlanChecks:
             return []
         to_build = by_place(self.config, names)
         return await asyncio.to_thread(check_engine, self.config.docker_host, to_build)
+
+    async def image_notes(self) -> Findings:
+        """Images that are not pinned, and why."""
+        places = by_place(self.config)
+        notes = {item.service: item.note for item in self.plan.services}
+        return [
+            Finding(f"{where}.{notes[service.name]}", stops=False)
+            for where, service in places.items()
+            if notes.get(service.name)
+        ]
 
     async def network(self) -> Findings:
         """Subnets, security groups, and the services' ports."""

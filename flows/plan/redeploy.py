@@ -74,6 +74,8 @@ def plan_redeploy(plans: Iterable[ServicePlan]) -> RedeployPlan:
             unchanged.append(own)
         else:
             changed.append(own)
+        if plan.note:
+            notes.append(f"{plan.service}: {plan.note}")
         if _rules_drift(plan):
             notes.append(f"{plan.service}: its listener rules drift; flows.split corrects them")
     return RedeployPlan(tuple(changed), tuple(unchanged), left_alone, tuple(notes), images)

@@ -131,6 +131,7 @@ def _plan_service(
         steps=steps,
         image=seen.image,
         state=seen.state,
+        note=seen.note,
     )
 
 

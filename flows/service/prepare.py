@@ -14,7 +14,7 @@ from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import desired_log_group, ensure_log_group
 from tasks.discovery import Discovered
-from tasks.ecr.build import build_image, content_tag
+from tasks.ecr.build import build_image, content_tag, is_tag_of
 from tasks.ecr.image import push_image, read_digest
 from tasks.ecr.repository import desired_repository, ensure_repository
 from tasks.ecs.task_definition import desired_task_definition, ensure_task_definition
@@ -123,7 +123,7 @@ async def _refuse_changed_sources(
         BuildFailed: The files changed after the plan was made, or are others on this worker.
     """
     tag = await asyncio.to_thread(content_tag, build, service.cpu_architecture)
-    if tag != planned:
+    if not is_tag_of(planned, tag):
         place = f"services[{config.services.index(service)}].build"
         raise BuildFailed(
             f"{place}: the files in {build.context} changed after the plan was made; run again"

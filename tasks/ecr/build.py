@@ -4,79 +4,98 @@ import hashlib
 import json
 import os
 import stat
-from pathlib import Path
+import tempfile
+from collections.abc import Mapping
 from typing import Any, Final
-
-from docker.utils.build import exclude_paths
 
 from config.errors import BuildFailed
 from config.service import Build, ServiceConfig
 from tasks.aws.log import log
 from tasks.aws.task import aws_task
+from tasks.ecr.context.archive import write_archive
+from tasks.ecr.context.entries import Entry, read_context, why_unreadable
 from tasks.ecr.engine import engine
 
-__all__ = ["PLATFORMS", "build_image", "content_tag"]
+__all__ = ["PLATFORMS", "build_image", "content_tag", "is_tag_of", "tag_with_bases"]
 
 PLATFORMS: Final = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
 """Docker's platform by ECS's CPU architecture."""
 _TAIL: Final = 15
+_VERSION: Final = 2
+"""Of what the content tag covers."""
 
 
 def content_tag(build: Build, cpu_architecture: str) -> str:
     """
     The image tag that names exactly this content: Dockerfile, build arguments, architecture, files.
 
-    The same content has the same tag on every machine, so times and owners of files do not count;
-    their modes do.
+    The same content has the same tag on every machine, so times and owners of files do not count,
+    and of their modes not the group's write permission, which depends on the umask.
 
     Raises:
         BuildFailed: The context or the Dockerfile cannot be read.
     """
-    settings = [build.dockerfile, sorted(build.args.items()), cpu_architecture]
+    context = read_context(build)
+    settings = [_VERSION, build.dockerfile, sorted(build.args.items()), cpu_architecture]
     digest = hashlib.sha256(json.dumps(settings).encode())
+    _add_content(digest, context.dockerfile.content)
+    if context.has_own_ignore_file and context.ignore_file is not None:
+        # It is sent as .dockerignore, which COPY may find.
+        _add_content(digest, context.ignore_file)
     try:
-        for name in _context_files(build):
-            digest.update(_entry(build.context, name))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BuildFailed(
-            f"{build.context}: cannot be read ({error}); fix the build context"
-        ) from None
+        for entry in context.entries:
+            _add_entry(digest, entry)
+    except OSError as error:
+        raise BuildFailed(why_unreadable(build, error)) from None
     return f"c-{digest.hexdigest()[:16]}"
 
 
-def _context_files(build: Build) -> list[str]:
-    """What the engine is sent: everything that .dockerignore leaves."""
-    ignored = _ignored(build.context / ".dockerignore")
-    sent = exclude_paths(str(build.context), ignored, build.dockerfile)
-    return sorted(sent)
+def tag_with_bases(tag: str, bases: Mapping[str, str]) -> str:
+    """
+    The image tag for a content with these base images.
+
+    Args:
+        tag: Of `content_tag`.
+        bases: Digest of each base image; none when there is no base image, or its digest is
+            unknown.
+    """
+    if not bases:
+        return tag
+    digest = hashlib.sha256(json.dumps(sorted(bases.items())).encode())
+    return f"{tag}-{digest.hexdigest()[:8]}"
 
 
-def _ignored(file: Path) -> list[str]:
-    """The patterns of a .dockerignore, if there is one."""
-    if not file.is_file():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines()
-    patterns = [line.strip() for line in lines if not line.startswith("#")]
-    return list(filter(None, patterns))
+def is_tag_of(image_tag: str, tag: str) -> bool:
+    """
+    Whether an image tag names a content, with whatever base images.
+
+    Args:
+        image_tag: Of `tag_with_bases`.
+        tag: Of `content_tag`.
+    """
+    return image_tag.partition("-")[2].partition("-")[0] == tag.partition("-")[2]
 
 
-def _entry(context: Path, name: str) -> bytes:
-    """Name, mode and content of one entry of a context."""
-    path = context / name
-    mode = path.lstat().st_mode
-    executable = bool(mode & 0o100)
-    content = _content(path, mode)
-    size = len(content)
-    head = f"{name}\0{executable}\0{size}\0"
-    return head.encode() + content
+def _add_entry(digest: Any, entry: Entry) -> None:
+    """Name, kind, mode and content of one entry of a context."""
+    link = entry.link
+    if link is not None:
+        # The engine is sent the link as such, wherever it points. Its mode is the same everywhere.
+        kind, mode = "link", 0
+    else:
+        kind, mode = ("file" if entry.is_file else "folder"), entry.mode & ~stat.S_IWGRP
+    _add_content(digest, f"{kind} {mode:o}".encode())
+    _add_content(digest, os.fsencode(entry.name))
+    if link is not None:
+        _add_content(digest, os.fsencode(link))
+    elif entry.is_file:
+        with open(entry.path, "rb") as file:  # noqa: PTH123 - 100,000 Paths are slow
+            _add_content(digest, hashlib.file_digest(file, "sha256").digest())
 
 
-def _content(path: Path, mode: int) -> bytes:
-    """What counts as the content of an entry."""
-    if stat.S_ISLNK(mode):
-        # The engine is sent the link as such, so its content is the name that it points to.
-        return b"-> " + os.fsencode(path.readlink())
-    return path.read_bytes() if stat.S_ISREG(mode) else b""
+def _add_content(digest: Any, content: bytes) -> None:
+    """Add bytes and their number, so that what is moved from one part to the next counts."""
+    digest.update(f"{len(content)}:".encode() + content)
 
 
 @aws_task("build image of {service.name}", tags=("docker",))
@@ -94,16 +113,20 @@ def build_image(docker_host: str | None, service: ServiceConfig, reference: str)
     if service.build is None:
         raise BuildFailed(f"{service.name}: has no build")
     platform = PLATFORMS[service.cpu_architecture]
-    stream = engine(docker_host).api.build(
-        path=str(service.build.context),
-        dockerfile=service.build.dockerfile,
-        buildargs=dict(service.build.args),
-        tag=reference,
-        platform=platform,
-        rm=True,
-        decode=True,
-    )
-    _follow(stream, service.name)
+    context = read_context(service.build)
+    with tempfile.TemporaryFile() as archive:
+        dockerfile = write_archive(context, archive)
+        stream = engine(docker_host).api.build(
+            fileobj=archive,
+            custom_context=True,
+            dockerfile=dockerfile,
+            buildargs=dict(service.build.args),
+            tag=reference,
+            platform=platform,
+            rm=True,
+            decode=True,
+        )
+        _follow(stream, service.name)
     image = engine(docker_host).images.get(reference)
     _check_architecture(image, service.name, platform)
     return str(image.id)

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import botocore.exceptions
+
 from config.aws import AwsConfig
-from config.errors import BuildFailed, PreflightFailed
+from config.errors import BuildFailed
 from config.service import ServiceConfig
 from tasks.aws.clients import client
+from tasks.aws.credentials import why_refused
 from tasks.aws.log import log
 from tasks.aws.task import aws_task
 from tasks.ecr.engine import engine
+from tasks.ecr.reference import read_reference
 
-__all__ = ["Pushed", "pin_image", "push_image", "read_digest", "read_pushed_at"]
+__all__ = ["Pushed", "push_image", "read_digest", "read_pushed_at"]
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,33 @@ class Pushed:
         return f"{self.uri}@{self.digest}"
 
 
-def read_digest(aws: AwsConfig, repository: str, tag: str) -> str | None:
+def read_digest(
+    aws: AwsConfig,
+    repository: str,
+    tag: str,
+    *,
+    account: str | None = None,
+    required: bool = False,
+) -> str | None:
     """
-    Read the digest of a pushed image; None when ECR does not have it.
+    Read the digest of a pushed image; None when the repository does not have it.
+
+    Args:
+        aws: Where AWS is.
+        repository: Its repository.
+        tag: Its tag.
+        account: Of the registry; by default that of the credentials.
+        required: Whether a missing repository is an error.
 
     Source: ECR DescribeImages.
     """
-    image = _read_image(aws, repository, {"imageTag": tag})
+    image = _read_image(aws, account, repository, {"imageTag": tag}, required=required)
     return str(image["imageDigest"]) if image else None
 
 
 def read_pushed_at(aws: AwsConfig, image: str) -> datetime | None:
     """
-    Read when an image was pushed; None when ECR does not have it.
+    Read when an image was pushed; None when it is not in ECR, or nobody may read it.
 
     Args:
         aws: Where AWS is.
@@ -50,55 +68,41 @@ def read_pushed_at(aws: AwsConfig, image: str) -> datetime | None:
 
     Source: ECR DescribeImages.
     """
-    reference, _, digest = image.partition("@")
-    repository = reference.partition("/")[2]
-    if not digest or not repository:
+    reference = read_reference(image)
+    if not reference.pinned or "/" not in reference.name or reference.registry == "docker.io":
         return None
-    found = _read_image(aws, repository, {"imageDigest": digest})
+    account = None
+    if reference.ecr:
+        account, region = reference.ecr
+        aws = aws.model_copy(update={"region": region})
+    image_id = {"imageDigest": reference.digest}
+    try:
+        found = _read_image(aws, account, reference.repository, image_id)
+    except botocore.exceptions.ClientError as error:
+        # Another account's repository may be pulled from without being described.
+        if account is None or why_refused(error) is None:
+            raise
+        return None
     return found["imagePushedAt"] if found else None
 
 
-def _read_image(aws: AwsConfig, repository: str, image_id: Any) -> Any:
+def _read_image(
+    aws: AwsConfig, account: str | None, repository: str, image_id: Any, *, required: bool = False
+) -> Any:
     """ECR's description of an image; None when ECR does not have it."""
     ecr = client(aws, "ecr")
+    request: Any = {"repositoryName": repository, "imageIds": [image_id]}
+    if account:
+        request["registryId"] = account
     try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[image_id])
-    except (
-        ecr.exceptions.ImageNotFoundException,
-        ecr.exceptions.InvalidParameterException,
-        ecr.exceptions.RepositoryNotFoundException,
-    ):
+        found = ecr.describe_images(**request)
+    except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.InvalidParameterException):
+        return None
+    except ecr.exceptions.RepositoryNotFoundException:
+        if required:
+            raise
         return None
     return next(iter(found["imageDetails"]), None)
-
-
-def pin_image(aws: AwsConfig, image: str) -> str:
-    """
-    Replace a ready image's tag with its digest; an image that is not in ECR stays as it is.
-
-    Raises:
-        PreflightFailed: ECR has the repository, but not the tag.
-
-    Source: ECR DescribeRepositories, DescribeImages.
-    """
-    host, _, path = image.partition("/")
-    repository, _, tag = path.partition(":")
-    if "@" in image or _read_uri(aws, repository) != f"{host}/{repository}":
-        return image
-    digest = read_digest(aws, repository, tag or "latest")
-    if digest is None:
-        raise PreflightFailed(f"image: {image} is not in ECR; push it, or name a tag that is there")
-    return f"{host}/{repository}@{digest}"
-
-
-def _read_uri(aws: AwsConfig, repository: str) -> str | None:
-    """The URI of a repository; None when ECR does not have it."""
-    ecr = client(aws, "ecr")
-    try:
-        found = ecr.describe_repositories(repositoryNames=[repository])
-    except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.InvalidParameterException):
-        return None
-    return found["repositories"][0]["repositoryUri"]
 
 
 @aws_task("push image of {service.name}", tags=("docker",))

@@ -9,15 +9,11 @@ import httpx
 
 from config.aws import AwsConfig
 from tasks.aws.clients import client
+from tasks.ecr.reference import ImageReference
+from tasks.ecr.registry import MANIFEST_TYPES
 
 __all__ = ["read_architectures"]
 
-_ACCEPT: Final = (
-    "application/vnd.oci.image.index.v1+json, "
-    "application/vnd.oci.image.manifest.v1+json, "
-    "application/vnd.docker.distribution.manifest.list.v2+json, "
-    "application/vnd.docker.distribution.manifest.v2+json"
-)
 _TIMEOUT: Final = 10
 
 
@@ -30,7 +26,7 @@ class _Registry:
 
     def get(self, path: str) -> Any:
         """Get the JSON at a path."""
-        headers = {"Authorization": f"Basic {self.token}", "Accept": _ACCEPT}
+        headers = {"Authorization": f"Basic {self.token}", "Accept": MANIFEST_TYPES}
         # ECR redirects to S3, and httpx drops the token on the way to another host.
         response = httpx.get(
             f"{self.url}/{path}", headers=headers, timeout=_TIMEOUT, follow_redirects=True
@@ -39,9 +35,13 @@ class _Registry:
         return response.json()
 
 
-def read_architectures(aws: AwsConfig, repository: str, digest: str) -> frozenset[str]:
+def read_architectures(aws: AwsConfig, image: ImageReference) -> frozenset[str]:
     """
     Read the CPU architectures that an image in ECR is for, by Docker's names; empty when unknown.
+
+    Args:
+        aws: Where its registry is.
+        image: Pinned by digest.
 
     Source: OCI distribution and image specifications: manifest, index, configuration.
     """
@@ -49,9 +49,11 @@ def read_architectures(aws: AwsConfig, repository: str, digest: str) -> frozense
         found = client(aws, "ecr").get_authorization_token()["authorizationData"][0]
     except botocore.exceptions.ClientError:
         return frozenset()  # Without permission to pull, one can still deploy.
-    url = f"{found['proxyEndpoint']}/v2/{repository}"
+    # The token is for every registry that the credentials may read in the region.
+    scheme, _, _ = found["proxyEndpoint"].partition("://")
+    url = f"{scheme}://{image.registry}/v2/{image.repository}"
     try:
-        return frozenset(_architectures(_Registry(url, found["authorizationToken"]), digest))
+        return frozenset(_architectures(_Registry(url, found["authorizationToken"]), image.digest))
     except (httpx.HTTPError, KeyError, ValueError):
         return frozenset()
 

@@ -15,9 +15,9 @@ from tasks.ecs.in_use import InUse, images_of
 from tasks.ecs.revisions import read_revisions
 from tasks.ecs.task_definition import read_task_definition
 
-__all__ = ["PushedImage", "choose_old_images", "prune_images"]
+__all__ = ["PushedImage", "choose_old_images", "prune_images", "read_images"]
 
-_CONTENT_TAG: Final = re.compile(r"c-[0-9a-f]{16}")
+_CONTENT_TAG: Final = re.compile(r"c-[0-9a-f]{16}(-[0-9a-f]{8})?")
 _PER_CALL: Final = 100
 
 
@@ -32,7 +32,7 @@ class PushedImage:
     @property
     def is_built_here(self) -> bool:
         """
-        Whether every tag is one of `tasks.ecr.build.content_tag`.
+        Whether every tag is one of `tasks.ecr.build.tag_with_bases`.
 
         An image without tags may be part of another, so it is not.
         """
@@ -90,7 +90,7 @@ def prune_images(
 
     Source: ECR DescribeImages, BatchDeleteImage; ECS ListTaskDefinitions, DescribeTaskDefinition.
     """
-    images = _read_images(aws, repository)
+    images = read_images(aws, repository)
     running = {image.digest for image in images if in_use.has_image(uri, image.digest, image.tags)}
     revisions = read_revisions(aws, family)
     named = _named_by(aws, [*revisions, *needed], uri)
@@ -102,10 +102,19 @@ def prune_images(
     return old
 
 
-def _read_images(aws: AwsConfig, repository: str) -> list[PushedImage]:
-    """All images of the repository."""
-    pages = client(aws, "ecr").get_paginator("describe_images").paginate(repositoryName=repository)
-    return [_pushed_image(found) for found in pages.build_full_result()["imageDetails"]]
+def read_images(aws: AwsConfig, repository: str) -> list[PushedImage]:
+    """
+    Describe all images of a repository; none when there is no such repository.
+
+    Source: ECR DescribeImages.
+    """
+    ecr = client(aws, "ecr")
+    pages = ecr.get_paginator("describe_images").paginate(repositoryName=repository)
+    try:
+        found = pages.build_full_result()["imageDetails"]
+    except ecr.exceptions.RepositoryNotFoundException:
+        return []
+    return [_pushed_image(image) for image in found]
 
 
 def _pushed_image(found: Any) -> PushedImage:

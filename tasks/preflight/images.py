@@ -7,9 +7,11 @@ from config.aws import AwsConfig
 from config.errors import PreflightFailed
 from config.service import ServiceConfig
 from tasks.ecr.build import PLATFORMS
+from tasks.ecr.context.refusals import dockerfile_refusals
 from tasks.ecr.engine import engine
-from tasks.ecr.image import pin_image
 from tasks.ecr.manifest import read_architectures
+from tasks.ecr.pin import ecr_of, parse_image, pin_image
+from tasks.ecr.reference import ImageReference, read_reference
 from tasks.preflight.finding import Finding
 
 __all__ = ["check_build_files", "check_engine", "check_ready_image"]
@@ -19,7 +21,7 @@ _DOCKER_NAMES: Final = {"X86_64": "amd64", "ARM64": "arm64"}
 
 def check_ready_image(aws: AwsConfig, where: str, service: ServiceConfig) -> list[Finding]:
     """
-    Check a ready image in ECR; nothing is known of an image in another registry.
+    Check a ready image in ECR; other registries do not state a CPU without counting a pull.
 
     Args:
         aws: Where AWS is.
@@ -28,22 +30,23 @@ def check_ready_image(aws: AwsConfig, where: str, service: ServiceConfig) -> lis
 
     Source: ECR DescribeRepositories, DescribeImages, GetAuthorizationToken.
     """
+    image = str(service.image)
     try:
-        pinned = pin_image(aws, str(service.image))
+        registry = ecr_of(aws, parse_image(image))
+        if registry is None:
+            return []
+        pinned = pin_image(aws, image).reference
     except PreflightFailed as error:
         return [Finding(f"{where}.{error}")]
-    if pinned == service.image:
-        return []
-    return list(_check_architecture(aws, where, service, pinned))
+    found = read_reference(pinned)
+    return list(_check_architecture(registry.aws, where, service, found)) if found.digest else []
 
 
 def _check_architecture(
-    aws: AwsConfig, where: str, service: ServiceConfig, pinned: str
+    aws: AwsConfig, where: str, service: ServiceConfig, pinned: ImageReference
 ) -> Iterator[Finding]:
     """Whether an image in ECR is for the CPU of the tasks."""
-    path, _, digest = pinned.partition("@")
-    _, _, repository = path.partition("/")
-    found = read_architectures(aws, repository, digest)
+    found = read_architectures(aws, pinned)
     wanted = _DOCKER_NAMES[service.cpu_architecture]
     if found and wanted not in found:
         architectures = " and ".join(sorted(found))
@@ -55,7 +58,7 @@ def _check_architecture(
 
 def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig]) -> list[Finding]:
     """
-    Check that the Docker engine can build the services' images.
+    Check that the Docker engine can build the services' images, without building them.
 
     Args:
         docker_host: Its address; None for `DOCKER_HOST` or the local socket.
@@ -74,7 +77,19 @@ def check_engine(docker_host: str | None, services: Mapping[str, ServiceConfig])
                 "install emulation"
             )
             findings.append(Finding(text, stops=False))
+        findings += _refusals(docker_host, where, service)
     return findings
+
+
+def _refusals(docker_host: str | None, where: str, service: ServiceConfig) -> Iterator[Finding]:
+    """Every instruction of the Dockerfile that the engine refuses."""
+    if service.build is None:
+        return
+    try:
+        for refusal in dockerfile_refusals(docker_host, service.build):
+            yield Finding(f"{where}.build.dockerfile: {refusal}")
+    except OSError as error:
+        yield Finding(f"{where}.build.dockerfile: {error}; make it readable")
 
 
 def check_build_files(service: ServiceConfig) -> list[str]:

@@ -5,6 +5,7 @@ It needs no registry. It has the host's interpreter, its standard library and th
 that they load, which is also enough for a container of a real Docker engine.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -24,6 +25,8 @@ __all__ = [
     "BASE_FOLDERS",
     "BASE_IMAGE",
     "BASE_SETTINGS",
+    "BASE_SITE",
+    "add_bytecode",
     "base_layer",
     "host_python",
     "is_base",
@@ -36,11 +39,45 @@ BASE_SETTINGS: Final[dict[str, Any]] = {
     "Cmd": ["python3"],
 }
 BASE_FOLDERS: Final = frozenset(
-    {"bin", "etc", "lib", "root", "tmp", "usr", "usr/local", "usr/local/bin", "usr/local/lib"}
+    {
+        "bin",
+        "dev",
+        "etc",
+        "lib",
+        "proc",
+        "root",
+        "sys",
+        "tmp",
+        "usr",
+        "usr/local",
+        "usr/local/bin",
+        "usr/local/lib",
+    }
 )
 """Folders that it has on every machine."""
 
-_FORMAT: Final = 2
+_VERSION: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_STDLIB: Final = f"usr/local/{sys.platlibdir}/{_VERSION}"
+BASE_SITE: Final = f"{_STDLIB}/sitecustomize.py"
+"""An empty file that every Python program in it runs."""
+
+# Programs that a RUN commonly uses, as far as this machine has them.
+_TOOLS: Final = """
+    awk base64 basename bash cat chgrp chmod chown cksum cmp comm cp cut date dd df diff dirname du
+    echo egrep env expr false fgrep find fold grep groups gunzip gzip head hostname id install join
+    ln ls md5sum mkdir mkfifo mktemp mv nice nl nohup nproc od paste printenv printf pwd readlink
+    realpath rm rmdir sed seq sh sha1sum sha256sum sha512sum shuf sleep sort split stat sync tac
+    tail tar tee test timeout touch tr true truncate tty uname uniq unlink wc whoami xargs yes
+"""
+_TOOLS_PATH: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
+_PIP: Final = """#!/bin/sh
+for wheel in /usr/local/lib*/python3*/ensurepip/_bundled/pip-*.whl; do
+  [ -f "$wheel" ] && exec python3 "$wheel/pip" "$@"
+done
+echo "pip: not part of this machine's Python" >&2
+exit 127
+"""
+_FORMAT: Final = 3
 _PYTHON: Final = re.compile(
     r"(?:docker\.io/|public\.ecr\.aws/docker/)?(?:library/)?python(?::[\w.-]+)?(?:@sha256:\w+)?"
 )
@@ -57,7 +94,6 @@ _LEFT_OUT: Final = frozenset(
         "idle_test",
         "tkinter",
         "turtledemo",
-        "ensurepip",
         "lib2to3",
         "pydoc_data",
     }
@@ -69,7 +105,14 @@ _FILES: Final = {
     ),
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    # Places for what a container has of the machine.
+    "etc/hosts": "",
+    "etc/resolv.conf": "",
+    BASE_SITE: "",
+    "usr/local/bin/pip": _PIP,
+    "usr/local/bin/pip3": _PIP,
 }
+_EMPTY_FOLDERS: Final = {"dev": 0o755, "proc": 0o555, "root": 0o700, "sys": 0o555, "tmp": 0o1777}
 
 
 def is_base(reference: str) -> bool:
@@ -96,34 +139,72 @@ def base_layer(store: Store) -> Layer:
 
 
 def _entries(python: Path, scratch: Path) -> Iterator[Entry]:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    files = {**_programs(python, version), **_written_files(scratch)}
-    links = {"usr/local/bin/python3": version, "usr/local/bin/python": version}
+    programs, links = _programs(python)
+    files = {**programs, **_written_files(scratch)}
     yield from _folders([*files, *links])
-    yield Entry("tmp", 0o1777)
-    yield Entry("root", 0o700)
+    for name, mode in _EMPTY_FOLDERS.items():
+        yield Entry(name, mode)
     for name, path in files.items():
-        yield Entry(name, 0o755 if path.stat().st_mode & 0o100 else 0o644, source=path)
+        runs = path.stat().st_mode & 0o100 or "/bin/" in name
+        yield Entry(name, 0o755 if runs else 0o644, source=path)
     for name, target in links.items():
         yield Entry(name, 0o777, target=target)
 
 
-def _programs(python: Path, version: str) -> dict[str, Path]:
-    """The interpreter, its library and a shell, with what they load, by name in the image."""
-    files = {f"usr/local/bin/{version}": python}
+def _programs(python: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """
+    The interpreter, its library and the tools, with what they load, by name in the image; and the
+    links to them.
+    """
+    tools, links = _tools()
+    files = {f"usr/local/bin/{_VERSION}": python, **tools}
+    links |= {"usr/local/bin/python3": _VERSION, "usr/local/bin/python": _VERSION}
     for name, path in _library(Path(sysconfig.get_path("stdlib"))):
-        files[f"usr/local/{sys.platlibdir}/{version}/{name}"] = path
-    shell = shutil.which("sh")
-    if shell:
-        files["bin/sh"] = Path(shell).resolve()
+        files[f"{_STDLIB}/{name}"] = path
     programs = [path for name, path in files.items() if name.endswith(".so") or "bin/" in name]
-    return {**files, **_shared_libraries(programs)}
+    return {**files, **_shared_libraries(programs)}, links
+
+
+def _tools() -> tuple[dict[str, Path], dict[str, str]]:
+    """Shell and tools, and links where one program is several of them."""
+    files: dict[str, Path] = {}
+    links: dict[str, str] = {}
+    first: dict[Path, str] = {}
+    for tool in _TOOLS.split():
+        found = shutil.which(tool, path=_TOOLS_PATH)
+        if found is None:
+            continue
+        program = Path(found).resolve()
+        if program in first:
+            links[f"bin/{tool}"] = first[program]
+        else:
+            first[program] = tool
+            files[f"bin/{tool}"] = program
+    return files, links
+
+
+def add_bytecode(root: Path) -> None:
+    """
+    Give the unpacked base image the bytecode of the host's library.
+
+    Without it, every container would compile what it imports.
+    """
+    for name, source in _library(Path(sysconfig.get_path("stdlib"))):
+        compiled = Path(importlib.util.cache_from_source(source))
+        place = root / _STDLIB / name
+        if source.suffix == ".py" and compiled.is_file() and place.is_file():
+            times = source.stat()
+            # Python compares them with those in the bytecode.
+            os.utime(place, ns=(times.st_mtime_ns, times.st_mtime_ns))
+            cache = place.parent / "__pycache__"
+            cache.mkdir(exist_ok=True)
+            shutil.copyfile(compiled, cache / compiled.name)
 
 
 def _written_files(scratch: Path) -> dict[str, Path]:
     files = {}
     for name, content in _FILES.items():
-        files[name] = scratch / Path(name).name
+        files[name] = scratch / name.replace("/", "-")
         files[name].write_text(content, encoding="utf-8")
     return files
 

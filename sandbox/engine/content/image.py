@@ -5,6 +5,7 @@ import platform
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sandbox.engine.content.base_image import BASE_SETTINGS, base_layer
 from sandbox.engine.content.layer import Layer
 from sandbox.engine.content.store import Store
 
@@ -14,6 +15,7 @@ __all__ = [
     "LAYER_TYPE",
     "MANIFEST_TYPE",
     "Image",
+    "base_image",
     "load_image",
     "save_image",
 ]
@@ -58,6 +60,14 @@ class Image:
         return [*self.manifest["layers"], self.manifest["config"]]
 
     @property
+    def base_digest(self) -> str | None:
+        """Of the layer with the host's own Python; None when it has none."""
+        for layer in self.manifest["layers"]:
+            if BASE_ANNOTATION in layer.get("annotations", {}):
+                return str(layer["digest"])
+        return None
+
+    @property
     def size(self) -> int:
         """Bytes of its layers, compressed."""
         return sum(int(layer["size"]) for layer in self.manifest["layers"])
@@ -96,6 +106,12 @@ def save_image(
         "layers": [_layer_descriptor(layer, is_base=layer == base) for layer in layers],
     }
     return load_image(store, store.add(json.dumps(manifest, sort_keys=True).encode()))
+
+
+def base_image(store: Store) -> Image:
+    """The image with nothing but the host's Python."""
+    layer = base_layer(store)
+    return save_image(store, BASE_SETTINGS, [layer], [{"created_by": "the host's Python"}], layer)
 
 
 def _layer_descriptor(layer: Layer, *, is_base: bool) -> dict[str, Any]:

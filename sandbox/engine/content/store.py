@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -37,7 +38,9 @@ def cache_dir(run_dir: Path) -> Path:
 
 class Store:
     """
-    Blobs and notes in one folder. A file gets its name only when it is complete.
+    Blobs, notes and unpacked base images in one folder.
+
+    A file gets its name only when it is complete.
 
     Args:
         root: The folder; other sandboxes may use it at the same time.
@@ -45,7 +48,8 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self._blobs, self._notes = root / "blobs", root / "notes"
-        for folder in (self._blobs, self._notes):
+        self.roots = root / "roots"
+        for folder in (self._blobs, self._notes, self.roots):
             folder.mkdir(parents=True, exist_ok=True)
 
     def has(self, digest: str) -> bool:
@@ -112,6 +116,9 @@ class Store:
             age = now - used
             if age > _KEPT_SECONDS or (total > _KEPT_BYTES and age > _YOUNG_SECONDS):
                 path.unlink(missing_ok=True)
+        for root in self.roots.iterdir():
+            if not self.path(root.name).exists():
+                shutil.rmtree(root, ignore_errors=True)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         for folder in (self._blobs, self._notes):

@@ -18,15 +18,17 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from sandbox.api.serving import read_pieces
-from sandbox.engine.content.image import ARCHITECTURE, Image
+from sandbox.engine.content.base_image import is_base
+from sandbox.engine.content.image import ARCHITECTURE, Image, base_image
 from sandbox.engine.content.store import Store
 from sandbox.engine.process.build.build import Build, BuildRequest
+from sandbox.engine.process.build.check import Abilities, find_refusals
 from sandbox.engine.process.build.context import InvalidContext, unpack_context
-from sandbox.engine.process.build.dockerfile import BuildRefused
-from sandbox.engine.process.container import ProcessContainer
+from sandbox.engine.process.build.dockerfile import BuildRefused, read_dockerfile
 from sandbox.engine.process.images import Images
 from sandbox.engine.process.reference import Reference, read_reference
 from sandbox.engine.process.registry_client import RegistryRefused
+from sandbox.engine.process.run.container import ProcessContainer
 from sandbox.engine.process.transfer import Transfer
 from sandbox.engine.process.views import (
     container_details,
@@ -38,6 +40,7 @@ from sandbox.engine.process.views import (
 __all__ = ["EngineApi"]
 
 _VERSION: Final = "1.41"
+_CHECK: Final = "/build/check"
 _VERSION_PREFIX: Final = re.compile(r"^/v\d+\.\d+(?=/)")
 _UNSUPPORTED: Final = (
     "the sandbox's embedded engine, which only builds, tags and pushes images, does not support"
@@ -61,6 +64,8 @@ class EngineApi:
         images: The engine's images.
         transfer: Pushes them.
         containers: Returns the running containers.
+        abilities: What builds can do on this machine.
+        find_image: Returns an image for FROM that the engine has, or can pull.
     """
 
     def __init__(
@@ -69,7 +74,10 @@ class EngineApi:
         images: Images,
         transfer: Transfer,
         containers: Callable[[], list[ProcessContainer]],
+        abilities: Abilities,
+        find_image: Callable[[str], Image | None],
     ) -> None:
+        self._abilities, self._find_image = abilities, find_image
         self._store, self._images = store, images
         self._transfer, self._containers = transfer, containers
         image, container = "/images/<path:name>", "/containers/<name>"
@@ -79,6 +87,7 @@ class EngineApi:
                 Rule("/version", endpoint=self._version, methods=["GET"]),
                 Rule("/info", endpoint=self._info, methods=["GET"]),
                 Rule("/build", endpoint=self._build, methods=["POST"]),
+                Rule(_CHECK, endpoint=self._check_build, methods=["POST"]),
                 Rule("/images/json", endpoint=self._list_images, methods=["GET"]),
                 Rule(f"{image}/json", endpoint=self._inspect_image, methods=["GET"]),
                 Rule(f"{image}/tag", endpoint=self._tag_image, methods=["POST"]),
@@ -117,7 +126,11 @@ class EngineApi:
         return _json(
             {
                 "Platform": {"Name": "process"},
-                "Components": [{"Name": "process", "Version": _VERSION, "Details": {}}],
+                "Components": [
+                    # Docker has no such detail: a client may send a Dockerfile there to learn
+                    # what of it would be refused.
+                    {"Name": "process", "Version": _VERSION, "Details": {"BuildCheck": _CHECK}}
+                ],
                 "Version": _VERSION,
                 "ApiVersion": _VERSION,
                 "MinAPIVersion": "1.24",
@@ -148,11 +161,19 @@ class EngineApi:
         response.call_on_close(folder.cleanup)
         return response
 
+    def _check_build(self, request: Request) -> Response:
+        """All refusals of a Dockerfile, without building it."""
+        instructions = read_dockerfile(request.get_data())
+        arguments = json.loads(request.args.get("buildargs") or "{}")
+        refusals = find_refusals(instructions, arguments, self._abilities)
+        return _json({"refusals": [str(refusal) for refusal in refusals]})
+
     def _build_events(self, request: Request, archive: Path) -> Events:
         context = archive.with_name("context")
         with archive.open("rb") as file:
             unpack_context(file, context)
-        build = Build(self._store, _build_request(request, context))
+        described = _build_request(request, context)
+        build = Build(self._store, described, self._abilities, self._find_image)
         for line in build.run():
             yield {"stream": line + "\n"}
         if build.image is None:
@@ -224,6 +245,8 @@ class EngineApi:
 
     def _find(self, name: str) -> Image:
         image = self._images.find(name)
+        if image is None and is_base(name):
+            return base_image(self._store)
         if image is None:
             raise NotFound(f"No such image: {name}")
         return image
@@ -264,6 +287,7 @@ def _build_request(request: Request, context: Path) -> BuildRequest:
         arguments=json.loads(query.get("buildargs") or "{}"),
         labels=json.loads(query.get("labels") or "{}"),
         platform=query.get("platform", ""),
+        target=query.get("target", ""),
     )
 
 

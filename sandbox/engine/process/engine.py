@@ -5,12 +5,12 @@ The embedded engine: builds images without containers, and runs containers as pr
     ├── api.py        the Docker Engine API, as far as docker-py needs it to build, tag and push
     ├── build/        from a Dockerfile to an image
     ├── transfer.py   push and pull
-    └── container.py  a container: rootfs.py, inside/; warden.py when the sandbox is killed
+    ├── run/          containers: namespaces.py with a root of their own, plain.py without
+    └── warden.py     ends them when the sandbox is killed
 """
 
 import contextlib
 import itertools
-import shutil
 import subprocess
 import sys
 import threading
@@ -26,11 +26,14 @@ from sandbox.engine.content.base_image import host_python
 from sandbox.engine.content.image import Image
 from sandbox.engine.content.store import Store, cache_dir
 from sandbox.engine.process.api import EngineApi
-from sandbox.engine.process.container import ProcessContainer
+from sandbox.engine.process.build.check import Abilities
 from sandbox.engine.process.images import Images
 from sandbox.engine.process.reference import read_reference
-from sandbox.engine.process.registry_client import RegistryRefused
-from sandbox.engine.process.rootfs import unpack
+from sandbox.engine.process.registry_client import RegistryRefused, is_on_this_machine
+from sandbox.engine.process.run.container import ProcessContainer
+from sandbox.engine.process.run.namespaces import contained_program, why_unavailable
+from sandbox.engine.process.run.plain import plain_program
+from sandbox.engine.process.run.rootfs import remove_tree, unpack
 from sandbox.engine.process.transfer import Transfer
 
 __all__ = ["ProcessEngine"]
@@ -47,15 +50,20 @@ class ProcessEngine:
         registry: The registry behind ECR.
         addresses: Where each container gets its address, in the two subnets by turns.
         run_dir: The sandbox's folder.
+        roots: Whether programs get a root of their own where the kernel allows it.
     """
 
     name: Literal["docker", "process"] = "process"
 
-    def __init__(self, registry: RegistryLogin, addresses: Addresses, run_dir: Path) -> None:
+    def __init__(
+        self, registry: RegistryLogin, addresses: Addresses, run_dir: Path, *, roots: bool = True
+    ) -> None:
         self._registry, self._addresses = registry, addresses
         self._folder = run_dir / "engine"
         self._programs = self._folder / "bin"
         _link_programs(self._programs)
+        self.why_no_roots = why_unavailable(self._folder) if roots else "not wanted"
+        """Why programs have no root of their own; None when they have."""
         self._store = Store(cache_dir(run_dir))
         self._store.prune()
         self._images, self._transfer = Images(), Transfer(self._store)
@@ -70,7 +78,14 @@ class ProcessEngine:
         )
         self._watch.start()
         self._server = LoopbackServer("docker-api")
-        api = EngineApi(self._store, self._images, self._transfer, self.containers)
+        api = EngineApi(
+            self._store,
+            self._images,
+            self._transfer,
+            self.containers,
+            Abilities(self.why_no_roots, self._may_have_image),
+            self._find_image,
+        )
         self._server.start(api.answer)
         self.docker_host = f"tcp://{self._server.host}"
 
@@ -98,10 +113,14 @@ class ProcessEngine:
         image = self._images.find(spec.image) or self._pull(spec.image)
         number = next(self._numbers)
         address = self._addresses.task(self._addresses.subnets[number % 2])
-        root = self._folder / "containers" / str(number)
-        unpack(self._store, image, root)
-        container = ProcessContainer(spec, image, root, address, on_line)
-        container.spawn(self._spawner, self._programs)
+        folder = self._folder / "containers" / str(number)
+        removed = unpack(self._store, image, folder / "upper")
+        if self.why_no_roots is None:
+            program = contained_program(self._store, image, spec, folder, address, removed)
+        else:
+            program = plain_program(image, spec, folder / "upper", address, self._programs)
+        container = ProcessContainer(spec, image, folder, address, on_line)
+        container.spawn(self._spawner, program)
         with self._lock:
             self._containers[spec.name] = container
         self._warden.add(container.pid)
@@ -117,7 +136,21 @@ class ProcessEngine:
         self._server.close()
         self._warden.close()
         self._spawner.shutdown()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_tree(self._folder)
+
+    def _may_have_image(self, name: str) -> bool:
+        """Whether it is here, or in a registry on this machine."""
+        reference = read_reference(name)
+        if reference is None:
+            return False
+        return self._images.find(name) is not None or is_on_this_machine(reference.host)
+
+    def _find_image(self, name: str) -> Image | None:
+        """An image for FROM: pulled if it is not here."""
+        try:
+            return self._images.find(name) or self._pull(name)
+        except ImageUnavailable:
+            return None
 
     def _pull(self, name: str) -> Image:
         reference = read_reference(name)

@@ -12,7 +12,7 @@ import requests
 
 from sandbox.engine.process.reference import Reference
 
-__all__ = ["RegistryClient", "RegistryRefused", "connected"]
+__all__ = ["RegistryClient", "RegistryRefused", "connected", "is_on_this_machine"]
 
 _LOOPBACK: Final = re.compile(r"(localhost|127(\.\d+){3})(:\d+)?")
 _TIMEOUT: Final = 60.0
@@ -35,7 +35,7 @@ def connected(reference: Reference, login: tuple[str, str] | None) -> Iterator["
     Raises:
         RegistryRefused: The registry is on another machine, or does not answer.
     """
-    if not _LOOPBACK.fullmatch(reference.host):
+    if not is_on_this_machine(reference.host):
         raise RegistryRefused(
             f"{reference.host or 'docker.io'}: the embedded engine reaches only registries on this "
             "machine; use a Docker engine: --engine docker"
@@ -48,6 +48,11 @@ def connected(reference: Reference, login: tuple[str, str] | None) -> Iterator["
             yield RegistryClient(session, url)
         except requests.RequestException as error:
             raise RegistryRefused(f'Get "{url}/v2/": {error}') from None
+
+
+def is_on_this_machine(host: str) -> bool:
+    """Whether a registry's host, with its port, is one that the engine reaches."""
+    return bool(_LOOPBACK.fullmatch(host))
 
 
 class RegistryClient:

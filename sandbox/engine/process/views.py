@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from sandbox.engine.content.image import Image
-from sandbox.engine.process.container import ProcessContainer
+from sandbox.engine.process.run.container import ProcessContainer
 
 __all__ = ["container_details", "has_labels", "list_container", "list_image"]
 

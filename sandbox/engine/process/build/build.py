@@ -1,36 +1,29 @@
-"""Builds an image from a Dockerfile with files and settings only, which needs no container."""
+"""Builds an image from a Dockerfile: its stages one after the other."""
 
 import posixpath
-import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sandbox.engine.content.base_image import (
-    BASE_FOLDERS,
-    BASE_IMAGE,
-    BASE_SETTINGS,
-    base_layer,
-    is_base,
-)
+from sandbox.engine.content.base_image import BASE_IMAGE, is_base
 from sandbox.engine.content.image import ARCHITECTURE, Image, save_image
-from sandbox.engine.content.layer import Entry, Layer, content_key, write_layer
+from sandbox.engine.content.layer import Entry
 from sandbox.engine.content.store import Store
+from sandbox.engine.process.build.check import Abilities, copy_flags, find_refusals, from_words
 from sandbox.engine.process.build.context import NotInContext, copied, folders
 from sandbox.engine.process.build.dockerfile import BuildRefused, Instruction, read_dockerfile
-from sandbox.engine.process.build.words import (
-    InvalidWords,
-    expand,
-    json_words,
-    key_values,
-    split_words,
-)
+from sandbox.engine.process.build.run import run
+from sandbox.engine.process.build.settings import change_settings, environment_of
+from sandbox.engine.process.build.stage import Stage
+from sandbox.engine.process.build.tree import Tree
+from sandbox.engine.process.build.words import InvalidWords, expand, split_words
+from sandbox.engine.process.run.rootfs import remove_tree
 
 __all__ = ["Build", "BuildRequest"]
 
-
-_ARCHIVE: Final = re.compile(r".*\.(tar|tar\.\w+|tgz|tbz2?|txz)")
+_PLATFORM: Final = {"OS": "linux", "ARCH": ARCHITECTURE, "PLATFORM": f"linux/{ARCHITECTURE}"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +37,8 @@ class BuildRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     platform: str = ""
     """`os/architecture`; empty for the host's."""
+    target: str = ""
+    """Name of the last stage to build; empty for all."""
 
 
 class Build:
@@ -53,16 +48,24 @@ class Build:
     Args:
         store: Where the layers are put, and found again by their content.
         request: What to build.
+        abilities: Of the engine.
+        find_image: Returns an image that the engine has, or can pull.
     """
 
-    def __init__(self, store: Store, request: BuildRequest) -> None:
+    def __init__(
+        self,
+        store: Store,
+        request: BuildRequest,
+        abilities: Abilities,
+        find_image: Callable[[str], Image | None],
+    ) -> None:
         self._store, self._request = store, request
-        self._settings: dict[str, Any] = {}
-        self._arguments: dict[str, str] = {}
-        self._layers: list[Layer] = []
-        self._history: list[dict[str, Any]] = []
-        self._base: Layer | None = None
-        self._folders: set[str] = set()
+        self._abilities, self._find_image = abilities, find_image
+        self._globals = {f"TARGET{name}": value for name, value in _PLATFORM.items()}
+        self._globals |= {f"BUILD{name}": value for name, value in _PLATFORM.items()}
+        self._stages: list[Stage] = []
+        self._names: dict[str, Stage] = {}
+        self._folder = Path()
         self.image: Image | None = None
         """The image, when `run` has ended."""
 
@@ -75,18 +78,37 @@ class Build:
         """
         _check_platform(self._request.platform.lower())
         instructions = self._read()
+        refusals = find_refusals(instructions, self._request.arguments, self._abilities)
+        if refusals:
+            raise BuildRefused("\n".join(map(str, refusals)))
+        self._folder = Path(tempfile.mkdtemp(dir=self._request.context.parent, prefix="stages-"))
+        try:
+            yield from self._run_all(instructions)
+        finally:
+            remove_tree(self._folder)
+
+    def _run_all(self, instructions: list[Instruction]) -> Iterator[str]:
         for number, instruction in enumerate(instructions, 1):
+            if instruction.name == "FROM" and self._has_target():
+                break
             yield f"Step {number}/{len(instructions)} : {instruction.name} {instruction.value}"
             try:
                 yield from self._carry_out(instruction)
             except (InvalidWords, NotInContext) as error:
                 raise instruction.refused(str(error), "correct the Dockerfile") from None
+        if self._request.target and not self._has_target():
+            raise BuildRefused(f"target: no stage {self._request.target}; name one of FROM … AS")
+        stage = self._stages[-1]
         if self._request.labels:
-            self._settings.setdefault("Labels", {}).update(self._request.labels)
+            stage.settings.setdefault("Labels", {}).update(self._request.labels)
         self.image = save_image(
-            self._store, self._settings, self._layers, self._history, self._base
+            self._store, stage.settings, stage.layers, stage.history, stage.base
         )
         yield f"Successfully built {self.image.id.removeprefix('sha256:')[:12]}"
+
+    def _has_target(self) -> bool:
+        """Whether the stage that was asked for is complete."""
+        return self._request.target.lower() in self._names
 
     def _read(self) -> list[Instruction]:
         name = posixpath.normpath("/" + self._request.dockerfile).lstrip("/")
@@ -98,153 +120,127 @@ class Build:
             )
         content = path.read_bytes()
         if path.name.startswith(".dockerfile."):
-            # docker-py puts a Dockerfile from outside the context in it, where COPY must not find
-            # it.
+            # Clients put a Dockerfile from outside the context in it, where COPY must not find it.
             path.unlink()
         return read_dockerfile(content)
 
     def _carry_out(self, instruction: Instruction) -> Iterator[str]:
         match instruction.name:
             case "FROM":
-                note = self._start_from(instruction)
-                self._remember(instruction, empty=not self._layers)
-                yield f" ---> {note}"
+                yield from self._start_from(instruction)
+            case "ARG":
+                self._declare(instruction)
             case "COPY" | "ADD":
                 yield from self._copy(instruction)
+            case "RUN":
+                yield from run(self._stages[-1], instruction)
             case "WORKDIR":
                 yield from self._enter(instruction.value)
             case _:
-                self._set(instruction)
-                self._remember(instruction, empty=True)
-
-    def _set(self, instruction: Instruction) -> None:
-        """Carry out an instruction that changes only settings."""
-        match instruction.name:
-            case "ARG":
-                self._declare(instruction.value)
-            case "CMD" | "ENTRYPOINT":
-                self._set_command(instruction)
-            case "ENV":
-                self._set_environment(key_values(instruction.value, self._variables))
-            case "EXPOSE":
-                self._expose(instruction.value)
-            case "LABEL":
-                pairs = key_values(instruction.value, self._variables)
-                self._settings.setdefault("Labels", {}).update(pairs)
-            case "USER":
-                self._settings["User"] = self._expand(instruction.value)
-            case "STOPSIGNAL":
-                self._settings["StopSignal"] = self._expand(instruction.value)
-
-    def _expose(self, value: str) -> None:
-        exposed = self._settings.setdefault("ExposedPorts", {})
-        for word in split_words(value):
-            port = self._expand(word)
-            exposed[port if "/" in port else f"{port}/tcp"] = {}
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        return dict(pair.split("=", 1) for pair in self._settings.get("Env", ()))
+                stage = self._stages[-1]
+                change_settings(stage.settings, instruction, self._variables)
+                stage.remember(f"{instruction.name} {instruction.value}", empty=True)
 
     @property
     def _variables(self) -> dict[str, str]:
         """ENV overrides ARG."""
-        return {**self._arguments, **self._environment}
+        stage = self._stages[-1]
+        return {**stage.arguments, **environment_of(stage.settings)}
 
     def _expand(self, word: str) -> str:
         return expand(word, self._variables)
 
-    def _remember(self, instruction: Instruction, *, empty: bool) -> None:
-        entry: dict[str, Any] = {"created_by": f"{instruction.name} {instruction.value}"}
-        if empty:
-            entry["empty_layer"] = True
-        self._history.append(entry)
+    def _start_from(self, instruction: Instruction) -> Iterator[str]:
+        image, name = from_words(instruction.value)
+        reference = expand(image, self._globals)
+        stage = self._new_stage(instruction, reference)
+        self._stages.append(stage)
+        self._names[name or f"stage {len(self._stages)}"] = stage
+        stage.remember(f"FROM {instruction.value}", empty=not stage.layers)
+        yield f" ---> {_described(reference, stage)}"
+        for trigger in stage.settings.pop("OnBuild", ()):
+            kind, _, value = trigger.partition(" ")
+            yield f"# Executing ONBUILD {trigger}"
+            yield from self._carry_out(Instruction(instruction.line, kind.upper(), value.strip()))
 
-    def _start_from(self, instruction: Instruction) -> str:
-        words = split_words(instruction.value)
-        images = [word for word in words if not word.startswith("--platform")]
-        reference = self._expand(images[0]) if images else ""
-        # An ARG before FROM applies only to FROM.
-        self._arguments = {}
-        if reference == "scratch":
-            return "an empty image"
-        if not is_base(reference):
-            raise instruction.refused(
-                f"{reference!r} cannot be pulled by the embedded engine, whose only base image is "
-                f"{BASE_IMAGE} (also used for python:*)"
-            )
-        self._base = base_layer(self._store)
-        self._layers.append(self._base)
-        self._folders |= BASE_FOLDERS
-        self._settings = {key: list(value) for key, value in BASE_SETTINGS.items()}
-        if reference.partition(":")[0] == BASE_IMAGE:
-            return self._base.digest.removeprefix("sha256:")[:12]
-        return f"{reference} is not pulled: the embedded engine uses this machine's Python instead"
+    def _new_stage(self, instruction: Instruction, reference: str) -> Stage:
+        """A stage that begins with an earlier one, the base image, or an image of the engine."""
+        stage = Stage(self._store, self._folder / str(len(self._stages)))
+        if reference.lower() in self._names:
+            stage.start_from_stage(self._names[reference.lower()])
+        elif is_base(reference):
+            stage.start_from_base()
+        elif reference != "scratch":
+            stage.start_from_image(self._image(instruction, reference))
+        return stage
 
-    def _declare(self, value: str) -> None:
-        for word in split_words(value):
+    def _image(self, instruction: Instruction, reference: str) -> Image:
+        image = self._find_image(reference)
+        if image is None:
+            raise instruction.refused(f"{reference!r} cannot be pulled by the embedded engine")
+        return image
+
+    def _declare(self, instruction: Instruction) -> None:
+        """Declare arguments: before the first FROM for FROM, later for the stage."""
+        stage = self._stages[-1] if self._stages else None
+        known = stage.arguments if stage else self._globals
+        for word in split_words(instruction.value):
             name, equals, default = word.partition("=")
             if name in self._request.arguments:
-                self._arguments[name] = self._request.arguments[name]
+                known[name] = self._request.arguments[name]
             elif equals:
-                self._arguments[name] = self._expand(default)
-
-    def _set_command(self, instruction: Instruction) -> None:
-        words = json_words(instruction.value)
-        command = ["/bin/sh", "-c", instruction.value] if words is None else words
-        if instruction.name == "CMD":
-            self._settings["Cmd"] = command
-            return
-        self._settings["Entrypoint"] = command
-        if self._settings.get("Cmd") == BASE_SETTINGS["Cmd"]:
-            # The base image's command is not meant for another entry point.
-            self._settings["Cmd"] = []
-
-    def _set_environment(self, pairs: Mapping[str, str]) -> None:
-        merged = {**self._environment, **pairs}
-        self._settings["Env"] = [f"{name}={value}" for name, value in merged.items()]
+                known[name] = expand(default, self._variables if stage else known)
+            elif name in self._globals:
+                known[name] = self._globals[name]
+        if stage:
+            stage.remember(f"ARG {instruction.value}", empty=True)
 
     def _enter(self, value: str) -> Iterator[str]:
+        stage = self._stages[-1]
         folder = posixpath.normpath(self._absolute(self._expand(value)))
-        self._settings["WorkingDir"] = folder
+        stage.settings["WorkingDir"] = folder
         name = folder.lstrip("/")
         entries = [*folders(name), Entry(name, 0o755)] if name else []
-        yield from self._add_layer(Instruction(0, "WORKDIR", folder), entries)
+        yield from stage.add_layer(f"WORKDIR {folder}", entries)
 
     def _copy(self, instruction: Instruction) -> Iterator[str]:
-        words = json_words(instruction.value) or split_words(instruction.value)
-        flags = [word for word in words if word.startswith("--")]
-        paths = [self._expand(word) for word in words if not word.startswith("--")]
-        mode, notes = _read_flags(instruction, flags)
-        yield from notes
-        if len(paths) < 2:
-            raise instruction.refused("needs a source and a destination", "correct the Dockerfile")
-        *sources, target = paths
-        if instruction.name == "ADD" and any(map(_is_url_or_archive, sources)):
-            raise instruction.refused(
-                "ADD of a URL or an archive is not supported by the embedded engine"
-            )
+        flags, words = copy_flags(instruction)
+        yield from flags.notes
+        *sources, target = [self._expand(word) for word in words]
+        stage = self._stages[-1]
         place = self._absolute(target)
-        if target in (".", "..") or posixpath.normpath(place).lstrip("/") in self._folders:
+        if target in (".", "..") or posixpath.normpath(place).lstrip("/") in stage.folders:
             # Files copied to an existing folder are put in it.
             place += "/"
-        yield from self._add_layer(instruction, copied(self._request.context, sources, place, mode))
+        entries = copied(self._source(instruction, flags.source), sources, place, flags.mode)
+        yield from stage.add_layer(f"{instruction.name} {instruction.value}", entries)
+
+    def _source(self, instruction: Instruction, name: str) -> Tree:
+        """Where a COPY takes its files from: the context, a stage, or an image."""
+        if not name:
+            return Tree(self._request.context)
+        if name.isdigit():
+            return self._stages[int(name)].tree()
+        if name.lower() in self._names:
+            return self._names[name.lower()].tree()
+        stage = Stage(self._store, self._folder / f"from-{len(self._names)}-{instruction.line}")
+        if is_base(name):
+            stage.start_from_base()
+        else:
+            stage.start_from_image(self._image(instruction, name))
+        return stage.tree()
 
     def _absolute(self, path: str) -> str:
-        return posixpath.join(self._settings.get("WorkingDir") or "/", path)
+        return posixpath.join(self._stages[-1].settings.get("WorkingDir") or "/", path)
 
-    def _add_layer(self, instruction: Instruction, entries: list[Entry]) -> Iterator[str]:
-        # An existing folder keeps its mode: copying a file into /tmp must not close it to others.
-        new = [entry for entry in entries if not (entry.is_folder and entry.name in self._folders)]
-        self._folders |= {entry.name for entry in new if entry.is_folder}
-        self._remember(instruction, empty=not new)
-        if not new:
-            return
-        layer, existed = write_layer(self._store, content_key(new), new)
-        self._layers.append(layer)
-        if existed:
-            yield " ---> Using cache"
-        yield f" ---> {layer.digest.removeprefix('sha256:')[:12]}"
+
+def _described(reference: str, stage: Stage) -> str:
+    """What a FROM has begun with."""
+    if not stage.layers:
+        return "an empty image"
+    if is_base(reference) and reference.partition(":")[0] != BASE_IMAGE:
+        return f"{reference} is not pulled: the embedded engine uses this machine's Python instead"
+    return stage.layers[-1].digest.removeprefix("sha256:")[:12]
 
 
 def _check_platform(platform: str) -> None:
@@ -254,25 +250,3 @@ def _check_platform(platform: str) -> None:
             f"platform: {platform} is not linux/{ARCHITECTURE}, this machine's; build for that, "
             "or use a Docker engine: --engine docker"
         )
-
-
-def _is_url_or_archive(source: str) -> bool:
-    is_remote = "://" in source or source.startswith("git@")
-    return is_remote or bool(_ARCHIVE.fullmatch(source))
-
-
-def _read_flags(instruction: Instruction, flags: list[str]) -> tuple[int | None, list[str]]:
-    """The mode of --chmod, and notes about flags that have no effect here."""
-    mode: int | None = None
-    notes: list[str] = []
-    for flag in flags:
-        name, _, value = flag.partition("=")
-        if name == "--chmod" and re.fullmatch(r"0?[0-7]{3,4}", value):
-            mode = int(value, 8)
-        elif name == "--chown":
-            notes.append(
-                f" ---> {flag} has no effect: the embedded engine runs tasks as the sandbox's user"
-            )
-        elif name != "--link":
-            raise instruction.refused(f"{flag} is not supported by the embedded engine")
-    return mode, notes

@@ -1,6 +1,5 @@
 """The build context, and the layer entries that COPY makes of it."""
 
-import fnmatch
 import posixpath
 import tarfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import BinaryIO
 
 from sandbox.engine.content.contained import contained
 from sandbox.engine.content.layer import Entry
+from sandbox.engine.process.build.tree import Tree
 
 __all__ = ["InvalidContext", "NotInContext", "copied", "folders", "unpack_context"]
 
@@ -32,17 +32,23 @@ def unpack_context(stream: BinaryIO, root: Path) -> None:
     root.mkdir()
     try:
         with tarfile.open(fileobj=stream, mode="r|*") as tar:
-            tar.extractall(root, contained(tar, tar, root))  # noqa: S202 - each member is checked
+            files = (member for member in tar if _is_copied(member))
+            tar.extractall(root, contained(tar, files, root))  # noqa: S202 - each member is checked
     except tarfile.TarError as error:
         raise InvalidContext(f"build context: {error}; send a tar of the folder to build") from None
 
 
-def copied(root: Path, sources: list[str], target: str, mode: int | None) -> list[Entry]:
+def _is_copied(member: tarfile.TarInfo) -> bool:
+    """Devices and pipes are not: no image has them."""
+    return member.isfile() or member.isdir() or member.issym() or member.islnk()
+
+
+def copied(tree: Tree, sources: list[str], target: str, mode: int | None) -> list[Entry]:
     """
     The entries that COPY makes.
 
     Args:
-        root: The unpacked context.
+        tree: The unpacked context, or another stage's files.
         sources: Paths in the context, with wildcards.
         target: Absolute path in the image; ends with a slash when it is a folder.
         mode: Permission bits of everything copied, None for those of the source.
@@ -50,7 +56,7 @@ def copied(root: Path, sources: list[str], target: str, mode: int | None) -> lis
     Raises:
         NotInContext: A source matches nothing.
     """
-    found = list(chain.from_iterable(_matches(root, source) for source in sources))
+    found = list(chain.from_iterable(_matches(tree, source) for source in sources))
     into_folder = target.endswith("/")
     if len(found) > 1 and not into_folder:
         raise NotInContext(
@@ -58,8 +64,8 @@ def copied(root: Path, sources: list[str], target: str, mode: int | None) -> lis
         )
     name = posixpath.normpath(target).lstrip("/")
     entries: dict[str, Entry] = {}
-    for path in found:
-        for entry in _copied_one(path, name, mode, into_folder=into_folder):
+    for source in found:
+        for entry in _copied_one(tree, source, name, mode, into_folder=into_folder):
             entries[entry.name] = entry
     parents = [folder for folder in folders(*entries) if folder.name not in entries]
     return [*parents, *entries.values()]
@@ -73,47 +79,47 @@ def folders(*names: str) -> list[Entry]:
     return [Entry(parent, 0o755) for parent in sorted(parents - {"."})]
 
 
-def _copied_one(path: Path, name: str, mode: int | None, *, into_folder: bool) -> Iterator[Entry]:
-    if path.is_dir() and not path.is_symlink():
-        yield from _tree(path, name, mode)
+def _copied_one(
+    tree: Tree, source: str, name: str, mode: int | None, *, into_folder: bool
+) -> Iterator[Entry]:
+    """The entries of one source; a link that is named itself is followed, as in Docker."""
+    place = tree.resolve(source)
+    path = None if place is None else tree.path(place)
+    if place is None or path is None:
+        raise NotInContext(f"{source}: is a link that leads nowhere")
+    if path.is_dir():
+        yield from _folder(tree, place, name, mode)
     elif into_folder:
-        yield _entry(path, posixpath.join(name, path.name), mode)
+        yield from _entry(path, posixpath.join(name, posixpath.basename(source)), mode)
     else:
-        yield _entry(path, name, mode)
+        yield from _entry(path, name, mode)
 
 
-def _matches(root: Path, source: str) -> list[Path]:
-    pattern = [part for part in posixpath.normpath("/" + source).split("/") if part]
-    found = [root]
-    for part in pattern:
-        found = list(chain.from_iterable(_children(folder, part) for folder in found))
+def _matches(tree: Tree, source: str) -> list[str]:
+    found = tree.matches(posixpath.normpath("/" + source))
     if not found:
         raise NotInContext(f"{source}: not in the build context, or excluded by .dockerignore")
     return found
 
 
-def _children(folder: Path, part: str) -> list[Path]:
-    """Entries of a folder; a wildcard never matches a slash, as in Go's filepath.Match."""
-    if not folder.is_dir():
-        return []
-    if not any(sign in part for sign in "*?["):
-        path = folder / part
-        return [path] if path.exists() or path.is_symlink() else []
-    return sorted(path for path in folder.iterdir() if fnmatch.fnmatchcase(path.name, part))
-
-
-def _tree(folder: Path, name: str, mode: int | None) -> Iterator[Entry]:
+def _folder(tree: Tree, folder: str, name: str, mode: int | None) -> Iterator[Entry]:
+    """A folder with everything in it; links in it stay links."""
     if name:
         yield Entry(name, 0o755 if mode is None else mode)
-    for path in sorted(folder.iterdir()):
-        inside = posixpath.join(name, path.name)
+    for child in tree.children(folder):
+        path = tree.path(posixpath.join(folder, child))
+        inside = posixpath.join(name, child)
+        if path is None:
+            continue
         if path.is_dir() and not path.is_symlink():
-            yield from _tree(path, inside, mode)
+            yield from _folder(tree, posixpath.join(folder, child), inside, mode)
         else:
-            yield _entry(path, inside, mode)
+            yield from _entry(path, inside, mode)
 
 
-def _entry(path: Path, name: str, mode: int | None) -> Entry:
+def _entry(path: Path, name: str, mode: int | None) -> Iterator[Entry]:
+    """A file or a link; nothing for anything else."""
     if path.is_symlink():
-        return Entry(name, 0o777, target=str(path.readlink()))
-    return Entry(name, path.stat().st_mode & 0o7777 if mode is None else mode, source=path)
+        yield Entry(name, 0o777, target=str(path.readlink()))
+    elif path.is_file():
+        yield Entry(name, path.stat().st_mode & 0o7777 if mode is None else mode, source=path)

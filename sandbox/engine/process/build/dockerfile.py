@@ -1,32 +1,20 @@
-"""A Dockerfile's instructions, and the refusal of those that need a real engine."""
+"""A Dockerfile's instructions."""
 
 import io
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from dockerfile_parse import DockerfileParser
 
-__all__ = ["BuildRefused", "Instruction", "read_dockerfile"]
+__all__ = ["REMEDY", "BuildRefused", "Instruction", "read_dockerfile"]
 
-_SUPPORTED: Final = frozenset(
-    {
-        "ADD",
-        "ARG",
-        "CMD",
-        "COPY",
-        "ENTRYPOINT",
-        "ENV",
-        "EXPOSE",
-        "FROM",
-        "HEALTHCHECK",
-        "LABEL",
-        "MAINTAINER",
-        "STOPSIGNAL",
-        "USER",
-        "WORKDIR",
-    }
+REMEDY: Final = "use a Docker engine: --engine docker"
+_SHOWN: Final = 60
+_HERE_DOCUMENT: Final = re.compile(
+    rb"^\s*(?:RUN|COPY|ADD)\s.*?<<(-?)[\"']?(\w+)[\"']?", re.IGNORECASE
 )
-_REMEDY: Final = "use a Docker engine: --engine docker"
 
 
 class BuildRefused(Exception):
@@ -44,46 +32,36 @@ class Instruction:
     value: str
     """Everything after the name, continued lines joined."""
 
-    def refused(self, why: str, remedy: str = _REMEDY) -> BuildRefused:
+    def refused(self, why: str, remedy: str = REMEDY) -> BuildRefused:
         """An error with the place of this instruction."""
-        return BuildRefused(
-            f"Dockerfile line {self.line}: {self.name} {self.value}: {why}; {remedy}"
-        )
+        text = f"{self.name} {self.value}"
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+        return BuildRefused(f"Dockerfile line {self.line}: {shown}: {why}; {remedy}")
 
 
 def read_dockerfile(content: bytes) -> list[Instruction]:
-    """
-    The instructions, in their order.
-
-    Raises:
-        BuildRefused: One of them is not supported by this engine, or there is no FROM.
-    """
-    structure = DockerfileParser(fileobj=io.BytesIO(content)).structure
-    read = [
+    """The instructions, in their order; of a here-document only its first line."""
+    lines = b"".join(_without_here_documents(content))
+    structure = DockerfileParser(fileobj=io.BytesIO(lines)).structure
+    return [
         Instruction(part["startline"] + 1, part["instruction"], part["value"].strip())
         for part in structure
         if part["instruction"] != "COMMENT"
     ]
-    for instruction in read:
-        _check(instruction)
-    stages = [instruction for instruction in read if instruction.name == "FROM"]
-    if not stages:
-        raise BuildRefused("Dockerfile: no FROM; name a base image")
-    if len(stages) > 1:
-        raise stages[1].refused("a second build stage is not supported by the embedded engine")
-    first = next(instruction for instruction in read if instruction.name != "ARG")
-    if first.name != "FROM":
-        raise first.refused("not allowed before FROM", "begin with FROM")
-    return read
 
 
-def _check(instruction: Instruction) -> None:
-    name, value = instruction.name, instruction.value
-    if name not in _SUPPORTED:
-        raise instruction.refused(f"{name} is not supported by the embedded engine")
-    if name == "HEALTHCHECK" and value.upper() != "NONE":
-        raise instruction.refused(
-            "HEALTHCHECK is not supported by the embedded engine, and ECS ignores it"
-        )
-    if name in ("COPY", "ADD") and "<<" in value:
-        raise instruction.refused("a here-document is not supported by the embedded engine")
+def _without_here_documents(content: bytes) -> Iterator[bytes]:
+    """The lines, with comments in place of here-documents, which are no instructions."""
+    end: bytes | None = None
+    tabs = False
+    for line in content.splitlines(keepends=True):
+        if end is not None:
+            stripped = line.strip(b"\t\r\n") if tabs else line.rstrip(b"\r\n")
+            if stripped == end:
+                end = None
+            yield b"#\n"
+            continue
+        found = _HERE_DOCUMENT.match(line)
+        if found:
+            tabs, end = bool(found[1]), found[2]
+        yield line

@@ -10,6 +10,7 @@ from config.service import Build, ServiceConfig
 from flows.plan.observe import observe
 from tasks.ecr.build import content_tag
 
+PINNED = "registry.example.com/users@sha256:" + "1" * 64
 DISCOVERED = SimpleNamespace(
     account_id="123456789012", cluster_arn="arn:cluster", listener_arn="arn:listener"
 )
@@ -40,11 +41,11 @@ def built(folder, name):
 
 def spoil(service):
     """Make the context unreadable."""
-    Path(service.build.context, ".dockerignore").write_bytes(b"\xff\xfe")
+    Path(service.build.context, ".dockerignore").write_text("[")
 
 
 def config(*services):
-    return SimpleNamespace(aws=None, services=services)
+    return SimpleNamespace(aws=None, docker_host=None, services=services)
 
 
 async def test_a_build_context_is_hashed(tmp_path, aws):
@@ -64,9 +65,9 @@ async def test_an_image_that_was_planned_is_not_hashed_again(tmp_path, aws):
 
 
 async def test_a_ready_image_needs_no_tag(aws):
-    ready = ServiceConfig(name="users", path_patterns=("/users*",), image="host/users@sha256:1")
+    ready = ServiceConfig(name="users", path_patterns=("/users*",), image=PINNED)
     seen = await observe(config(ready), DISCOVERED, [ready], read_state=aws.read_state)
-    assert (seen.images, aws.tags) == ({"users": "host/users@sha256:1"}, {"users": None})
+    assert (seen.images, aws.tags) == ({"users": PINNED}, {"users": None})
 
 
 async def test_every_context_that_cannot_be_read_is_named(tmp_path, aws):

@@ -1,5 +1,6 @@
 """Names of images, what COPY takes, and what a container is started with."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from sandbox.engine.base import ContainerSpec
 from sandbox.engine.content.base_image import is_base
 from sandbox.engine.content.image import Image
 from sandbox.engine.process.build.context import NotInContext, copied
-from sandbox.engine.process.container import container_command, container_environment
+from sandbox.engine.process.build.tree import Tree
 from sandbox.engine.process.reference import read_reference
+from sandbox.engine.process.run.plain import plain_command, plain_environment
+from sandbox.engine.process.run.program import image_command, program_environment
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -88,21 +91,43 @@ def context(tmp_path):
     ],
 )
 def test_copy_copies_what_docker_copies(context, sources, target, names):
-    assert sorted(entry.name for entry in copied(context, sources, target, None)) == names
+    assert sorted(entry.name for entry in copied(Tree(context), sources, target, None)) == names
 
 
 def test_several_sources_need_a_folder(context):
     with pytest.raises(NotInContext, match="end with a /"):
-        copied(context, ["app.py", "README.md"], "/x", None)
+        copied(Tree(context), ["app.py", "README.md"], "/x", None)
 
 
 def test_copy_does_not_leave_the_context(context):
     with pytest.raises(NotInContext, match="not in the build context"):
-        copied(context / "data", ["../app.py"], "/x", None)
+        copied(Tree(context / "data"), ["../app.py"], "/x", None)
+
+
+def test_copy_follows_a_link_only_inside_of_the_context(context):
+    (context / "out").symlink_to("/etc")
+    (context / "in").symlink_to("/data")
+    with pytest.raises(NotInContext):
+        copied(Tree(context), ["out/passwd"], "/x", None)
+    (entry,) = copied(Tree(context), ["in/a.json"], "/a.json", None)
+    assert entry.source == context / "data" / "a.json"
+
+
+def test_links_in_a_folder_are_copied_as_links(context):
+    (context / "data" / "gone").symlink_to("nowhere")
+    (context / "data" / "out").symlink_to("/etc")
+    entries = {entry.name: entry.target for entry in copied(Tree(context), ["data"], "/x/", None)}
+    assert (entries["x/gone"], entries["x/out"]) == ("nowhere", "/etc")
+
+
+def test_pipes_are_not_copied(context):
+    os.mkfifo(context / "data" / "pipe")
+    names = [entry.name for entry in copied(Tree(context), ["data"], "/x/", None)]
+    assert "x/pipe" not in names
 
 
 def test_copy_sets_the_mode_that_it_is_given(context):
-    assert copied(context, ["app.py"], "/app.py", 0o700)[-1].mode == 0o700
+    assert copied(Tree(context), ["app.py"], "/app.py", 0o700)[-1].mode == 0o700
 
 
 def image(**settings):
@@ -122,22 +147,37 @@ def image(**settings):
             {"entry_point": ("f",), "command": ("c",)},
             ["f", "c"],
         ),
-        ({"Cmd": ["/usr/local/bin/python3", "x.py"]}, {}, ["python3", "x.py"]),
-        ({"Cmd": ["/bin/sh", "-c", "x"]}, {}, ["/bin/sh", "-c", "x"]),
+        ({}, {}, [""]),
     ],
 )
-def test_a_command_is_put_together_as_docker_does(tmp_path, settings, spec, command):
-    assert (
-        container_command(image(**settings), ContainerSpec("app", "i", **spec), tmp_path) == command
-    )
+def test_a_command_is_put_together_as_docker_does(settings, spec, command):
+    assert image_command(image(**settings), ContainerSpec("app", "i", **spec)) == command
+
+
+@pytest.mark.parametrize(
+    ("command", "started"),
+    [
+        (["/usr/local/bin/python3", "x.py"], ["python3", "x.py"]),
+        (["/bin/sh", "-c", "x"], ["/bin/sh", "-c", "x"]),
+        (["/cart/run", "--dir=/cart"], ["{root}/cart/run", "--dir={root}/cart"]),
+    ],
+)
+def test_without_a_root_of_its_own_a_command_finds_the_images_files(tmp_path, command, started):
+    (tmp_path / "cart").mkdir()
+    (tmp_path / "cart" / "run").touch()
+    found = plain_command(image(Cmd=command), ContainerSpec("app", "i"), tmp_path)
+    assert found == [word.format(root=tmp_path) for word in started]
 
 
 def test_the_task_definitions_environment_wins():
-    found = container_environment(
-        image(Env=["A=1", "B=2"]),
-        ContainerSpec("app", "i", environment={"B": "3"}),
-        Path("/r"),
-        "127.1.0.1",
-        Path("/p"),
+    found = program_environment({"Env": ["A=1", "B=2", "PATH=/own"]}, {"B": "3"}, "app")
+    assert found == {"A": "1", "B": "3", "PATH": "/own", "HOME": "/root", "HOSTNAME": "app"}
+
+
+def test_a_value_that_looks_like_a_path_of_the_image_stays_as_it_is(tmp_path):
+    (tmp_path / "cart").mkdir()
+    spec = ContainerSpec("app", "i", environment={"PREFIX": "/cart", "HOME": "/cart"})
+    found = plain_environment(
+        image(Env=["DATA=/cart"]), spec, tmp_path, "127.1.0.1", Path("/programs")
     )
-    assert (found["A"], found["B"]) == ("1", "3")
+    assert (found["PREFIX"], found["HOME"], found["DATA"]) == ("/cart", "/cart", "/cart")

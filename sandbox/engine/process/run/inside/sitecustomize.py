@@ -31,6 +31,14 @@ def _bind_inside(self: socket.socket, address: Any, /) -> None:
 
 if _ADDRESS:
     socket.socket.bind = _bind_inside  # type: ignore[method-assign, assignment]
+
+_PLAIN = os.environ.get("SPLIT_SANDBOX_PLAIN", "")
+if _PLAIN:
+    # The program has no root of its own. It reads the variable as it was given; the path is made.
+    if _PLAIN == "none":
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environ["PYTHONPATH"] = _PLAIN
     # An image has the packages that it was built with, not the machine's.
     for path in list(sys.path):
         if path.startswith(sys.base_prefix) and path.endswith(("site-packages", "dist-packages")):

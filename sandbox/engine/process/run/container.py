@@ -1,90 +1,27 @@
-"""A container that is a plain process with its own loopback address."""
+"""A container that is a process of this machine with its own loopback address."""
 
 import contextlib
 import hashlib
 import os
-import re
-import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
 
 from sandbox.engine.base import ContainerSpec
 from sandbox.engine.content.image import Image
-from sandbox.engine.process.rootfs import inside
-from sandbox.launcher import launched
+from sandbox.engine.process.run.program import Program, image_command
+from sandbox.engine.process.run.rootfs import remove_tree
 
-__all__ = ["ProcessContainer", "container_command", "container_environment"]
+__all__ = ["ProcessContainer"]
 
 _KEPT_LINES: Final = 1000
-_PATH: Final = re.compile(r"(?<![\w./@%+-])/[\w./@%+-]+")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_INSIDE: Final = Path(__file__).with_name("inside")
-
-
-def container_command(image: Image, spec: ContainerSpec, root: Path) -> list[str]:
-    """
-    The command line: the image's, unless the task definition overrides it.
-
-    Its Python is the host's, found on PATH.
-    """
-    entry_point = spec.entry_point or image.settings.get("Entrypoint") or ()
-    # As in Docker, another entry point drops the image's command.
-    default = () if spec.entry_point else image.settings.get("Cmd") or ()
-    program, *arguments = [*entry_point, *(spec.command or default)] or [""]
-    of_the_host = Path(program).is_absolute() and not inside(root, program).exists()
-    if of_the_host and program != "/bin/sh":
-        program = Path(program).name
-    return [_paths_inside(root, word) for word in (program, *arguments)]
-
-
-def _paths_inside(root: Path, text: str) -> str:
-    """
-    The text with absolute paths of the image replaced by their places on this machine.
-
-    This works for command lines and variables. Paths in the program's code need a Docker engine,
-    where a container has its own file system.
-    """
-
-    def where(found: re.Match[str]) -> str:
-        path = inside(root, found[0])
-        return str(path) if path != root and path.exists() else found[0]
-
-    return _PATH.sub(where, text)
-
-
-def container_environment(
-    image: Image, spec: ContainerSpec, root: Path, address: str, programs: Path
-) -> dict[str, str]:
-    """
-    The program's whole environment; it inherits nothing from the sandbox.
-
-    Args:
-        image: Its ENV comes first.
-        spec: Its environment wins.
-        root: The unpacked image.
-        address: The container's.
-        programs: Folder with `python` and `python3`.
-    """
-    pairs = dict(pair.split("=", 1) for pair in image.settings.get("Env") or ())
-    pairs.update(spec.environment)
-    environment = {name: _paths_inside(root, value) for name, value in pairs.items()}
-    packages = environment.get("PYTHONPATH")
-    return {
-        **environment,
-        "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(root),
-        "HOSTNAME": spec.name,
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONPATH": f"{_INSIDE}:{packages}" if packages else str(_INSIDE),
-        "SPLIT_SANDBOX_ADDRESS": address,
-    }
 
 
 class ProcessContainer:
@@ -94,7 +31,7 @@ class ProcessContainer:
     Args:
         spec: What to run.
         image: Its image.
-        root: The image, unpacked for this container; deleted when it has ended.
+        folder: Its files; deleted when it has ended.
         address: Its loopback address.
         on_line: Called with each line of its output.
     """
@@ -103,34 +40,29 @@ class ProcessContainer:
         self,
         spec: ContainerSpec,
         image: Image,
-        root: Path,
+        folder: Path,
         address: str,
         on_line: Callable[[str], None],
     ) -> None:
         self.spec, self.image, self.address = spec, image, address
         self.id = hashlib.sha256(f"{spec.name} {address}".encode()).hexdigest()
-        self.command = container_command(image, spec, root)
+        self.command = image_command(image, spec)
         self.started = time.time()
         self.out_of_memory = False
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
-        self._root, self._on_line = root, on_line
+        self._folder, self._on_line = folder, on_line
         self._code: int | None = None
         self._ended = threading.Event()
 
-    def spawn(self, spawner: Executor, programs: Path) -> None:
+    def spawn(self, spawner: Executor, program: Program) -> None:
         """
         Start the program.
 
         Args:
             spawner: Has one thread that lives as long as the engine: see `launched`.
-            programs: Folder with `python` and `python3`.
+            program: What to start.
         """
-        folder = inside(self._root, self.image.settings.get("WorkingDir") or "/")
-        folder.mkdir(parents=True, exist_ok=True)
-        environment = container_environment(
-            self.image, self.spec, self._root, self.address, programs
-        )
-        self._process = spawner.submit(_spawn, self.command, folder, environment).result()
+        self._process = spawner.submit(_spawn, program).result()
 
     def watch(self, ended: Callable[["ProcessContainer"], None]) -> None:
         """Deliver its output; when it has ended, call `ended`, before `exit_code` changes."""
@@ -149,8 +81,12 @@ class ProcessContainer:
         return self._code
 
     def stop(self) -> None:
-        """SIGTERM, SIGKILL after the stop timeout; returns when it is gone. Safe to repeat."""
-        self._process.send_signal(signal.SIGTERM)
+        """
+        The image's STOPSIGNAL, SIGKILL after the stop timeout; returns when it is gone.
+
+        Safe to repeat.
+        """
+        self._process.send_signal(_stop_signal(self.image))
         if not self._ended.wait(self.spec.stop_timeout):
             self.kill()
 
@@ -189,19 +125,28 @@ class ProcessContainer:
         # As in a container, the end of the first program ends the others, and with them the output.
         self._kill_group()
         reader.join()
-        shutil.rmtree(self._root, ignore_errors=True)
+        remove_tree(self._folder)
         ended(self)
         self._code = code if code >= 0 else 128 - code
         self._ended.set()
 
 
-def _spawn(
-    command: list[str], folder: Path, environment: Mapping[str, str]
-) -> "subprocess.Popen[bytes]":
+def _stop_signal(image: Image) -> signal.Signals:
+    """The image's STOPSIGNAL: a number, or a name with or without SIG."""
+    name = str(image.settings.get("StopSignal") or "SIGTERM")
+    try:
+        if name.isdigit():
+            return signal.Signals(int(name))
+        return signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"]
+    except (KeyError, ValueError):
+        return signal.SIGTERM
+
+
+def _spawn(program: Program) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        launched(*command),
-        cwd=folder,
-        env=environment,
+        program.arguments,
+        cwd=program.folder,
+        env=program.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

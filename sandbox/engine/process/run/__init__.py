@@ -1,0 +1,1 @@
+"""Running programs of images, each with its own files and loopback address."""
