@@ -110,7 +110,8 @@ def _plan_service(
     observed: Observation,
 ) -> ServicePlan:
     seen = observed.services[service.name]
-    routes = ServiceRoutes(config, service, owner, seen.state)
+    group = discovered.monolith.target_group_arn
+    routes = ServiceRoutes(config, service, owner, seen.state, group)
     weight = routes.weight()
     steps = routes.steps(weight)
     comparison = _Comparison(config, discovered, service, owner, seen.image, seen.state)

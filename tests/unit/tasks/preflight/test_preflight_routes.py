@@ -104,7 +104,7 @@ def test_patterns_that_only_the_monolith_answers_can_be_taken_over(rules):
         ([rule(50, host="a.example"), ELSEWHERE], "partly answered by the default action"),
         (
             [rule(50, host="a.example"), rule(60, host="b.example", to={OTHER: 1}), DEFAULT],
-            "by rule 60 (*)",
+            "by rule 60 (host-header b.example)",
         ),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_rule_for_another_host_that_goes_first_is_a_warning():
     found = owners(claim("/api/users*"), rule(5, host="admin.example", to={OTHER: 1}), DEFAULT)
     assert errors(found) == []
     assert (
-        "partly answered by rule 5 (*), which has other conditions than the path"
+        "partly answered by rule 5 (host-header admin.example), which has other conditions"
         in warnings(found)[0]
     )
 
