@@ -15,7 +15,9 @@ from tasks.discovery import Discovered
 from tasks.ecr.build import content_tag
 from tasks.ecr.image import pin_image
 from tasks.ecs.task_definition import read_task_definition
+from tasks.elbv2.default_action import taken_over_rules
 from tasks.elbv2.rule_matching import Rule
+from tasks.elbv2.tags import read_tags
 from tasks.preflight.finding import refuse
 from tasks.preflight.images import check_build_files
 from tasks.state.service import ServiceState, read_service_state
@@ -58,6 +60,8 @@ class Observation:
     """Seconds since the epoch."""
     services: Mapping[str, ServiceObservation]
     """By name; those that the run works on."""
+    taken_over: tuple[Rule, ...] = ()
+    """Rules that forwarded to the monolith before it was drained."""
 
     @property
     def images(self) -> dict[str, str]:
@@ -106,10 +110,15 @@ async def observe(
         for service in chosen
     }
     states = await gather_by_name(reads)
+    rules = next(iter(states.values())).rules
+    listener_tags = await call(read_tags, config.aws, [discovered.listener_arn])
     return Observation(
         account_id=discovered.account_id,
         at=time.time(),
         services={name: ServiceObservation(wanted[name], state) for name, state in states.items()},
+        taken_over=tuple(
+            taken_over_rules(rules, listener_tags[discovered.listener_arn], config.name)
+        ),
     )
 
 

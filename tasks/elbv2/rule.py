@@ -140,11 +140,10 @@ def _remedy(rule: Rule, desired: PathRule) -> str:
     wanted = form_of(desired.conditions, ())
     if rule.form.matches == wanted.matches:
         return "let it forward to the monolith's and the service's target groups alone"
-    values = {"Field": "path-pattern", "Values": list(desired.patterns)}
     transforms = " --reset-transforms" if rule.transforms else ""
     return (
         f"restore it with `aws elbv2 modify-rule --rule-arn {rule.arn} "
-        f"--conditions '{json.dumps([values])}'{transforms}`"
+        f"--conditions '{json.dumps(desired.conditions)}'{transforms}`"
     )
 
 
