@@ -27,6 +27,8 @@ from tasks.preflight.alarms import check_alarms
 from tasks.preflight.execution_role import check_execution_role, read_trust_policy
 from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
 from tasks.preflight.images import check_engine, check_ready_image
+from tasks.preflight.listener import check_listener, check_stickiness
+from tasks.preflight.monolith import check_deployment
 from tasks.preflight.network import check_network, check_ports, read_network
 from tasks.preflight.priorities import lint_priorities
 from tasks.preflight.quotas import Need, Usage, check_quotas, read_limits, read_usage
@@ -204,6 +206,9 @@ class _PlanChecks:
         checks = [_overlaps(self.config), self.drained(), self.routes(), self.engine()]
         if self.working:
             checks += [
+                self.deployment(),
+                self.listener(),
+                self.stickiness(),
                 self.network(),
                 self.execution_role(),
                 self.quotas(),
@@ -278,6 +283,25 @@ class _PlanChecks:
             return []
         to_build = by_place(self.config, names)
         return await asyncio.to_thread(check_engine, self.config.docker_host, to_build)
+
+    async def deployment(self) -> Findings:
+        """Who else changes the monolith's rules."""
+        monolith = self.discovered.monolith
+        return list(check_deployment(self.config.monolith, self.config.cluster, monolith))
+
+    async def listener(self) -> Findings:
+        """Whether requests can be sent through the listener."""
+        checks = check_listener(self.config.listener, self.discovered)
+        return await asyncio.to_thread(list, checks)
+
+    async def stickiness(self) -> Findings:
+        """Target groups that cannot be in a weighted rule."""
+        groups = {"monolith.service": self.discovered.monolith.target_group_arn}
+        for item in self.working:
+            [(place, _)] = by_place(self.config, [item.service]).items()
+            if item.state.target_group_arn:
+                groups[place] = item.state.target_group_arn
+        return await call(check_stickiness, self.config.aws, groups)
 
     async def network(self) -> Findings:
         """Subnets, security groups, and the services' ports."""

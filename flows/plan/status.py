@@ -247,7 +247,13 @@ def _rollout(service: EcsService) -> str | None:
 
 async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> MonolithNow:
     aws = config.aws
-    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    monolith, _, _ = await call(
+        read_monolith,
+        aws,
+        config.cluster,
+        config.monolith.service,
+        config.listener.load_balancer,
+    )
     health = await call(read_target_health, aws, monolith.target_group_arn)
     scaling = await call(read_suspension, aws, discovered.cluster_arn, monolith.service)
     record = SizeRecord.from_tags(monolith.tags)

@@ -6,6 +6,9 @@ One AWS, one run after the other: a sticky group of the monolith, a split beside
 rule with a regular expression, and runs after a rule was edited by hand.
 """
 
+import urllib.error
+import urllib.request
+
 import pytest
 
 from tests.e2e import aws_state
@@ -22,6 +25,16 @@ METHOD = {
     "Field": "http-request-method",
     "HttpRequestMethodConfig": {"Values": ["GET"]},
 }
+
+
+def post(sandbox, path):
+    """The response to a POST of a user's, whatever its status."""
+    request = urllib.request.Request(f"{sandbox.state['alb_url']}{path}", b"{}", method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response
+    except urllib.error.HTTPError as error:
+        return error
 
 
 class Story:
@@ -50,6 +63,7 @@ class Story:
         self._run("status", "flows.status")
         self._run("plan", "flows.split", "--plan")
         self._run("edited", "flows.split")
+        self.posted = post(sandbox, USER)
         self.differences["edited"] = aws_state.differences(read_account(sandbox), before)
         self.traffic = client.end()
 
@@ -140,3 +154,7 @@ def test_the_monolith_is_not_drained(story):
 
 def test_no_user_saw_a_failure(story):
     assert story.traffic["failed"] == 0
+
+
+def test_a_post_is_answered_by_the_monolith_and_not_by_another_service(story):
+    assert story.posted.headers["X-Served-By"] == "monolith"

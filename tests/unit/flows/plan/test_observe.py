@@ -31,7 +31,9 @@ class Aws:
 @pytest.fixture
 def aws(monkeypatch):
     """AWS, whose listener has no tags."""
-    monkeypatch.setattr("flows.plan.observe.read_tags", lambda _aws, arns: {arn: {} for arn in arns})
+    monkeypatch.setattr(
+        "flows.plan.observe.read_tags", lambda _aws, arns: {arn: {} for arn in arns}
+    )
     return Aws()
 
 
