@@ -32,7 +32,7 @@ from flows.runtime.private_server import (
     running_private_server,
 )
 from flows.runtime.terminal import stepping_aside
-from tasks.aws.task import transient_reason
+from tasks.aws.explain import explain_error
 
 __all__ = ["DONE", "FAILED", "REFUSED", "ReportFiles", "Run", "run_command", "say"]
 
@@ -222,7 +222,7 @@ def _run_to_end(run: Run, work: Work) -> Outcome:
     except SplitterError as error:
         return Outcome.failed(str(error))
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        return Outcome.failed(_aws_text(error))
+        return Outcome.failed(explain_error(error))
 
 
 async def _interruptible(run: Run, work: Work) -> Outcome:
@@ -236,15 +236,6 @@ def _cancel_on_signals(task: "asyncio.Task[Any]") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, cancel_once, task)
-
-
-def _aws_text(error: BaseException) -> str:
-    """AWS's own message, and what to do about it."""
-    if transient_reason(error):
-        remedy = "it was tried several times; run again later"
-    else:
-        remedy = "check the permissions of the credentials"
-    return f"AWS: {error}; {remedy}"
 
 
 def say(text: str) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import botocore.exceptions
-
 from config.errors import InvalidConfig, PreflightFailed, ResourceConflict
 from config.split import SplitConfig
 from config.traffic import Gates
@@ -18,7 +16,8 @@ from flows.plan.routes import ServiceRoutes
 from flows.plan.split import Plan
 from flows.record.events import emit
 from tasks.aws.call import call
-from tasks.aws.credentials import read_account, why_refused
+from tasks.aws.credentials import read_account
+from tasks.aws.explain import why_refused
 from tasks.cloudwatch.alarms import read_alarms
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
@@ -139,10 +138,9 @@ async def _all_of(checks: Iterable[Awaitable[Findings]]) -> Findings:
 def _explain(error: BaseException) -> Findings:
     if isinstance(error, PreflightFailed | InvalidConfig):
         return [Finding(line) for line in str(error).splitlines()]
-    if isinstance(error, botocore.exceptions.ClientError):
-        reason = why_refused(error)
-        if reason:
-            return [Finding(reason)]
+    reason = why_refused(error) if isinstance(error, Exception) else None
+    if reason:
+        return [Finding(reason)]
     raise error
 
 

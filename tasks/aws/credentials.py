@@ -9,36 +9,11 @@ import botocore.parsers
 
 from config.aws import AwsConfig
 from config.errors import PreflightFailed
-from tasks.aws.clients import IAM_ACTION, client
+from tasks.aws.clients import client
+from tasks.aws.explain import LOG_IN, why_refused
 
-__all__ = ["read_account", "refusals_explained", "why_refused"]
+__all__ = ["read_account", "refusals_explained"]
 
-_DENIED: Final = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthorizationError",
-        "AuthorizationErrorException",
-        "UnauthorizedOperation",
-    }
-)
-_EXPIRED: Final = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-)
-_UNKNOWN: Final = frozenset(
-    {
-        "AuthFailure",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "NotAuthorized",
-        "OptInRequired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
 _NO_ANSWER: Final = (
     botocore.exceptions.ConnectTimeoutError,
     botocore.exceptions.EndpointConnectionError,
@@ -46,28 +21,6 @@ _NO_ANSWER: Final = (
     botocore.exceptions.ReadTimeoutError,
     botocore.exceptions.SSLError,
 )
-_LOG_IN: Final = "log in with `aws sso login`, set AWS_PROFILE, or set aws.profile"
-
-
-def why_refused(error: botocore.exceptions.ClientError) -> str | None:
-    """
-    What is wrong with the credentials, as a finding with its remedy; None for any other error.
-
-    A denied call is named by its IAM action.
-    """
-    refusal = error.response["Error"]
-    code = refusal["Code"]
-    message = refusal.get("Message", "")
-    detail = f"({code}: {message})"
-    if code in _DENIED:
-        metadata = error.response.get("ResponseMetadata", {})
-        action = metadata.get(IAM_ACTION, error.operation_name)
-        return f"aws: the credentials may not call {action} {detail}; allow it in IAM"
-    if code in _EXPIRED:
-        return f"aws: the credentials have expired {detail}; {_LOG_IN}"
-    if code in _UNKNOWN:
-        return f"aws: AWS rejects the credentials {detail}; {_LOG_IN}"
-    return None
 
 
 @contextmanager
@@ -80,7 +33,7 @@ def refusals_explained() -> Iterator[None]:
     """
     try:
         yield
-    except botocore.exceptions.ClientError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         reason = why_refused(error)
         if reason is None:
             raise
@@ -98,10 +51,14 @@ def read_account(aws: AwsConfig) -> str:
     Source: STS GetCallerIdentity.
     """
     try:
-        with refusals_explained():
-            account = client(aws, "sts").get_caller_identity()["Account"]
+        account = client(aws, "sts").get_caller_identity()["Account"]
     except botocore.exceptions.ConnectionClosedError:
         raise  # a lost response, not a wrong address
+    except botocore.exceptions.ClientError as error:
+        reason = why_refused(error)
+        if reason is None:
+            raise
+        raise PreflightFailed(reason) from None
     except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError) as error:
         raise PreflightFailed(_why_not_connected(aws, error)) from None
     if aws.account_id and account != aws.account_id:
@@ -125,7 +82,7 @@ def _why_not_connected(aws: AwsConfig, error: Exception) -> str:
             f"aws.endpoint_url: {endpoint} answers, but not as AWS does; give the address of an "
             "AWS API"
         )
-    return f"{_source_of_credentials(aws, error)} no usable credentials ({error}); {_LOG_IN}"
+    return f"{_source_of_credentials(aws, error)} no usable credentials ({error}); {LOG_IN}"
 
 
 def _source_of_credentials(aws: AwsConfig, error: Exception) -> str:
