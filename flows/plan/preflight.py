@@ -1,6 +1,7 @@
 """Everything that must be true before the first change; all findings at once."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,13 +17,14 @@ from flows.plan.routes import ServiceRoutes
 from flows.plan.split import Plan
 from flows.record.events import emit
 from tasks.aws.call import call
-from tasks.aws.credentials import read_account
+from tasks.aws.credentials import read_account, read_life
 from tasks.aws.explain import why_refused
 from tasks.cloudwatch.alarms import read_alarms
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.http.parity import parity_paths
 from tasks.preflight.alarms import check_alarms
+from tasks.preflight.duration import check_life, run_duration
 from tasks.preflight.execution_role import check_execution_role, read_trust_policy
 from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
 from tasks.preflight.images import check_engine, check_ready_image
@@ -207,6 +209,7 @@ class _PlanChecks:
                 self.deployment(),
                 self.listener(),
                 self.stickiness(),
+                self.credentials(),
                 self.network(),
                 self.execution_role(),
                 self.quotas(),
@@ -300,6 +303,14 @@ class _PlanChecks:
             if item.state.target_group_arn:
                 groups[place] = item.state.target_group_arn
         return await call(check_stickiness, self.config.aws, groups)
+
+    async def credentials(self) -> Findings:
+        """Whether the credentials last as long as the run."""
+        steps = {item.service: item.steps for item in self.working}
+        drains = self.plan.drain.will_drain
+        duration = run_duration(self.config, steps, drains=drains)
+        life = await call(read_life, self.config.aws)
+        return list(check_life(life, duration, time.time()))
 
     async def network(self) -> Findings:
         """Subnets, security groups, and the services' ports."""

@@ -2,17 +2,49 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
+import botocore.credentials
 import botocore.exceptions
 import botocore.parsers
 
 from config.aws import AwsConfig
 from config.errors import PreflightFailed
-from tasks.aws.clients import client
+from tasks.aws.clients import client, core_session
 from tasks.aws.explain import LOG_IN, why_refused
 
-__all__ = ["read_account", "refusals_explained"]
+__all__ = ["CredentialsLife", "read_account", "read_life", "refusals_explained"]
+
+_RENEWED: Final = frozenset(
+    {
+        "assume-role",
+        "assume-role-with-web-identity",
+        "container-role",
+        "custom-process",
+        "iam-role",
+    }
+)
+"""botocore's names of the sources whose credentials renew themselves."""
+_RENEWED_BY_LOGIN: Final = frozenset({"login", "sso"})
+"""The same, for as long as a person's login lasts."""
+
+Renewal = Literal["always", "while logged in", "never"]
+
+
+@dataclass(frozen=True)
+class CredentialsLife:
+    """How long credentials last."""
+
+    source: str
+    """botocore's name of where they come from, e.g. `env` or `sso`."""
+    renewal: Renewal
+    """Whether they renew themselves."""
+    temporary: bool
+    """Whether they are of a session, which ends."""
+    expires: float | None = None
+    """Seconds since the epoch; None where it is not known."""
+
 
 _NO_ANSWER: Final = (
     botocore.exceptions.ConnectTimeoutError,
@@ -93,3 +125,41 @@ def _source_of_credentials(aws: AwsConfig, error: Exception) -> str:
     if file:
         return f"aws.shared_credentials_file: {file}:"
     return "aws:"
+
+
+def read_life(aws: AwsConfig) -> CredentialsLife | None:
+    """
+    How long the credentials last that the clients use; without a call of AWS.
+
+    Returns:
+        None where there are no credentials.
+    """
+    session = core_session(aws)
+    found: Any = session.get_credentials()
+    if found is None:
+        return None
+    refreshable = isinstance(found, botocore.credentials.RefreshableCredentials)
+    # botocore has no public attribute for it.
+    expiry = found._expiry_time if refreshable else None  # noqa: SLF001
+    has_mfa = bool(session.get_scoped_config().get("mfa_serial"))
+    return CredentialsLife(
+        source=found.method,
+        renewal=_renewal(found.method, has_mfa=has_mfa) if refreshable else "never",
+        temporary=refreshable or bool(found.token),
+        expires=expiry.timestamp() if expiry else None,
+    )
+
+
+def _renewal(source: str, *, has_mfa: bool) -> Renewal:
+    """
+    Whether credentials of a source renew themselves.
+
+    Args:
+        source: botocore's name of it.
+        has_mfa: Whether the profile has an MFA device, whose code a person must enter each time.
+    """
+    if source == "assume-role" and has_mfa:
+        return "never"
+    if source in _RENEWED:
+        return "always"
+    return "while logged in" if source in _RENEWED_BY_LOGIN else "never"
