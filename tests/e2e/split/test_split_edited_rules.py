@@ -16,7 +16,7 @@ from tests.e2e.account import read_account
 from tests.e2e.configs import edited_config, hasten_drain, only, quick
 
 # The first test waits for all runs.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 USER = "/api/users/1"
 INVOICE = "/api/users/1/invoice"
