@@ -11,7 +11,12 @@ from tasks.aws.clients import client
 from tasks.aws.credentials import read_account, refusals_explained
 from tasks.aws.tags import tag_dict
 from tasks.aws.task import aws_task
-from tasks.elbv2.listener import choose_listener, read_listeners, read_load_balancer
+from tasks.elbv2.listener import (
+    choose_listener,
+    choose_target_group,
+    read_listeners,
+    read_load_balancer,
+)
 
 __all__ = ["Discovered", "Monolith", "discover", "read_monolith"]
 
@@ -35,6 +40,14 @@ class Monolith:
     """
     What else sends it requests beside the target group: those requests are not counted.
     """
+    deployment_controller: str = "ECS"
+    """What deploys it: `ECS`, `CODE_DEPLOY` or `EXTERNAL`."""
+    deployment_strategy: str = "ROLLING"
+    """How ECS deploys it: `ROLLING`, `BLUE_GREEN`, `LINEAR` or `CANARY`."""
+    scheduling_strategy: str = "REPLICA"
+    """`REPLICA` or `DAEMON`."""
+    managed_by: str = "CUSTOMER"
+    """`ECS` for an Express Mode service."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,10 @@ class Discovered:
     security_groups: tuple[str, ...]
     assign_public_ip: str
     execution_role_arn: str
+    load_balancer_scheme: str = "internet-facing"
+    """`internet-facing` or `internal`."""
+    listener_protocol: str = "HTTP"
+    """`HTTP` or `HTTPS`."""
 
     @property
     def load_balancer_dimension(self) -> str:
@@ -61,18 +78,26 @@ class Discovered:
 
 
 def read_monolith(
-    aws: AwsConfig, cluster: str, name: str
+    aws: AwsConfig, cluster: str, name: str, load_balancer: str | None = None
 ) -> tuple[Monolith, dict[str, Any], dict[str, Any]]:
     """
     Read the monolith's service, with ECS's descriptions of it and of its task definition.
 
+    Args:
+        aws: Where AWS is.
+        cluster: Its cluster.
+        name: Its name.
+        load_balancer: Name or ARN of the load balancer of the split; needed where the service has
+            target groups on several.
+
     Raises:
-        PreflightFailed: The service does not exist, or is behind no load balancer.
+        PreflightFailed: The service does not exist, or is behind no load balancer, or behind
+            several target groups of which it is not known which is meant.
 
     Source: ECS DescribeServices, DescribeTaskDefinition; ELBv2 DescribeTargetGroups.
     """
     service = _read_service(aws, cluster, name)
-    balancer = _balancer_of(service, name)
+    balancer = _balancer_of(aws, service, name, load_balancer)
     found = client(aws, "ecs").describe_task_definition(taskDefinition=service["taskDefinition"])
     definition: Any = found["taskDefinition"]
     group = _read_target_group(aws, balancer["targetGroupArn"], name)
@@ -89,6 +114,10 @@ def read_monolith(
         log_group=_log_group(definition, balancer["containerName"]),
         tags=tag_dict(service.get("tags", [])),
         other_ways=tuple(_other_ways(service, balancer)),
+        deployment_controller=_controller(service),
+        deployment_strategy=_strategy(service),
+        scheduling_strategy=service.get("schedulingStrategy", "REPLICA"),
+        managed_by=service.get("resourceManagementType", "CUSTOMER"),
     )
     return monolith, service, definition
 
@@ -112,11 +141,32 @@ def _read_service(aws: AwsConfig, cluster: str, name: str) -> Any:
     return active[0]
 
 
-def _balancer_of(service: Any, name: str) -> Any:
-    """The first target group of the monolith, with its container and port."""
-    for balancer in service.get("loadBalancers", []):
-        if balancer.get("targetGroupArn"):
-            return balancer
+def _controller(service: Any) -> str:
+    """What deploys the service."""
+    controller = service.get("deploymentController") or {}
+    return str(controller.get("type", "ECS"))
+
+
+def _strategy(service: Any) -> str:
+    """How ECS deploys the service."""
+    configuration = service.get("deploymentConfiguration") or {}
+    return str(configuration.get("strategy", "ROLLING"))
+
+
+def _balancer_of(aws: AwsConfig, service: Any, name: str, load_balancer: str | None) -> Any:
+    """The target group of the monolith that the split is about, with its container and port."""
+    balancers = service.get("loadBalancers", [])
+    groups = [balancer for balancer in balancers if balancer.get("targetGroupArn")]
+    if len(groups) == 1:
+        return groups[0]
+    if groups:
+        return choose_target_group(aws, groups, name, load_balancer)
+    if _controller(service) == "EXTERNAL":
+        raise PreflightFailed(
+            f"monolith.service: {name} is deployed by an external controller (deploymentController "
+            "EXTERNAL), whose task sets have the target groups; only services that ECS deploys by "
+            "rolling updates can be split"
+        )
     raise PreflightFailed(
         f"monolith.service: {name} is behind no load balancer, so there is no traffic to move; "
         "name the service that the listener forwards to"
@@ -187,7 +237,10 @@ def discover(config: SplitConfig, account_id: str | None = None) -> Discovered:
 def _discover(config: SplitConfig, account: str) -> Discovered:
     """Discover the environment with credentials of a known account."""
     monolith, service, definition = read_monolith(
-        config.aws, config.cluster, config.monolith.service
+        config.aws,
+        config.cluster,
+        config.monolith.service,
+        config.listener.load_balancer,
     )
     network = (service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
     (listener, balancer), subnets, security_groups, execution_role = _all_of(
@@ -209,6 +262,8 @@ def _discover(config: SplitConfig, account: str) -> Discovered:
         security_groups=security_groups,
         assign_public_ip=_assign_public_ip(config, network),
         execution_role_arn=execution_role,
+        load_balancer_scheme=balancer.get("Scheme", "internet-facing"),
+        listener_protocol=listener["Protocol"],
     )
 
 

@@ -32,8 +32,7 @@ from flows.runtime.private_server import (
     running_private_server,
 )
 from flows.runtime.terminal import stepping_aside
-from tasks.aws.credentials import why_refused
-from tasks.aws.task import transient_reason
+from tasks.aws.explain import explain_error
 
 __all__ = ["DONE", "FAILED", "REFUSED", "ReportFiles", "Run", "run_command", "say"]
 
@@ -223,7 +222,7 @@ def _run_to_end(run: Run, work: Work) -> Outcome:
     except SplitterError as error:
         return Outcome.failed(str(error))
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        return Outcome.failed(_aws_text(error))
+        return Outcome.failed(explain_error(error))
 
 
 async def _interruptible(run: Run, work: Work) -> Outcome:
@@ -237,17 +236,6 @@ def _cancel_on_signals(task: "asyncio.Task[Any]") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, cancel_once, task)
-
-
-def _aws_text(error: BaseException) -> str:
-    """AWS's own message, and what to do about it."""
-    if transient_reason(error):
-        remedy = "it was tried several times; run again later"
-    elif isinstance(error, botocore.exceptions.ClientError) and why_refused(error):
-        remedy = "check the permissions of the credentials"
-    else:
-        remedy = "correct the value that the message names, or report it as a bug of this tool"
-    return f"AWS: {error}; {remedy}"
 
 
 def say(text: str) -> None:

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+import botocore.exceptions
+
 from config.errors import SplitterError
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
+from tasks.aws.explain import explain_error
 
 __all__ = ["Results", "error_text", "failure_text", "failures", "side_by_side"]
 
@@ -79,6 +82,8 @@ def error_text(error: BaseException) -> str:
     """The message of an error; with its type where it is not one of ours."""
     if isinstance(error, SplitterError):
         return str(error)
+    if isinstance(error, botocore.exceptions.BotoCoreError | botocore.exceptions.ClientError):
+        return explain_error(error)
 
     kind = type(error).__name__
     return f"{kind}: {error}"

@@ -57,6 +57,8 @@ async def drain_monolith(
         await _hand_over(site, target_groups)
         await verify_public_routes(config, discovered)
         await wait_until_idle(config, discovered)
+        # Somebody may have edited a rule in the quiet period.
+        await _read_rules_to_hand_over(site)
         await _scale_to_zero(site)
         await verify_services_healthy(config, target_groups)
         checks = await verify_public_routes(config, discovered)

@@ -53,7 +53,8 @@ class Site:
 
     async def read(self) -> Monolith:
         """The monolith as it runs now."""
-        monolith, _, _ = await call(read_monolith, self.aws, self.config.cluster, self.name)
+        wanted = self.config.listener.load_balancer
+        monolith, _, _ = await call(read_monolith, self.aws, self.config.cluster, self.name, wanted)
         return monolith
 
     async def read_receivers(self) -> str:

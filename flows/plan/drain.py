@@ -1,6 +1,6 @@
 """Whether a run may drain the monolith, why or why not, and what the drain changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,9 @@ from flows.plan.change import PlannedChange, Row, make_row
 from tasks.aws.change import Update
 from tasks.discovery import Discovered, Monolith
 from tasks.elbv2.default_action import monolith_rules, why_not_to_take_over
-from tasks.elbv2.rule_matching import Rule
+from tasks.elbv2.rule_matching import PATH, Rule
+from tasks.elbv2.rules.edits import edit_text, edited
+from tasks.elbv2.rules.precedence import overtaken
 
 __all__ = ["DrainDecision", "decide_drain", "plan_drain"]
 
@@ -64,6 +66,7 @@ def decide_drain(
     reasons = [
         *_reasons_of_the_run(config, complete=complete, allowed=allowed),
         *_reasons_of_the_rules(config, discovered.monolith, rules),
+        *_reasons_of_edits(config, discovered.monolith, rules),
         *_reasons_of_other_routes(discovered.monolith),
     ]
     if reasons:
@@ -99,6 +102,21 @@ def _reasons_of_the_rules(
         for reason in reasons
         if reason
     ]
+
+
+def _reasons_of_edits(
+    config: SplitConfig, monolith: Monolith, rules: Sequence[Rule]
+) -> Iterator[str]:
+    """Path rules of the split that no longer send the services what they were made for."""
+    for rule in rules:
+        if rule.role != PATH or rule.split != config.name:
+            continue
+        change = edited(rule)
+        if change:
+            yield edit_text(rule, change)
+        reason = overtaken(rule, rules, monolith.target_group_arn)
+        if reason:
+            yield reason
 
 
 def _reasons_of_other_routes(monolith: Monolith) -> list[str]:

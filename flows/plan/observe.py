@@ -16,7 +16,9 @@ from tasks.discovery import Discovered
 from tasks.ecr.context.wanted import wanted_tag
 from tasks.ecr.pin import PinnedImage, parse_image, pin_image
 from tasks.ecs.task_definition import read_task_definition
+from tasks.elbv2.default_action import taken_over_rules
 from tasks.elbv2.rule_matching import Rule
+from tasks.elbv2.tags import read_tags
 from tasks.preflight.finding import refuse
 from tasks.preflight.images import check_build_files
 from tasks.preflight.sizes import check_sizes
@@ -62,6 +64,8 @@ class Observation:
     """Seconds since the epoch."""
     services: Mapping[str, ServiceObservation]
     """By name; those that the run works on."""
+    taken_over: tuple[Rule, ...] = ()
+    """Rules that forwarded to the monolith before it was drained."""
 
     @property
     def images(self) -> dict[str, str]:
@@ -110,6 +114,8 @@ async def observe(
         for service in chosen
     }
     states = await gather_by_name(reads)
+    rules = next(iter(states.values())).rules
+    listener_tags = await call(read_tags, config.aws, [discovered.listener_arn])
     return Observation(
         account_id=discovered.account_id,
         at=time.time(),
@@ -117,6 +123,9 @@ async def observe(
             name: ServiceObservation(wanted[name].reference, state, wanted[name].note)
             for name, state in states.items()
         },
+        taken_over=tuple(
+            taken_over_rules(rules, listener_tags[discovered.listener_arn], config.name)
+        ),
     )
 
 

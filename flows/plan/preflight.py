@@ -1,11 +1,10 @@
 """Everything that must be true before the first change; all findings at once."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-
-import botocore.exceptions
 
 from config.errors import InvalidConfig, PreflightFailed, ResourceConflict
 from config.split import SplitConfig
@@ -18,15 +17,19 @@ from flows.plan.routes import ServiceRoutes
 from flows.plan.split import Plan
 from flows.record.events import emit
 from tasks.aws.call import call
-from tasks.aws.credentials import read_account, why_refused
+from tasks.aws.credentials import read_account, read_life
+from tasks.aws.explain import why_refused
 from tasks.cloudwatch.alarms import read_alarms
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.http.parity import parity_paths
 from tasks.preflight.alarms import check_alarms
+from tasks.preflight.duration import check_life, run_duration
 from tasks.preflight.execution_role import check_execution_role, read_trust_policy
 from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
 from tasks.preflight.images import check_engine, check_ready_image
+from tasks.preflight.listener import check_listener, check_stickiness
+from tasks.preflight.monolith import check_deployment
 from tasks.preflight.network import check_network, check_ports, read_network
 from tasks.preflight.priorities import lint_priorities
 from tasks.preflight.quotas import Need, Usage, check_quotas, read_limits, read_usage
@@ -137,10 +140,9 @@ async def _all_of(checks: Iterable[Awaitable[Findings]]) -> Findings:
 def _explain(error: BaseException) -> Findings:
     if isinstance(error, PreflightFailed | InvalidConfig):
         return [Finding(line) for line in str(error).splitlines()]
-    if isinstance(error, botocore.exceptions.ClientError):
-        reason = why_refused(error)
-        if reason:
-            return [Finding(reason)]
+    reason = why_refused(error) if isinstance(error, Exception) else None
+    if reason:
+        return [Finding(reason)]
     raise error
 
 
@@ -210,6 +212,10 @@ class _PlanChecks:
         ]
         if self.working:
             checks += [
+                self.deployment(),
+                self.listener(),
+                self.stickiness(),
+                self.credentials(),
                 self.network(),
                 self.execution_role(),
                 self.quotas(),
@@ -294,6 +300,33 @@ class _PlanChecks:
             for where, service in places.items()
             if notes.get(service.name)
         ]
+
+    async def deployment(self) -> Findings:
+        """Who else changes the monolith's rules."""
+        monolith = self.discovered.monolith
+        return list(check_deployment(self.config.monolith, self.config.cluster, monolith))
+
+    async def listener(self) -> Findings:
+        """Whether requests can be sent through the listener."""
+        checks = check_listener(self.config.listener, self.discovered)
+        return await asyncio.to_thread(list, checks)
+
+    async def stickiness(self) -> Findings:
+        """Target groups that cannot be in a weighted rule."""
+        groups = {"monolith.service": self.discovered.monolith.target_group_arn}
+        for item in self.working:
+            [(place, _)] = by_place(self.config, [item.service]).items()
+            if item.state.target_group_arn:
+                groups[place] = item.state.target_group_arn
+        return await call(check_stickiness, self.config.aws, groups)
+
+    async def credentials(self) -> Findings:
+        """Whether the credentials last as long as the run."""
+        steps = {item.service: item.steps for item in self.working}
+        drains = self.plan.drain.will_drain
+        duration = run_duration(self.config, steps, drains=drains)
+        life = await call(read_life, self.config.aws)
+        return list(check_life(life, duration, time.time()))
 
     async def network(self) -> Findings:
         """Subnets, security groups, and the services' ports."""

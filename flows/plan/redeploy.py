@@ -76,8 +76,7 @@ def plan_redeploy(plans: Iterable[ServicePlan]) -> RedeployPlan:
             changed.append(own)
         if plan.note:
             notes.append(f"{plan.service}: {plan.note}")
-        if _rules_drift(plan):
-            notes.append(f"{plan.service}: its listener rules drift; flows.split corrects them")
+        notes += _rule_notes(plan)
     return RedeployPlan(tuple(changed), tuple(unchanged), left_alone, tuple(notes), images)
 
 
@@ -98,10 +97,15 @@ def _without_rules(plan: ServicePlan) -> ServicePlan:
     return replace(plan, steps=(), changes=changes)
 
 
-def _rules_drift(plan: ServicePlan) -> bool:
-    """Whether the listener rules differ from the config."""
+def _rule_notes(plan: ServicePlan) -> list[str]:
+    """What of its listener rules differs from the config, or was edited by somebody else."""
     rules = [item for item in plan.changes if item.resource in _RULES]
-    return not all(rule.is_done for rule in rules)
+    conflicts = [item.conflict for item in rules if item.conflict]
+    if conflicts:
+        return [f"{plan.service}: {reason}" for reason in conflicts]
+    if all(rule.is_done for rule in rules):
+        return []
+    return [f"{plan.service}: its listener rules drift; flows.split corrects them"]
 
 
 def _why_left_alone(plan: ServicePlan) -> str:

@@ -203,7 +203,13 @@ async def plan_rollback(
         PreflightFailed: The monolith's service is gone.
     """
     aws = config.aws
-    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    monolith, _, _ = await call(
+        read_monolith,
+        aws,
+        config.cluster,
+        config.monolith.service,
+        config.listener.load_balancer,
+    )
     health = await call(read_target_health, aws, monolith.target_group_arn)
     taken_over = await call(read_taken_over, aws, discovered.listener_arn, config.name)
     rules = await call(read_rules, aws, discovered.listener_arn)

@@ -25,7 +25,8 @@ from tasks.elbv2.rule_matching import (
     users_rules,
     weights_of,
 )
-from tasks.elbv2.weights import service_weight
+from tasks.elbv2.rules.precedence import overtaken
+from tasks.elbv2.weights import check_weights, service_weight
 from tasks.state.service import ServiceState
 
 __all__ = ["PathOwners", "RouteAnswer", "ServiceRoutes", "path_owners"]
@@ -42,6 +43,8 @@ class ServiceRoutes:
     service: ServiceConfig
     owner: Owner
     state: ServiceState
+    monolith_group: str = UNKNOWN
+    """ARN of the monolith's target group."""
 
     def path_rules(self) -> list[PlannedChange]:
         """The rules that share its traffic, and conflicts for paths that may not be added."""
@@ -63,11 +66,15 @@ class ServiceRoutes:
 
     def _path_rule(self, desired: PathRule) -> Change:
         held = self._held_rules().get(desired.chunk)
+        if held is None:
+            return compare_rule(desired, held)
         try:
-            if held:
-                service_weight(held, self._target_group)
+            check_weights(held, self._target_group)
         except TrafficConflict as error:
             return Conflict(str(error))
+        reason = overtaken(held, self.state.rules, self.monolith_group)
+        if reason:
+            return Conflict(reason)
         return compare_rule(desired, held)
 
     @property

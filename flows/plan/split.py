@@ -1,6 +1,6 @@
 """The plan of a split: each resource compared with AWS's, the traffic steps, and the drain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,15 @@ from flows.plan.drain import DrainDecision, decide_drain, plan_drain
 from flows.plan.observe import Observation
 from flows.plan.owner import owner_of
 from flows.plan.routes import ServiceRoutes
-from tasks.aws.change import UNKNOWN, Change, Create, NoChange, Update
+from tasks.aws.change import UNKNOWN, Change, Conflict, Create, NoChange, Update
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import compare_log_group, desired_log_group
 from tasks.discovery import Discovered
 from tasks.ecr.repository import compare_repository, desired_repository
 from tasks.ecs.service import compare_service, desired_service
 from tasks.ecs.task_definition import compare_task_definition, desired_task_definition
+from tasks.elbv2.default_action import edit_of_taken_over
+from tasks.elbv2.rule_matching import Rule
 from tasks.elbv2.target_group import compare_target_group, desired_target_group
 from tasks.iam.task_role import compare_task_role, desired_task_role
 from tasks.state.service import ServiceState
@@ -33,7 +35,7 @@ class Plan:
     monolith_service: str
     """ECS service name."""
     monolith: tuple[PlannedChange, ...]
-    """Its default action and its desired count."""
+    """Its default action and its desired count; its rules that somebody else has changed."""
     drain: DrainDecision
 
     @property
@@ -49,6 +51,7 @@ class Plan:
         found: list[str] = []
         for plan in self.services:
             found += plan.conflicts
+        found += [item.conflict for item in self.monolith if item.conflict]
         return found
 
     @property
@@ -97,9 +100,21 @@ def plan_split(
     return Plan(
         services=tuple(plans),
         monolith_service=config.monolith.service,
-        monolith=plan_drain(config, discovered, observed.rules, decision),
+        monolith=(
+            *_edited_rules(observed.taken_over),
+            *plan_drain(config, discovered, observed.rules, decision),
+        ),
         drain=decision,
     )
+
+
+def _edited_rules(taken_over: Iterable[Rule]) -> Iterator[PlannedChange]:
+    """Rules that were taken over from the monolith, and that somebody else has changed since."""
+    for rule in taken_over:
+        reason = edit_of_taken_over(rule)
+        if reason:
+            resource = "listener" if rule.is_default else "listener rule"
+            yield PlannedChange(resource, rule.label, Conflict(reason))
 
 
 def _plan_service(
@@ -110,7 +125,8 @@ def _plan_service(
     observed: Observation,
 ) -> ServicePlan:
     seen = observed.services[service.name]
-    routes = ServiceRoutes(config, service, owner, seen.state)
+    group = discovered.monolith.target_group_arn
+    routes = ServiceRoutes(config, service, owner, seen.state, group)
     weight = routes.weight()
     steps = routes.steps(weight)
     comparison = _Comparison(config, discovered, service, owner, seen.image, seen.state)

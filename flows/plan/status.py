@@ -14,7 +14,7 @@ from flows.plan.change import Row, ServicePlan, service_plan_rows
 from flows.plan.observe import check_contexts, gather_by_name, observe, read_image
 from flows.plan.owner import owner_of
 from flows.plan.routes import PathOwners, path_owners
-from flows.plan.split import plan_split
+from flows.plan.split import Plan, plan_split
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome
 from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
@@ -149,7 +149,7 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
         account_id=discovered.account_id,
         paths=tuple(path_owners(_patterns(config), observed.rules, names)),
         lock=_lock(observed.rules),
-        drift=tuple(_drift(plan.services)),
+        drift=tuple(_drift(plan)),
     )
 
 
@@ -247,7 +247,13 @@ def _rollout(service: EcsService) -> str | None:
 
 async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> MonolithNow:
     aws = config.aws
-    monolith, _, _ = await call(read_monolith, aws, config.cluster, config.monolith.service)
+    monolith, _, _ = await call(
+        read_monolith,
+        aws,
+        config.cluster,
+        config.monolith.service,
+        config.listener.load_balancer,
+    )
     health = await call(read_target_health, aws, monolith.target_group_arn)
     scaling = await call(read_suspension, aws, discovered.cluster_arn, monolith.service)
     record = SizeRecord.from_tags(monolith.tags)
@@ -299,10 +305,12 @@ def _lock(rules: Iterable[Rule]) -> LockNow | None:
     return None
 
 
-def _drift(plans: Iterable[ServicePlan]) -> list[Row]:
+def _drift(plan: Plan) -> list[Row]:
     """What a split would still do for the services, apart from rules that it removes again."""
-    return [
+    services = [
         row
-        for row in service_plan_rows(plans)
+        for row in service_plan_rows(plan.services)
         if row["action"] != "no change" and row["resource"] not in _PRIVATE
     ]
+    conflicts = [item for item in plan.monolith if item.conflict]
+    return services + [item.row(plan.monolith_service) for item in conflicts]

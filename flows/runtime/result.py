@@ -58,5 +58,6 @@ async def read_monolith_outcome(config: SplitConfig) -> MonolithOutcome:
         config.aws,
         config.cluster,
         config.monolith.service,
+        config.listener.load_balancer,
     )
     return MonolithOutcome.of(monolith.service, monolith.desired_count)

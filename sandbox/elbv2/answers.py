@@ -19,6 +19,7 @@ from moto.elbv2.models import ELBv2Backend, FakeAction, FakeTargetGroup, elbv2_b
 from moto.elbv2.responses import ELBV2Response
 
 from sandbox.api.moto_patches import MotoPatches
+from sandbox.elbv2.rules import regexes_of
 
 __all__ = ["patch_moto"]
 
@@ -46,6 +47,7 @@ def patch_moto(patches: MotoPatches) -> None:
     replace(ELBv2Backend, "create_load_balancer", _create_load_balancer)
     replace(ELBv2Backend, "create_target_group", _create_target_group)
     replace(ELBv2Backend, "create_listener", _create_listener)
+    replace(ELBv2Backend, "_validate_conditions", _validate_conditions)
     replace(ELBv2Backend, "describe_load_balancers", _describe_load_balancers)
     replace(ELBv2Backend, "add_tags", _add_tags)
     replace(ELBv2Backend, "describe_tags", _describe_tags)
@@ -60,6 +62,12 @@ def patch_moto(patches: MotoPatches) -> None:
     patches.set(
         FakeTargetGroup, "load_balancer_arns", property(_load_balancer_arns, lambda *_: None)
     )
+
+
+def _validate_conditions(moto: Moto, backend: Any, conditions: list[dict[str, Any]]) -> Any:
+    """Accept regular expressions, which moto fails at: rules.py has checked them."""
+    plain = [condition for condition in conditions if not regexes_of(condition)]
+    return moto(backend, plain)
 
 
 def _create_load_balancer(moto: Moto, backend: Any, **settings: Any) -> Any:

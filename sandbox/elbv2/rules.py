@@ -1,7 +1,7 @@
 """ELBv2 listener rules: the limits that AWS enforces on conditions, actions and target groups."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ __all__ = [
     "check_rule_deletion",
     "load_balancer_of",
     "read_listeners",
+    "regexes_of",
 ]
 
 _RULES: Final = 100
@@ -125,14 +126,19 @@ def _check_conditions(parameters: dict[str, Any]) -> None:
     for field in _ONCE:
         if fields.count(field) > 1:
             raise AwsError("ValidationError", f"A rule can only have one '{field}' condition")
-    _check_values(list(chain.from_iterable(map(_values, conditions))))
+    _check_values(
+        list(chain.from_iterable(map(_values, conditions))),
+        list(chain.from_iterable(map(regexes_of, conditions))),
+    )
     for condition in conditions:
         if condition.get("Field") == "path-pattern":
             _check_path_patterns(condition)
 
 
-def _check_values(values: list[str]) -> None:
-    if len(values) > _CONDITION_VALUES:
+def _check_values(values: list[str], regexes: list[str]) -> None:
+    for regex in regexes:
+        _check_regex(regex)
+    if len(values) + len(regexes) > _CONDITION_VALUES:
         raise AwsError(
             "ValidationError",
             f"A rule can only have '{_CONDITION_VALUES}' condition values and regex values",
@@ -143,14 +149,21 @@ def _check_values(values: list[str]) -> None:
         )
 
 
+def _check_regex(regex: str) -> None:
+    try:
+        re.compile(regex)
+    except re.error as error:
+        raise AwsError("ValidationError", f"The regex '{regex}' is not valid: {error}") from None
+
+
+def regexes_of(condition: Mapping[str, Any]) -> list[str]:
+    """The regular expressions of a condition, in either form."""
+    settings = [condition, *(condition.get(config) or {} for config in _CONFIGS)]
+    return list(chain.from_iterable(one.get("RegexValues") or () for one in settings))
+
+
 def _values(condition: dict[str, Any]) -> list[str]:
     settings = [condition, *(condition.get(config, {}) for config in _CONFIGS)]
-    if any("RegexValues" in one for one in settings):
-        raise AwsError(
-            "NotImplemented",
-            "This sandbox's load balancer has no regular expressions: use Values",
-            501,
-        )
     values = chain.from_iterable(one.get("Values", []) for one in settings)
     return [value if isinstance(value, str) else _query_pair(value) for value in values]
 

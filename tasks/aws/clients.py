@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the stubs are for development only, and take half a second 
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_sts import STSClient
 
-__all__ = ["IAM_ACTION", "client"]
+__all__ = ["IAM_ACTION", "client", "core_session"]
 
 IAM_ACTION: Final = "IamAction"
 """Key in a response's `ResponseMetadata`: the call's IAM action, e.g. `ecs:DescribeServices`."""
@@ -100,6 +100,19 @@ def _add_iam_action(parsed: Any, model: Any, **_: Any) -> None:
         prefix = "cloudwatch"
     metadata = parsed.setdefault("ResponseMetadata", {})
     metadata[IAM_ACTION] = f"{prefix}:{model.name}"
+
+
+def core_session(aws: AwsConfig) -> botocore.session.Session:
+    """
+    Return the botocore session whose credentials the clients use.
+
+    Raises:
+        botocore.exceptions.ProfileNotFound: The profile is in none of boto3's files.
+    """
+    with _MAKING:
+        session: Any = _session(aws)
+    core: botocore.session.Session = session._session  # noqa: SLF001 - boto3 has no other way
+    return core
 
 
 @lru_cache(maxsize=16)

@@ -2,43 +2,50 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
+import botocore.credentials
 import botocore.exceptions
 import botocore.parsers
 
 from config.aws import AwsConfig
 from config.errors import PreflightFailed
-from tasks.aws.clients import IAM_ACTION, client
+from tasks.aws.clients import client, core_session
+from tasks.aws.explain import LOG_IN, why_refused
 
-__all__ = ["read_account", "refusals_explained", "why_refused"]
+__all__ = ["CredentialsLife", "read_account", "read_life", "refusals_explained"]
 
-_DENIED: Final = frozenset(
+_RENEWED: Final = frozenset(
     {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthorizationError",
-        "AuthorizationErrorException",
-        "UnauthorizedOperation",
+        "assume-role",
+        "assume-role-with-web-identity",
+        "container-role",
+        "custom-process",
+        "iam-role",
     }
 )
-_EXPIRED: Final = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-)
-_UNKNOWN: Final = frozenset(
-    {
-        "AuthFailure",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "NotAuthorized",
-        "OptInRequired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
+"""botocore's names of the sources whose credentials renew themselves."""
+_RENEWED_BY_LOGIN: Final = frozenset({"login", "sso"})
+"""The same, for as long as a person's login lasts."""
+
+Renewal = Literal["always", "while logged in", "never"]
+
+
+@dataclass(frozen=True)
+class CredentialsLife:
+    """How long credentials last."""
+
+    source: str
+    """botocore's name of where they come from, e.g. `env` or `sso`."""
+    renewal: Renewal
+    """Whether they renew themselves."""
+    temporary: bool
+    """Whether they are of a session, which ends."""
+    expires: float | None = None
+    """Seconds since the epoch; None where it is not known."""
+
+
 _NO_ANSWER: Final = (
     botocore.exceptions.ConnectTimeoutError,
     botocore.exceptions.EndpointConnectionError,
@@ -46,28 +53,6 @@ _NO_ANSWER: Final = (
     botocore.exceptions.ReadTimeoutError,
     botocore.exceptions.SSLError,
 )
-_LOG_IN: Final = "log in with `aws sso login`, set AWS_PROFILE, or set aws.profile"
-
-
-def why_refused(error: botocore.exceptions.ClientError) -> str | None:
-    """
-    What is wrong with the credentials, as a finding with its remedy; None for any other error.
-
-    A denied call is named by its IAM action.
-    """
-    refusal = error.response["Error"]
-    code = refusal["Code"]
-    message = refusal.get("Message", "")
-    detail = f"({code}: {message})"
-    if code in _DENIED:
-        metadata = error.response.get("ResponseMetadata", {})
-        action = metadata.get(IAM_ACTION, error.operation_name)
-        return f"aws: the credentials may not call {action} {detail}; allow it in IAM"
-    if code in _EXPIRED:
-        return f"aws: the credentials have expired {detail}; {_LOG_IN}"
-    if code in _UNKNOWN:
-        return f"aws: AWS rejects the credentials {detail}; {_LOG_IN}"
-    return None
 
 
 @contextmanager
@@ -80,7 +65,7 @@ def refusals_explained() -> Iterator[None]:
     """
     try:
         yield
-    except botocore.exceptions.ClientError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         reason = why_refused(error)
         if reason is None:
             raise
@@ -98,10 +83,14 @@ def read_account(aws: AwsConfig) -> str:
     Source: STS GetCallerIdentity.
     """
     try:
-        with refusals_explained():
-            account = client(aws, "sts").get_caller_identity()["Account"]
+        account = client(aws, "sts").get_caller_identity()["Account"]
     except botocore.exceptions.ConnectionClosedError:
         raise  # a lost response, not a wrong address
+    except botocore.exceptions.ClientError as error:
+        reason = why_refused(error)
+        if reason is None:
+            raise
+        raise PreflightFailed(reason) from None
     except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError) as error:
         raise PreflightFailed(_why_not_connected(aws, error)) from None
     if aws.account_id and account != aws.account_id:
@@ -125,7 +114,7 @@ def _why_not_connected(aws: AwsConfig, error: Exception) -> str:
             f"aws.endpoint_url: {endpoint} answers, but not as AWS does; give the address of an "
             "AWS API"
         )
-    return f"{_source_of_credentials(aws, error)} no usable credentials ({error}); {_LOG_IN}"
+    return f"{_source_of_credentials(aws, error)} no usable credentials ({error}); {LOG_IN}"
 
 
 def _source_of_credentials(aws: AwsConfig, error: Exception) -> str:
@@ -136,3 +125,41 @@ def _source_of_credentials(aws: AwsConfig, error: Exception) -> str:
     if file:
         return f"aws.shared_credentials_file: {file}:"
     return "aws:"
+
+
+def read_life(aws: AwsConfig) -> CredentialsLife | None:
+    """
+    How long the credentials last that the clients use; without a call of AWS.
+
+    Returns:
+        None where there are no credentials.
+    """
+    session = core_session(aws)
+    found: Any = session.get_credentials()
+    if found is None:
+        return None
+    refreshable = isinstance(found, botocore.credentials.RefreshableCredentials)
+    # botocore has no public attribute for it.
+    expiry = found._expiry_time if refreshable else None  # noqa: SLF001
+    has_mfa = bool(session.get_scoped_config().get("mfa_serial"))
+    return CredentialsLife(
+        source=found.method,
+        renewal=_renewal(found.method, has_mfa=has_mfa) if refreshable else "never",
+        temporary=refreshable or bool(found.token),
+        expires=expiry.timestamp() if expiry else None,
+    )
+
+
+def _renewal(source: str, *, has_mfa: bool) -> Renewal:
+    """
+    Whether credentials of a source renew themselves.
+
+    Args:
+        source: botocore's name of it.
+        has_mfa: Whether the profile has an MFA device, whose code a person must enter each time.
+    """
+    if source == "assume-role" and has_mfa:
+        return "never"
+    if source in _RENEWED:
+        return "always"
+    return "while logged in" if source in _RENEWED_BY_LOGIN else "never"

@@ -6,6 +6,7 @@ it can be returned.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from config.aws import AwsConfig
@@ -17,16 +18,20 @@ from tasks.aws.task import aws_task
 from tasks.elbv2.listener import read_listeners
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import Rule, receives, users_rules, weights_of
+from tasks.elbv2.rules.edits import FORM, forms_tag, recorded_forms
+from tasks.elbv2.rules.form import form_of, stickiness_of
 from tasks.elbv2.tags import read_tags
 
 __all__ = [
     "desired_default",
+    "edit_of_taken_over",
     "give_back",
     "monolith_rules",
     "read_balancer_rules",
     "read_receivers",
     "read_taken_over",
     "take_over",
+    "taken_over_rules",
     "why_not_to_take_over",
 ]
 
@@ -73,16 +78,9 @@ def why_not_to_take_over(rule: Rule, monolith_group: str) -> str | None:
         return f"{rule.label} does more than forward"
     if set(weights_of(rule)) != {monolith_group}:
         return f"{rule.label} forwards to other target groups as well"
-    if _is_sticky(rule.actions[0]):
+    if stickiness_of(rule.actions[0]) is not None:
         return f"{rule.label} has stickiness"
     return None
-
-
-def _is_sticky(action: Mapping[str, Any]) -> bool:
-    """Whether a forward keeps clients on their target group."""
-    forward = action.get("ForwardConfig") or {}
-    stickiness = forward.get("TargetGroupStickinessConfig") or {}
-    return bool(stickiness.get("Enabled"))
 
 
 @aws_task("take over {rule.label} from the monolith")
@@ -108,11 +106,19 @@ def take_over(
             f"{reason}; change it by hand to what it should be without the monolith, then run again"
         )
     # The tag first: what a killed run has changed is then known to be this split's to return.
-    client(aws, "elbv2").add_tags(
-        ResourceArns=[_tagged(listener_arn, rule)],
-        Tags=tag_list({_TAKEN_OVER: split}),
-    )
+    place = _tagged(listener_arn, rule)
+    after = form_of(rule.conditions, actions, rule.transforms)
+    _tag(aws, place, {_TAKEN_OVER: split, **forms_tag(rule.form, after)})
     _set_actions(aws, listener_arn, rule, actions)
+    _tag(aws, place, forms_tag(after))
+
+
+def _tag(aws: AwsConfig, arn: str, tags: Mapping[str, str]) -> None:
+    """Tag a rule or a listener."""
+    client(aws, "elbv2").add_tags(
+        ResourceArns=[arn],
+        Tags=tag_list(tags),
+    )
 
 
 def read_taken_over(aws: AwsConfig, listener_arn: str, split: str) -> list[Rule]:
@@ -122,12 +128,43 @@ def read_taken_over(aws: AwsConfig, listener_arn: str, split: str) -> list[Rule]
     Source: ELBv2 DescribeRules, DescribeTags.
     """
     listener_tags = read_tags(aws, [listener_arn])[listener_arn]
+    return taken_over_rules(read_rules(aws, listener_arn), listener_tags, split)
 
-    def is_taken_over(rule: Rule) -> bool:
-        tags = listener_tags if rule.is_default else rule.tags
-        return tags.get(_TAKEN_OVER) == split
 
-    return list(filter(is_taken_over, read_rules(aws, listener_arn)))
+def taken_over_rules(
+    rules: Iterable[Rule], listener_tags: Mapping[str, str], split: str
+) -> list[Rule]:
+    """
+    The rules that a split took over from the monolith; the default rule with the listener's tags.
+
+    Args:
+        rules: All rules of the listener.
+        listener_tags: Those of the listener.
+        split: Name of the split.
+    """
+    found = []
+    for rule in rules:
+        tagged = replace(rule, tags=listener_tags) if rule.is_default else rule
+        if tagged.tags.get(_TAKEN_OVER) == split:
+            found.append(tagged)
+    return found
+
+
+def edit_of_taken_over(rule: Rule) -> str | None:
+    """
+    How a rule that was taken over differs from what the split left; None when it does not.
+
+    Args:
+        rule: Of `taken_over_rules`.
+    """
+    recorded = recorded_forms(rule.tags)
+    if not recorded or rule.form in recorded:
+        return None  # An older version recorded nothing.
+    return (
+        f"{rule.label} was taken over from the monolith, and is not as this tool left it: somebody "
+        "else changed its conditions or actions. Put it back, or remove tag "
+        f"{FORM} from it to accept the change, then run again"
+    )
 
 
 @aws_task("return {rule.label} to the monolith")
@@ -142,7 +179,7 @@ def give_back(aws: AwsConfig, listener_arn: str, rule: Rule, monolith_group: str
         _set_actions(aws, listener_arn, rule, [forward])
     client(aws, "elbv2").remove_tags(
         ResourceArns=[_tagged(listener_arn, rule)],
-        TagKeys=[_TAKEN_OVER],
+        TagKeys=[_TAKEN_OVER, FORM],
     )
 
 

@@ -1,5 +1,6 @@
 """Listeners and load balancers: finding the one that the config means."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from config.aws import AwsConfig
@@ -7,7 +8,13 @@ from config.errors import PreflightFailed
 from config.split import ListenerConfig
 from tasks.aws.clients import client
 
-__all__ = ["choose_listener", "read_idle_timeout", "read_listeners", "read_load_balancer"]
+__all__ = [
+    "choose_listener",
+    "choose_target_group",
+    "read_idle_timeout",
+    "read_listeners",
+    "read_load_balancer",
+]
 
 _IDLE_TIMEOUT: Final = "idle_timeout.timeout_seconds"
 
@@ -113,3 +120,62 @@ def choose_listener(config: ListenerConfig, balancer: Any, listeners: list[Any])
             f"on {ports}; name one of them"
         )
     return chosen[0]
+
+
+def choose_target_group(
+    aws: AwsConfig, groups: Sequence[Any], name: str, load_balancer: str | None
+) -> Any:
+    """
+    Choose the only one of a service's target groups that the load balancer of the split uses.
+
+    Args:
+        aws: Where AWS is.
+        groups: ECS's descriptions, with `targetGroupArn`.
+        name: Of the service.
+        load_balancer: Name or ARN; None for any application load balancer.
+
+    Raises:
+        PreflightFailed: None or several are used by it.
+
+    Source: ELBv2 DescribeTargetGroups.
+    """
+    arns = [group["targetGroupArn"] for group in groups]
+    found = client(aws, "elbv2").describe_target_groups(TargetGroupArns=arns)["TargetGroups"]
+    balancers = {group["TargetGroupArn"]: group["LoadBalancerArns"] for group in found}
+    used = [arn for arn in arns if _is_used(balancers.get(arn, []), load_balancer)]
+    if len(used) == 1:
+        return groups[arns.index(used[0])]
+    remedy = "name the load balancer whose paths are split in listener.load_balancer"
+    if load_balancer:
+        remedy = (
+            f"listener.load_balancer is {load_balancer}, which uses {len(used)} of them: name one "
+            "that uses exactly one"
+        )
+    places = [f"{_name_in(arn)} on {_names_in(balancers.get(arn, []))}" for arn in arns]
+    raise PreflightFailed(
+        f"monolith.service: {name} is behind several target groups ({'; '.join(places)}), and it "
+        f"is not known which one's requests are to be moved; {remedy}"
+    )
+
+
+def _is_used(balancer_arns: Sequence[str], wanted: str | None) -> bool:
+    """Whether a target group is used by the wanted load balancer."""
+    return any(_is_meant(arn, wanted) for arn in balancer_arns)
+
+
+def _is_meant(balancer_arn: str, wanted: str | None) -> bool:
+    """Whether a load balancer is the wanted one; any application load balancer when none is."""
+    if wanted is None:
+        return ":loadbalancer/app/" in balancer_arn
+    return wanted in (balancer_arn, _name_in(balancer_arn))
+
+
+def _name_in(arn: str) -> str:
+    """From `arn:…:targetgroup/NAME/ID` or `arn:…:loadbalancer/app/NAME/ID`."""
+    parts = arn.split("/")
+    return parts[-2] if len(parts) > 2 else arn
+
+
+def _names_in(arns: Sequence[str]) -> str:
+    names = map(_name_in, arns)
+    return ", ".join(names) or "no load balancer"

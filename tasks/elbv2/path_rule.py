@@ -1,10 +1,13 @@
 """The desired rules for a service's paths: pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tasks.aws.tags import Owner
 from tasks.elbv2.rule_matching import CHUNK, PATH, ROLE, chunks, header_condition, path_condition
+from tasks.elbv2.rules.edits import PRIORITY, forms_tag
+from tasks.elbv2.rules.form import form_of
 
 __all__ = ["WEIGHTS", "PathRule", "desired_path_rules", "desired_preview_rules"]
 
@@ -40,10 +43,18 @@ class PathRule:
         """The owner's tags, and which of its rules this is."""
         return {**self.owner.tags, ROLE: self.role, CHUNK: str(self.chunk)}
 
-    @property
-    def tags_when_created(self) -> dict[str, str]:
-        """The tags of a new rule: a path rule begins at weight 0."""
-        return {**self.tags, WEIGHTS: "0:0"} if self.role == PATH else self.tags
+    def tags_when_created(self, actions: Sequence[Any], priority: int) -> dict[str, str]:
+        """
+        The tags of a new rule: a path rule begins at weight 0, and what was written is recorded.
+
+        Args:
+            actions: Those that it is made with.
+            priority: The same.
+        """
+        if self.role != PATH:
+            return self.tags
+        form = form_of(self.conditions, actions)
+        return {**self.tags, WEIGHTS: "0:0", PRIORITY: str(priority), **forms_tag(form)}
 
 
 def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule]:

@@ -4,12 +4,13 @@ ELBv2 listener rules: the path rule that shares traffic, the preview and control
 `path_rule` has what they should be, `rule_priority` their priority, `weights` their weights.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from config.aws import AwsConfig
 from config.errors import TrafficConflict
-from tasks.aws.change import Change, Create, Update, compare_fields
+from tasks.aws.change import Change, Conflict, Create, Update, compare_fields, refuse_conflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
 from tasks.aws.tags import tag_list
@@ -24,6 +25,8 @@ from tasks.elbv2.rule_matching import (
     weighted_forward,
 )
 from tasks.elbv2.rule_priority import free_priority
+from tasks.elbv2.rules.edits import edit_text, edited, forms_tag
+from tasks.elbv2.rules.form import form_of
 from tasks.elbv2.tags import read_tags
 
 __all__ = [
@@ -36,7 +39,13 @@ __all__ = [
     "own_rules",
     "read_rule",
     "read_rules",
+    "rule_is_gone",
 ]
+
+
+_READ: Final = frozenset(
+    {"RuleArn", "Priority", "Conditions", "Actions", "IsDefault", "Transforms"},
+)
 
 
 def read_rules(aws: AwsConfig, listener_arn: str) -> list[Rule]:
@@ -69,9 +78,14 @@ def read_rule(aws: AwsConfig, rule_arn: str) -> Rule:
         found = elb.describe_rules(RuleArns=[rule_arn])["Rules"]
         return _with_tags(aws, found)[0]
     except elb.exceptions.RuleNotFoundException:
-        raise TrafficConflict(
-            f"rule {rule_arn} is gone: somebody deleted it; run again to create a new one"
-        ) from None
+        raise rule_is_gone(rule_arn) from None
+
+
+def rule_is_gone(rule_arn: str) -> TrafficConflict:
+    """The error for a rule that does not exist any more."""
+    return TrafficConflict(
+        f"rule {rule_arn} is gone: somebody deleted it; run again to create a new one"
+    )
 
 
 def _with_tags(aws: AwsConfig, found: Sequence[Any]) -> list[Rule]:
@@ -89,6 +103,8 @@ def _rule(described: Any, tags: Mapping[str, str]) -> Rule:
         conditions=tuple(described["Conditions"]),
         actions=tuple(described["Actions"]),
         tags=tags,
+        transforms=tuple(described.get("Transforms") or ()),
+        unknown=tuple(sorted(set(described) - _READ)),
     )
 
 
@@ -103,15 +119,32 @@ def compare_rule(desired: PathRule, observed: Rule | None) -> Change:
     """What has to happen to the rule, apart from its weights."""
     if observed is None:
         return Create()
+    change = edited(observed, desired.conditions)
+    if change:
+        text = edit_text(observed, change)
+        remedy = _remedy(observed, desired)
+        return Conflict(f"{text}; traffic stays as it is. To go on, {remedy}, then run again")
     wanted = {
-        "path-pattern": list(desired.patterns),
+        "path-pattern": sorted(desired.patterns),
         "tags": desired.tags,
     }
     current = {
-        "path-pattern": list(observed.path_patterns),
+        "path-pattern": sorted(observed.path_patterns),
         "tags": observed.tags,
     }
     return compare_fields(wanted, current)
+
+
+def _remedy(rule: Rule, desired: PathRule) -> str:
+    """The command that restores what the rule matches, where that was changed."""
+    wanted = form_of(desired.conditions, ())
+    if rule.form.matches == wanted.matches:
+        return "let it forward to the monolith's and the service's target groups alone"
+    transforms = " --reset-transforms" if rule.transforms else ""
+    return (
+        f"restore it with `aws elbv2 modify-rule --rule-arn {rule.arn} "
+        f"--conditions '{json.dumps(desired.conditions)}'{transforms}`"
+    )
 
 
 @aws_task("ensure {desired.role} rule of {desired.owner.service}")
@@ -136,7 +169,8 @@ def ensure_rule(
         The rule ARN.
 
     Raises:
-        ResourceConflict: No priority is free at the rule's place.
+        ResourceConflict: No priority is free at the rule's place, or somebody else changed the
+            rule.
 
     Source: ELBv2 CreateRule, ModifyRule, AddTags.
     """
@@ -162,12 +196,13 @@ def _create_rule(
     priority: int,
 ) -> str:
     """Create the rule, and return its ARN."""
+    actions = weighted_forward(weights)
     made = client(aws, "elbv2").create_rule(
         ListenerArn=listener_arn,
         Priority=priority,
         Conditions=desired.conditions,
-        Actions=weighted_forward(weights),
-        Tags=tag_list(desired.tags_when_created),
+        Actions=actions,
+        Tags=tag_list(desired.tags_when_created(actions, priority)),
     )
     return made["Rules"][0]["RuleArn"]
 
@@ -188,18 +223,28 @@ def _update_rule(
 
 
 def _update_path_rule(aws: AwsConfig, observed: Rule, desired: PathRule) -> None:
-    """Update conditions and tags, where they differ."""
+    """
+    Update conditions and tags, where they differ.
+
+    The tags first: after a killed run, the conditions before or after the write are known to be
+    this tool's.
+
+    Raises:
+        ResourceConflict: Somebody else changed the rule.
+    """
     change = compare_rule(desired, observed)
-    if not isinstance(change, Update):
-        return
+    refuse_conflict(change)
+    after = form_of(desired.conditions, observed.actions)
+    tags = {**desired.tags, **forms_tag(observed.form, after)}
+    missing = {name: tags[name] for name in tags if observed.tags.get(name) != tags[name]}
     elb = client(aws, "elbv2")
-    if "path-pattern" in change.fields:
+    if missing:
+        elb.add_tags(ResourceArns=[observed.arn], Tags=tag_list(missing))
+    if isinstance(change, Update) and "path-pattern" in change.fields:
         elb.modify_rule(
             RuleArn=observed.arn,
             Conditions=desired.conditions,
         )
-    tags = tag_list(desired.tags)
-    elb.add_tags(ResourceArns=[observed.arn], Tags=tags)
 
 
 @aws_task("delete rule {rule_arn}")

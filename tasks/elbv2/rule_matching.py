@@ -13,6 +13,8 @@ from typing import Any, Final
 from config.path_pattern import covers, overlaps
 from tasks.aws.parts import parts
 from tasks.aws.tags import CONFIG, MANAGED_BY, SERVICE, TOOL, Owner
+from tasks.elbv2.rules.condition import Condition, read_condition
+from tasks.elbv2.rules.form import Form, form_of
 
 __all__ = [
     "CHUNK",
@@ -59,6 +61,10 @@ class Rule:
     conditions: tuple[dict[str, Any], ...]
     actions: tuple[dict[str, Any], ...]
     tags: Mapping[str, str] = field(default_factory=dict)
+    transforms: tuple[dict[str, Any], ...] = ()
+    """How it rewrites a request's host or URL before it acts."""
+    unknown: tuple[str, ...] = ()
+    """Attributes of it that this tool does not read."""
 
     @property
     def is_default(self) -> bool:
@@ -86,29 +92,42 @@ class Rule:
         return self.tags.get(ROLE)
 
     @property
+    def conditions_read(self) -> list[Condition]:
+        """Its conditions, as far as they are understood."""
+        return [read_condition(described) for described in self.conditions]
+
+    @property
     def path_patterns(self) -> tuple[str, ...]:
-        """Its path patterns; `*` when it has no path condition."""
-        for condition in self.conditions:
-            if condition["Field"] == "path-pattern":
-                # ELBv2 has an older form of conditions, with the values in the condition itself,
-                # and a newer one.
-                config = condition.get("PathPatternConfig") or condition
-                values = config.get("Values") or ()
-                return tuple(values)
+        """
+        Its path patterns; `*` when it has none.
+
+        A regular expression for the path may match any path: it counts as another condition.
+        """
+        for condition in self.conditions_read:
+            if condition.is_plain_path:
+                return condition.values
         return ("*",)
 
     @property
     def has_other_conditions(self) -> bool:
-        """Whether it has conditions on host, header, method, query or source address as well."""
-        return any(condition["Field"] != "path-pattern" for condition in self.conditions)
+        """Whether more than its path patterns decides which requests it handles."""
+        if self.unknown:
+            return True
+        return not all(condition.is_plain_path for condition in self.conditions_read)
+
+    @property
+    def form(self) -> Form:
+        """Everything that it does, apart from its weights."""
+        return form_of(self.conditions, self.actions, self.transforms)
 
     @property
     def label(self) -> str:
-        """For messages: `rule 99 (/api*)` or `the default action`."""
+        """For messages: `rule 99 (/api*)`, `rule 9 (host-header a.b)` or `the default action`."""
         if self.is_default:
             return "the default action"
-        patterns = ", ".join(self.path_patterns)
-        return f"rule {self.priority} ({patterns})"
+        conditions = [str(condition) for condition in self.conditions_read]
+        text = " and ".join(conditions) or "*"
+        return f"rule {self.priority} ({text})"
 
 
 def path_condition(*patterns: str) -> Any:

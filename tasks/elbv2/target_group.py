@@ -21,12 +21,14 @@ __all__ = [
     "desired_target_group",
     "ensure_target_group",
     "read_healthy_targets",
+    "read_is_sticky",
     "read_target_group",
     "read_target_group_arns",
     "read_target_health",
 ]
 
 _DELAY: Final = "deregistration_delay.timeout_seconds"
+_STICKY: Final = "stickiness.enabled"
 _FIXED: Final = ("Protocol", "Port", "VpcId", "TargetType")
 
 
@@ -101,11 +103,21 @@ def read_target_group_arns(aws: AwsConfig) -> list[str]:
 
 def _read_delay(aws: AwsConfig, arn: str) -> str | None:
     """The deregistration delay in seconds."""
+    return _read_attributes(aws, arn).get(_DELAY)
+
+
+def read_is_sticky(aws: AwsConfig, arn: str) -> bool:
+    """
+    Read whether a target group keeps clients on their target.
+
+    Source: ELBv2 DescribeTargetGroupAttributes.
+    """
+    return _read_attributes(aws, arn).get(_STICKY) == "true"
+
+
+def _read_attributes(aws: AwsConfig, arn: str) -> dict[str, str]:
     found = client(aws, "elbv2").describe_target_group_attributes(TargetGroupArn=arn)
-    for attribute in found["Attributes"]:
-        if attribute["Key"] == _DELAY:
-            return attribute["Value"]
-    return None
+    return {attribute["Key"]: attribute["Value"] for attribute in found["Attributes"]}
 
 
 def compare_target_group(desired: TargetGroup, observed: dict[str, Any] | None) -> Change:

@@ -101,8 +101,9 @@ def _only(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _blocks(subnets: Mapping[str, Any]) -> dict[str, str]:
-    """The CIDR blocks of subnets by id."""
-    return {name: subnets[name]["CidrBlock"] for name in subnets}
+    """The IPv4 blocks of subnets by id; a subnet for IPv6 alone has none."""
+    blocks = {name: subnets[name].get("CidrBlock") for name in subnets}
+    return {name: block for name, block in blocks.items() if block}
 
 
 def check_network(discovered: Discovered, network: Network) -> list[Finding]:
@@ -118,7 +119,12 @@ def check_network(discovered: Discovered, network: Network) -> list[Finding]:
         network.security_groups,
         vpc,
     )
-    return [*subnets, *groups, *_check_zones(discovered, network)]
+    return [
+        *subnets,
+        *groups,
+        *_check_zones(discovered, network),
+        *_check_addresses(network),
+    ]
 
 
 def _check_places(
@@ -134,6 +140,16 @@ def _check_places(
             yield Finding(
                 f"{field}: {name} is in {own_vpc}, but the load balancer is in {vpc}, and target "
                 f"groups reach one VPC only; {remedy}"
+            )
+
+
+def _check_addresses(network: Network) -> Iterator[Finding]:
+    """Find subnets without IPv4: the services' target groups take IPv4 addresses only."""
+    for name, subnet in network.subnets.items():
+        if not subnet.get("CidrBlock"):
+            yield Finding(
+                f"network.subnets: {name} is for IPv6 alone, and the services' target groups take "
+                "IPv4 addresses; name subnets with an IPv4 block"
             )
 
 

@@ -26,6 +26,7 @@ from tasks.elbv2.rule_matching import (
     weights_of,
 )
 from tasks.elbv2.rule_priority import place_rule
+from tasks.elbv2.rules.form import stickiness_of
 from tasks.preflight.finding import Finding
 
 __all__ = ["Claim", "lint_overlaps", "lint_owners", "lint_patterns"]
@@ -233,7 +234,7 @@ class _Answer:
         if len(self.rule.actions) > 1:
             yield self._does_more_than_forward()
         elif _receivers(self.rule) == {monolith_group}:
-            return
+            yield from self._not_copied()
         elif self.rule.has_other_conditions and self.rule.priority < place:
             yield self._keeps_a_part()
         else:
@@ -248,6 +249,29 @@ class _Answer:
             f"({self.rule.actions[0]['Type']}), and a path rule would skip it; leave the path to "
             "the monolith"
         )
+
+    def _not_copied(self) -> Iterator[Finding]:
+        """What the monolith's rule does beside forwarding, which a path rule would not do."""
+        for transform in self.rule.transforms:
+            kind = transform.get("Type", "transform")
+            yield Finding(
+                f"{self._subject} is answered by {self.rule.label}, which rewrites requests "
+                f"({kind}) before it forwards them, and a path rule would not; leave the path to "
+                "the monolith, or remove the transform (`aws elbv2 modify-rule --rule-arn "
+                f"{self.rule.arn} --reset-transforms`) once the monolith takes the URL as it comes"
+            )
+        if any(stickiness_of(action) is not None for action in self.rule.actions):
+            yield Finding(
+                f"{self._subject} is answered by {self.rule.label}, which has group stickiness, "
+                "and a path rule has none, so that its weights are what users get; turn it off: "
+                "TargetGroupStickinessConfig={Enabled=false} in the rule's forward action"
+            )
+        for name in self.rule.unknown:
+            yield Finding(
+                f"{self._subject} is answered by {self.rule.label}, whose attribute {name} this "
+                "version does not understand, and a path rule would drop it; leave the path to the "
+                "monolith, or remove the attribute"
+            )
 
     def _keeps_a_part(self) -> Finding:
         """A rule that goes before the claim's own."""

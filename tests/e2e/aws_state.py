@@ -221,7 +221,7 @@ def _rule_states(sandbox):
     return {
         json.dumps(rule["Conditions"], sort_keys=True): {
             "actions": rule["Actions"],
-            "tags": _but(rule["Tags"], "split:weights"),
+            "tags": _but(rule["Tags"], "split:weights", "split:form", "split:priority"),
             "wins": not rule["IsDefault"] and int(rule["Priority"]) < own,
         }
         for rule in rules

@@ -45,6 +45,14 @@ local function any_like(patterns, text, escapes)
   return false
 end
 
+-- HAProxy's own regular expressions: a text that matches any of them comes back changed.
+local function any_regex(regexes, text, txn)
+  for _, regex in ipairs(regexes) do
+    if txn.sc:regsub(text, regex, "\1") ~= text then return true end
+  end
+  return false
+end
+
 local function number_of(address)
   local a, b, c, d = address:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
   return a and ((a * 256 + b) * 256 + c) * 256 + d
@@ -53,17 +61,18 @@ end
 local matches = {}
 
 function matches.path(condition, txn)
-  return any_like(condition.values, txn.sf:path() or "")
+  local path = txn.sf:path() or ""
+  return any_like(condition.values, path) or any_regex(condition.regexes, path, txn)
 end
 
 function matches.host(condition, txn)
   local host = (txn.sf:req_fhdr("host") or ""):lower():gsub(":%d+$", "")
-  return any_like(condition.values, host)
+  return any_like(condition.values, host) or any_regex(condition.regexes, host, txn)
 end
 
 function matches.header(condition, txn)
   for _, text in pairs(txn.http:req_get_headers()[condition.name] or {}) do
-    if any_like(condition.values, text:lower()) then return true end
+    if any_like(condition.values, text:lower()) or any_regex(condition.regexes, text, txn) then return true end
   end
   return false
 end

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sandbox.elbv2.data_plane.state import Group, Listener, Rule, Target, forward_weights
+from sandbox.elbv2.rules import regexes_of
 
 __all__ = ["render_table"]
 
@@ -63,14 +64,16 @@ def _condition(condition: Mapping[str, Any]) -> dict[str, Any]:
     field = condition["Field"]
     settings = condition.get(_SETTINGS[field]) or {}
     values = list(settings.get("Values") or condition.get("Values") or ())
+    regexes = regexes_of(condition)
     match field:
         case "host-header":
-            return {"field": "host", "values": _lower(values)}
+            return {"field": "host", "values": _lower(values), "regexes": regexes}
         case "path-pattern":
-            return {"field": "path", "values": values}
+            return {"field": "path", "values": values, "regexes": regexes}
         case "http-header":
             name = settings["HttpHeaderName"].lower()
-            return {"field": "header", "name": name, "values": _lower(values)}
+            matched = {"values": _lower(values), "regexes": regexes}
+            return {"field": "header", "name": name, **matched}
         case "http-request-method":
             return {"field": "method", "values": values}
         case "query-string":

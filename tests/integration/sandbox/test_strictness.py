@@ -75,9 +75,9 @@ def rule_with_a_weight_of_1000(aws):
         aws.rule(aws.listener(), actions=[forward(aws.target_group(), weight=1000)])
 
 
-def rule_with_a_regular_expression(aws):
-    condition = {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/a"]}}
-    with refused("NotImplemented", "RegexValues|regular expressions"):
+def rule_with_a_broken_regular_expression(aws):
+    condition = {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/a("]}}
+    with refused("ValidationError", "regex"):
         aws.rule(aws.listener(), conditions=[condition])
 
 
@@ -222,7 +222,7 @@ ROWS = (
     rules_past_the_quota,
     rule_with_six_values,
     rule_with_a_weight_of_1000,
-    rule_with_a_regular_expression,
+    rule_with_a_broken_regular_expression,
     rule_with_a_transform,
     rule_deleted_twice,
     load_balancer_of_a_target_group_named_once,

@@ -46,6 +46,10 @@ def header(name, *values):
     }
 
 
+def regex(*values):
+    return {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": list(values)}}
+
+
 def pair(value, key=None):
     return {"Value": value} | ({"Key": key} if key else {})
 
@@ -63,6 +67,9 @@ CASES = [
     (condition("path-pattern", "/a.b"), "/aXb", {}, False),
     (condition("path-pattern", "*.png"), "/img/a.png", {}, True),
     (condition("path-pattern", "/**a*"), "/bab", {}, True),
+    (regex("^/cart/[0-9]+/invoice$"), "/cart/12/invoice", {}, True),
+    (regex("^/cart/[0-9]+/invoice$"), "/cart/x/invoice", {}, False),
+    (regex("^/other$", "/b"), "/a/b", {}, True),
     (header("X-Preview", "s3cret"), "/", {"x-preview": "s3cret"}, True),
     (header("X-Preview", "s3cret"), "/", {"X-PREVIEW": "S3CRET"}, True),
     (header("X-Preview", "s3cret"), "/", {"X-Preview": "s3cret!"}, False),

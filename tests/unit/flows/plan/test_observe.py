@@ -9,11 +9,13 @@ from config.errors import PreflightFailed
 from config.service import Build, ServiceConfig
 from flows.plan.observe import observe
 from tasks.ecr.build import content_tag
+from tasks.elbv2.rule_matching import Rule
 
 PINNED = "registry.example.com/users@sha256:" + "1" * 64
 DISCOVERED = SimpleNamespace(
     account_id="123456789012", cluster_arn="arn:cluster", listener_arn="arn:listener"
 )
+RULE = Rule("arn:rule", 5, (), ())
 
 
 class Aws:
@@ -24,11 +26,15 @@ class Aws:
 
     async def read_state(self, _aws, _cluster, _listener, service, tag):
         self.tags[service.name] = tag
-        return SimpleNamespace(rules=("a rule",))
+        return SimpleNamespace(rules=(RULE,))
 
 
 @pytest.fixture
-def aws():
+def aws(monkeypatch):
+    """AWS, whose listener has no tags."""
+    monkeypatch.setattr(
+        "flows.plan.observe.read_tags", lambda _aws, arns: {arn: {} for arn in arns}
+    )
     return Aws()
 
 
@@ -45,7 +51,7 @@ def spoil(service):
 
 
 def config(*services):
-    return SimpleNamespace(aws=None, docker_host=None, services=services)
+    return SimpleNamespace(name="forum", aws=None, docker_host=None, services=services)
 
 
 async def test_a_build_context_is_hashed(tmp_path, aws):
@@ -83,4 +89,4 @@ async def test_every_context_that_cannot_be_read_is_named(tmp_path, aws):
 async def test_an_observation_has_account_time_and_rules(tmp_path, aws):
     users = built(tmp_path, "users")
     seen = await observe(config(users), DISCOVERED, [users], read_state=aws.read_state)
-    assert (seen.account_id, seen.at > 0, seen.rules) == ("123456789012", True, ("a rule",))
+    assert (seen.account_id, seen.at > 0, seen.rules) == ("123456789012", True, (RULE,))

@@ -9,6 +9,7 @@ from config.traffic import Linear, Traffic
 from flows.plan.routes import ServiceRoutes
 from tasks.aws.change import Conflict, Create, NoChange, Update
 from tasks.aws.tags import Owner
+from tasks.elbv2.path_rule import WEIGHTS
 from tasks.elbv2.rule import desired_path_rules
 from tasks.elbv2.rule_matching import Rule, weighted_forward
 from tasks.state.service import ServiceState
@@ -34,7 +35,7 @@ def rules_of(patterns, *actions):
             10 + rule.chunk,
             tuple(rule.conditions),
             tuple(action),
-            rule.tags,
+            {**rule.tags, WEIGHTS: str(action[0]["ForwardConfig"]["TargetGroups"][-1]["Weight"])},
         )
         for rule, action in zip(wanted, actions, strict=False)
     )

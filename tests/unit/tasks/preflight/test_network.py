@@ -1,9 +1,11 @@
 """Whether the load balancer reaches the tasks, by security groups as EC2 describes them."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from config.service import ServiceConfig
-from tasks.preflight.network import Network, check_ports
+from tasks.preflight.network import Network, check_network, check_ports
 
 USERS = ServiceConfig(name="users", path_patterns=("/api/users*",), image="users:1", port=3000)
 ANYWHERE = {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
@@ -94,3 +96,21 @@ def test_the_load_balancer_may_be_let_out_to_the_tasks_alone(rule):
 def test_a_load_balancer_that_is_not_let_out_is_an_error():
     (line,) = findings(permission(**FROM_BALANCER), outgoing=[])
     assert "sg-alb lets nothing out to it" in line
+
+
+def test_a_subnet_for_ipv6_alone_is_named():
+    subnets = {
+        "subnet-a": {"CidrBlock": "10.0.1.0/24", "VpcId": "vpc-1", "AvailabilityZone": "a"},
+        "subnet-b": {"Ipv6Native": True, "VpcId": "vpc-1", "AvailabilityZone": "b"},
+    }
+    found = Network(
+        subnets=subnets,
+        security_groups={},
+        balancer_groups={},
+        balancer_subnets={},
+        balancer_zones=frozenset({"a", "b"}),
+    )
+    discovered = SimpleNamespace(vpc_id="vpc-1", subnets=tuple(subnets), security_groups=())
+    (finding,) = check_network(discovered, found)
+    assert finding.text.startswith("network.subnets: subnet-b is for IPv6 alone")
+    assert found.task_peers.blocks == ("10.0.1.0/24",)

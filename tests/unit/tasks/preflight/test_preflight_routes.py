@@ -6,7 +6,15 @@ from config.service import ServiceConfig
 from config.split import SplitConfig
 from tasks.aws.tags import Owner
 from tasks.elbv2.path_rule import desired_path_rules
-from tasks.elbv2.rule_matching import DEFAULT_PRIORITY, LOCK, ROLE, Rule, weighted_forward
+from tasks.elbv2.rule_matching import (
+    DEFAULT_PRIORITY,
+    LOCK,
+    ROLE,
+    Rule,
+    path_condition,
+    weighted_forward,
+)
+from tasks.elbv2.rule_priority import place_rule
 from tasks.preflight.finding import errors, warnings
 from tasks.preflight.priorities import lint_priorities
 from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns
@@ -104,7 +112,7 @@ def test_patterns_that_only_the_monolith_answers_can_be_taken_over(rules):
         ([rule(50, host="a.example"), ELSEWHERE], "partly answered by the default action"),
         (
             [rule(50, host="a.example"), rule(60, host="b.example", to={OTHER: 1}), DEFAULT],
-            "by rule 60 (*)",
+            "by rule 60 (host-header b.example)",
         ),
     ],
 )
@@ -118,9 +126,124 @@ def test_a_rule_for_another_host_that_goes_first_is_a_warning():
     found = owners(claim("/api/users*"), rule(5, host="admin.example", to={OTHER: 1}), DEFAULT)
     assert errors(found) == []
     assert (
-        "partly answered by rule 5 (*), which has other conditions than the path"
+        "partly answered by rule 5 (host-header admin.example), which has other conditions"
         in warnings(found)[0]
     )
+
+
+REGEX = {
+    "Field": "path-pattern",
+    "PathPatternConfig": {"RegexValues": ["^/cart/[0-9]+/invoice$"]},
+}
+
+
+def unclear(priority, *conditions, to=OTHER, **more):
+    """A rule as DescribeRules gives it."""
+    actions = tuple(weighted_forward({to: 1}))
+    return Rule(f"arn:rule/{priority}", priority, conditions, actions, **more)
+
+
+UNCLEAR = [
+    pytest.param(REGEX, "path-pattern regex ^/cart/[0-9]+/invoice$", id="path regex"),
+    pytest.param(
+        {"Field": "path-pattern", "RegexValues": ["^/cart"]},
+        "path-pattern regex ^/cart",
+        id="path regex in the older form",
+    ),
+    pytest.param(
+        {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/x"], "RegexValues": ["/c"]}},
+        "path-pattern /x, regex /c",
+        id="path pattern or regex",
+    ),
+    pytest.param(
+        {"Field": "host-header", "HostHeaderConfig": {"RegexValues": ["^(a|b)[.]example$"]}},
+        "host-header regex ^(a|b)[.]example$",
+        id="host regex",
+    ),
+    pytest.param(
+        {
+            "Field": "http-header",
+            "HttpHeaderConfig": {"HttpHeaderName": "X-Beta", "RegexValues": ["^secret$"]},
+        },
+        "http-header X-Beta)",
+        id="header regex, whose value may be a secret",
+    ),
+    pytest.param(
+        {"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "v", "Value": "2"}]}},
+        "query-string v=2",
+        id="query string",
+    ),
+    pytest.param(
+        {"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.0/8"]}},
+        "source-ip 10.0.0.0/8",
+        id="source address",
+    ),
+    pytest.param({"Field": "moon-phase", "MoonConfig": {"Full": True}}, "moon-phase", id="new"),
+    pytest.param(
+        {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/x*"], "Negate": True}},
+        "path-pattern /x*, Negate",
+        id="new attribute of a known kind",
+    ),
+]
+
+
+@pytest.mark.parametrize(("condition", "words"), UNCLEAR)
+def test_a_rule_that_may_match_everything_is_named_and_keeps_its_place(condition, words):
+    other = unclear(80, condition)
+    rules = [other, rule(99, "/cart*"), ELSEWHERE]
+    (line,) = warnings(owners(claim("/cart*"), *rules))
+    assert "'/cart*' is partly answered by rule 80 (" in line
+    assert words in line
+    (desired,) = desired_path_rules(("/cart*",), Owner("forum", "cart"))
+    after, before = place_rule(rules, desired, MONOLITH)
+    assert (after, before) == (80, 99)
+
+
+@pytest.mark.parametrize(("condition", "words"), UNCLEAR)
+def test_a_rule_that_may_match_everything_is_never_overtaken(condition, words):
+    rules = [rule(60, "/cart/a*"), unclear(80, condition), DEFAULT]
+    (line,) = errors(owners(claim("/cart*"), *rules))
+    assert words in line
+    assert "only the monolith's requests are moved" in line
+
+
+REWRITE = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": []}}
+STICKY = {
+    "Type": "forward",
+    "ForwardConfig": {
+        "TargetGroups": [{"TargetGroupArn": MONOLITH, "Weight": 1}],
+        "TargetGroupStickinessConfig": {"Enabled": True, "DurationSeconds": 60},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("answering", "words"),
+    [
+        (
+            unclear(99, path_condition("/api*"), to=MONOLITH, transforms=(REWRITE,)),
+            "rewrites requests (url-rewrite)",
+        ),
+        (
+            unclear(
+                99,
+                path_condition("/api*"),
+                to=MONOLITH,
+                transforms=({"Type": "host-header-rewrite"},),
+            ),
+            "rewrites requests (host-header-rewrite)",
+        ),
+        (rule(99, "/api*", action=STICKY), "has group stickiness"),
+        (
+            unclear(99, path_condition("/api*"), to=MONOLITH, unknown=("Schedule",)),
+            "whose attribute Schedule this version does not understand",
+        ),
+    ],
+)
+def test_what_a_path_rule_would_drop_of_the_monoliths_rule_is_an_error(answering, words):
+    lines = errors(owners(claim("/api/users*"), answering, DEFAULT))
+    assert words in lines[0]
+    assert "'/api/users*' is answered by rule 99 (/api*)" in lines[0]
 
 
 def test_a_services_own_rule_is_no_finding():
