@@ -14,9 +14,9 @@ from flows.monolith.unowned_requests import describe_unowned_requests
 from flows.monolith.verify import verify_public_routes, verify_services_healthy
 from flows.plan.drain import DrainDecision, decide_drain
 from flows.runtime.approval import Question, ask_person
+from tasks.autoscaling.scaling import Suspension, read_suspension, write_suspension
 from tasks.aws.call import call
 from tasks.discovery import Discovered
-from tasks.ecs.scaling import Suspension, read_suspension, write_suspension
 from tasks.ecs.size_record import SizeRecord, record_size, scale_monolith
 from tasks.ecs.wait import wait_until_stopped
 from tasks.elbv2.default_action import desired_default, monolith_rules, take_over

@@ -7,9 +7,9 @@ import botocore.exceptions
 from config.errors import SplitterError, StepFailed
 from config.split import SplitConfig
 from flows.monolith.site import Site
+from tasks.autoscaling.scaling import write_suspension
 from tasks.aws.call import call
 from tasks.discovery import Discovered, Monolith
-from tasks.ecs.scaling import write_suspension
 from tasks.ecs.size_record import SizeRecord, forget_size, scale_monolith
 from tasks.ecs.wait import wait_until_healthy
 from tasks.elbv2.default_action import give_back, read_taken_over

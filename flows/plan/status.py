@@ -16,12 +16,12 @@ from flows.plan.owner import owner_of
 from flows.plan.routes import PathOwners, path_owners
 from flows.plan.split import plan_split
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome
+from tasks.autoscaling.scaling import Suspension, read_suspension
 from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
 from tasks.aws.tags import Owner
 from tasks.discovery import Discovered, discover, read_monolith
 from tasks.ecr.image import read_pushed_at
-from tasks.ecs.scaling import Suspension, read_suspension
 from tasks.ecs.size_record import SizeRecord
 from tasks.elbv2.lock import Holder
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from config.aws import AwsConfig
+from tasks.autoscaling.scaling import Suspension
 from tasks.aws.clients import client
 from tasks.aws.tags import CONFIG, tag_list
 from tasks.aws.task import aws_task
-from tasks.ecs.scaling import Suspension
 
 __all__ = ["SizeRecord", "forget_size", "record_size", "scale_monolith"]
 
