@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.change import Row, make_row, stale_plan, verify_plan
+from flows.plan.monolith.record import why_not_restorable
 from flows.plan.observe import gather_by_name, read_image
 from flows.plan.owner import owner_of
 from flows.plan.teardown import foreign_rules, removal_rows
@@ -44,6 +45,8 @@ class RollbackPlan:
     """Whether the services are removed afterwards."""
     abandoned: bool
     """Whether a killed run has left its lock, which this run takes over and releases."""
+    lacking: str | None = None
+    """What is not recorded of a drained monolith, and the remedy."""
     refusals: tuple[str, ...] = ()
     """Why the run may not begin."""
 
@@ -257,6 +260,7 @@ async def plan_rollback(
         owned=tuple(await asyncio.gather(*reads)),
         remove=remove,
         abandoned=is_abandoned(rules),
+        lacking=why_not_restorable(config, monolith, discovered.listener_arn, rules),
     )
     return replace(plan, refusals=await _refusals(config, plan))
 
@@ -269,11 +273,10 @@ async def _refusals(config: SplitConfig, plan: RollbackPlan) -> tuple[str, ...]:
 
 def _no_healthy_target(config: SplitConfig, plan: RollbackPlan) -> list[str]:
     """A monolith that cannot take the paths back; a recorded size is restored first."""
-    if plan.record or plan.healthy:
+    if plan.record or plan.healthy or not plan.returns_traffic:
         return []
-    weights = [plan.weight(item) for item in plan.returning]
-    if all(weight == 0 for weight in weights):
-        return []
+    if plan.lacking:
+        return [f"monolith.service: {plan.lacking}"]
     name = plan.monolith.service
     command = f"aws ecs update-service --cluster {config.cluster} --service {name}"
     text = (

@@ -55,6 +55,7 @@ class Plan:
         found: list[str] = []
         for plan in self.services:
             found += plan.conflicts
+        found += [item.conflict for item in self.monolith if item.conflict]
         return found
 
     @property

@@ -33,6 +33,11 @@ class Suspension:
         return cls(scale_in=True, scale_out=True, scheduled=True)
 
     @classmethod
+    def none(cls) -> "Suspension":
+        """Nothing suspended."""
+        return cls(scale_in=False, scale_out=False, scheduled=False)
+
+    @classmethod
     def parse(cls, text: str) -> "Suspension":
         """From the result of `str`."""
         values = [part.partition("=")[2] == "1" for part in text.split()]

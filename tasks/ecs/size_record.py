@@ -19,6 +19,7 @@ from tasks.ecs.not_active import named_where_not_active
 from tasks.elbv2.rule_matching import PATH, Rule
 
 __all__ = [
+    "COUNT",
     "SizeRecord",
     "forget_on_rules",
     "forget_size",
@@ -30,7 +31,8 @@ __all__ = [
     "size_to_record",
 ]
 
-_COUNT: Final = "split:desired-count"
+COUNT: Final = "split:desired-count"
+"""Tag on the monolith: its desired count."""
 _SCALING: Final = "split:scaling"
 _RULE_COUNT: Final = "split:monolith-count"
 _RULE_SCALING: Final = "split:monolith-scaling"
@@ -55,10 +57,10 @@ class SizeRecord:
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> "SizeRecord | None":
         """From the monolith's tags; None when they have no record."""
-        if _COUNT not in tags:
+        if COUNT not in tags:
             return None
         scaling = tags.get(_SCALING, _NOT_SCALED)
-        return cls(int(tags[_COUNT]), _parse(scaling))
+        return cls(int(tags[COUNT]), _parse(scaling))
 
     @classmethod
     def from_rule(cls, tags: Mapping[str, str]) -> "SizeRecord | None":
@@ -71,7 +73,7 @@ class SizeRecord:
     @property
     def tags(self) -> dict[str, str]:
         """For the monolith's ECS service."""
-        return {_COUNT: str(self.desired_count), _SCALING: self._scaling}
+        return {COUNT: str(self.desired_count), _SCALING: self._scaling}
 
     @property
     def rule_tags(self) -> dict[str, str]:
@@ -190,7 +192,7 @@ def forget_size(aws: AwsConfig, service_arn: str) -> None:
     """
     with named_where_not_active(service_arn.rpartition("/")[2]):
         client(aws, "ecs").untag_resource(
-            resourceArn=service_arn, tagKeys=[_COUNT, _SCALING, CONFIG]
+            resourceArn=service_arn, tagKeys=[COUNT, _SCALING, CONFIG]
         )
 
 

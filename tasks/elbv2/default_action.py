@@ -20,6 +20,7 @@ from tasks.elbv2.rule_matching import Rule, receives, users_rules, weights_of
 from tasks.elbv2.tags import read_tags
 
 __all__ = [
+    "TAKEN_OVER",
     "desired_default",
     "give_back",
     "monolith_rules",
@@ -30,7 +31,7 @@ __all__ = [
     "why_not_to_take_over",
 ]
 
-_TAKEN_OVER: Final = "split:taken-over"
+TAKEN_OVER: Final = "split:taken-over"
 """
 Tag on a rule that forwarded to the monolith, or on the listener for its default action: name of the
 split.
@@ -110,7 +111,7 @@ def take_over(
     # The tag first: what a killed run has changed is then known to be this split's to return.
     client(aws, "elbv2").add_tags(
         ResourceArns=[_tagged(listener_arn, rule)],
-        Tags=tag_list({_TAKEN_OVER: split}),
+        Tags=tag_list({TAKEN_OVER: split}),
     )
     _set_actions(aws, listener_arn, rule, actions)
 
@@ -125,7 +126,7 @@ def read_taken_over(aws: AwsConfig, listener_arn: str, split: str) -> list[Rule]
 
     def is_taken_over(rule: Rule) -> bool:
         tags = listener_tags if rule.is_default else rule.tags
-        return tags.get(_TAKEN_OVER) == split
+        return tags.get(TAKEN_OVER) == split
 
     return list(filter(is_taken_over, read_rules(aws, listener_arn)))
 
@@ -142,7 +143,7 @@ def give_back(aws: AwsConfig, listener_arn: str, rule: Rule, monolith_group: str
         _set_actions(aws, listener_arn, rule, [forward])
     client(aws, "elbv2").remove_tags(
         ResourceArns=[_tagged(listener_arn, rule)],
-        TagKeys=[_TAKEN_OVER],
+        TagKeys=[TAKEN_OVER],
     )
 
 

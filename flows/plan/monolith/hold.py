@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from config.split import SplitConfig
 from flows.plan.change import PlannedChange
-from tasks.aws.change import Update
+from flows.plan.monolith.record import why_not_restorable
+from tasks.aws.change import Conflict, Update
 from tasks.discovery import Discovered
 from tasks.ecs.size_record import SizeRecord, own_path_rules, recorded_size
 from tasks.elbv2.rule_matching import Rule
@@ -32,6 +33,9 @@ def plan_hold(
     """
     monolith = discovered.monolith
     record = recorded_size(monolith.tags, rules, config.name)
+    lacking = why_not_restorable(config, monolith, discovered.listener_arn, rules)
+    if lacking:
+        return (PlannedChange("ECS service", monolith.service, Conflict(lacking)),)
     if monolith.desired_count == 0:
         return _plan_record(own_path_rules(rules, config.name), record)
     if shifts and monolith.scaling:
