@@ -30,13 +30,16 @@ def explain_service(aws: AwsConfig, cluster: str, name: str) -> str:
 
 
 def _read_last_stopped_task(aws: AwsConfig, cluster: str, service: str) -> Any:
-    """ECS's description of the task that stopped last; None when none has stopped."""
+    """ECS's description of the task that stopped last; None when none has, or it was deleted."""
     ecs = client(aws, "ecs")
-    found = ecs.list_tasks(
-        cluster=cluster,
-        serviceName=service,
-        desiredStatus="STOPPED",
-    )
+    try:
+        found = ecs.list_tasks(
+            cluster=cluster,
+            serviceName=service,
+            desiredStatus="STOPPED",
+        )
+    except ecs.exceptions.ServiceNotFoundException:
+        return None
     if not found["taskArns"]:
         return None
     arns = found["taskArns"][:_TASKS_PER_CALL]

@@ -1,8 +1,8 @@
 """The errors of ECS for a service that was deleted, which do not name it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import botocore.exceptions
 
@@ -56,6 +56,11 @@ def _message(error: botocore.exceptions.ClientError) -> str:
     return str(error.response["Error"].get("Message", ""))
 
 
-def is_draining(service: object) -> bool:
-    """Whether ECS's description is of a service that was deleted and whose tasks still stop."""
-    return isinstance(service, dict) and service.get("status") == "DRAINING"
+def is_draining(service: Mapping[str, Any] | None) -> bool:
+    """
+    Whether a service was deleted, and its tasks still stop.
+
+    Args:
+        service: ECS's description; None when it does not exist.
+    """
+    return service is not None and service.get("status") == "DRAINING"
