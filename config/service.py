@@ -191,7 +191,10 @@ class ServiceConfig(ConfigModel):
     health_check_grace_period: Annotated[StrictInt, Field(ge=0, le=2147483647)] = 30
     """Seconds during which ECS ignores failed health checks of a new task."""
     deregistration_delay: Annotated[StrictInt, Field(ge=0, le=3600)] = 30
-    """Seconds that a deregistered target has to finish its requests in flight."""
+    """
+    Seconds that a deregistered target has to finish its requests in flight; by default
+    `monolith.longest_connection` where that is more than 30 (at most 3600).
+    """
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the container."""
     secrets: dict[str, _SecretArn] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from config.errors import CheckFailed, DrainRefused
-from config.monolith import KeepDefault
+from config.monolith import KeepDefault, MonolithConfig
 from config.split import SplitConfig
 from flows.monolith.hold import read_held, record_monolith
 from flows.monolith.idle import wait_until_idle
@@ -13,7 +13,7 @@ from flows.monolith.restore import restore_after_failure
 from flows.monolith.site import Site
 from flows.monolith.unowned_requests import describe_unowned_requests
 from flows.monolith.verify import verify_public_routes, verify_services_healthy
-from flows.plan.monolith.drain import DrainDecision, decide_drain
+from flows.plan.monolith.drain import DrainDecision, cut_connections, decide_drain
 from flows.runtime.approval import Question, ask_person
 from tasks.autoscaling.scaling import Suspension, write_suspension
 from tasks.aws.call import call
@@ -100,7 +100,7 @@ async def explain_not_drained(
     text = f"{site.name} is not drained: {'; '.join(decision.reasons)}"
     if _is_kept_by_requests(site, decision):
         text += await describe_unowned_requests(
-            config, discovered.monolith, site.settings.quiet_period
+            config, discovered.monolith, site.settings.quiet_seconds
         )
     site.emit(text)
 
@@ -116,11 +116,18 @@ async def _ask_for_approval(site: Site, evidence: str, *, yes: bool) -> None:
         return
     question = Question(
         key="drain",
-        text=f"Drain {site.name}?",
+        text=_question(site.settings),
         patience=site.settings.approval_timeout,
     )
     if not await ask_person(question, evidence, yes=yes):
         raise _refused(site, "approval declined; it still serves")
+
+
+def _question(monolith: MonolithConfig) -> str:
+    cut = cut_connections(monolith)
+    if cut is None:
+        return f"Drain {monolith.service}?"
+    return f"Drain {monolith.service}, which {cut}?"
 
 
 def _refused(site: Site, reason: str) -> DrainRefused:
