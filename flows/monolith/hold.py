@@ -6,7 +6,7 @@ autoscaling must not take tasks away.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import botocore.exceptions
 from prefect.exceptions import PrefectSignal
@@ -125,16 +125,39 @@ async def hold_scale_in(site: Site) -> Held:
     record = size_to_record(
         monolith.desired_count, monolith.scaling, held.record, is_serving=held.is_serving
     )
-    await record_monolith(site, held, record)
+    in_this_run = replace(record, desired_count=_size_in_this_run(monolith))
+    await record_monolith(site, held, record, in_this_run)
     if monolith.scaling and record.suspension:
-        await _suspend_scale_in(site, monolith, record)
+        await _suspend_scale_in(site, monolith, in_this_run)
     return Held(monolith, held.rules, record)
 
 
-async def record_monolith(site: Site, held: Held, record: SizeRecord) -> None:
-    """Record the size on the monolith and on the split's path rules, where they do not have it."""
-    if SizeRecord.from_tags(held.monolith.tags) != record:
-        await record_size(site.aws, held.monolith.service_arn, site.config.name, record)
+def _size_in_this_run(monolith: Monolith) -> int:
+    """
+    The tasks that a failed gate needs: those that the monolith has now, or had when a killed run
+    began. A rollback of services that settled earlier may need more.
+    """
+    left = SizeRecord.from_tags(monolith.tags)
+    if left is None:
+        return monolith.desired_count
+    return max(monolith.desired_count, left.desired_count)
+
+
+async def record_monolith(
+    site: Site, held: Held, record: SizeRecord, in_this_run: SizeRecord | None = None
+) -> None:
+    """
+    Record the size on the monolith and on the split's path rules, where they do not have it.
+
+    Args:
+        site: The monolith.
+        held: As it was read.
+        record: Its size, for a rollback.
+        in_this_run: Its size as the run found it, where that is another.
+    """
+    wanted = in_this_run or record
+    if SizeRecord.from_tags(held.monolith.tags) != wanted:
+        await record_size(site.aws, held.monolith.service_arn, site.config.name, wanted)
     lacking = [rule.arn for rule in held.rules if SizeRecord.from_rule(rule.tags) != record]
     if lacking:
         await record_on_rules(site.aws, lacking, record)

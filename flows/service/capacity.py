@@ -29,21 +29,15 @@ async def record_monolith_size(placement: Placement) -> None:
 
 async def raise_monolith(placement: Placement) -> None:
     """
-    Give a monolith that has become smaller its recorded size again, without waiting for it.
+    Give a monolith that has become smaller its recorded size again, without waiting for it: before
+    a step its requests move away from it, and after a failed one they return at once.
 
     A failed call is recorded and not raised: the weights matter more.
     """
-    config = placement.config
-    name = config.monolith.service
+    name = placement.config.monolith.service
+    cluster = placement.discovered.cluster_arn
     try:
-        counts = await call(
-            raise_to_recorded,
-            placement.aws,
-            placement.discovered.cluster_arn,
-            name,
-            placement.listener_arn,
-            config.name,
-        )
+        counts = await call(raise_to_recorded, placement.aws, cluster, name)
     except (
         SplitterError,
         botocore.exceptions.ClientError,
@@ -53,5 +47,5 @@ async def raise_monolith(placement: Placement) -> None:
         return
     if counts:
         before, after = counts
-        text = f"{name} takes requests back with fewer tasks than it had: {before} -> {after}"
+        text = f"{name} had fewer tasks than when this run began: desired count {before} -> {after}"
         emit("note", placement.name, text, numbers={"before": before, "desired_count": after})

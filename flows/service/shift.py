@@ -89,6 +89,7 @@ async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Obser
     placement = analysis.placement
     step = analysis.step
     observed = None
+    await raise_monolith(placement)
     await _set_weight(placement, step.weight)
     try:
         async with synthetic_traffic(placement, step):

@@ -28,18 +28,14 @@ def read_record(
     return recorded_size(service.get("tags", {}), rules, split)
 
 
-def raise_to_recorded(
-    aws: AwsConfig, cluster: str, monolith: str, listener_arn: str, split: str
-) -> tuple[int, int] | None:
+def raise_to_recorded(aws: AwsConfig, cluster: str, monolith: str) -> tuple[int, int] | None:
     """
-    Raise the monolith's desired count to the recorded one.
+    Raise the monolith's desired count to what this run found, by its tags.
 
     Args:
         aws: Where AWS is.
         cluster: Name or ARN.
         monolith: ECS service name.
-        listener_arn: The listener.
-        split: Name of the split.
 
     Returns:
         The count before and after; None when it is large enough.
@@ -49,9 +45,11 @@ def raise_to_recorded(
 
     Source: ECS DescribeServices, UpdateService.
     """
-    record = read_record(aws, cluster, monolith, listener_arn, split)
     service = read_service(aws, cluster, monolith)
-    if record is None or service is None:
+    if service is None:
+        return None
+    record = SizeRecord.from_tags(service["tags"])
+    if record is None:
         return None
     before = int(service["desiredCount"])
     if before >= record.desired_count:

@@ -7,6 +7,7 @@ from config.aws import AwsConfig
 from tasks.aws.clients import client
 from tasks.cloudwatch.log_group import read_last_lines
 from tasks.ecs.service import read_service
+from tasks.ecs.task_definition import read_task_definition
 
 __all__ = ["explain_service"]
 
@@ -77,9 +78,9 @@ def _explain_exit(container: Any) -> str:
 
 def _read_log_options(aws: AwsConfig, task_definition: str) -> dict[str, dict[str, str]]:
     """The options of the log driver by container."""
-    found: Any = client(aws, "ecs").describe_task_definition(taskDefinition=task_definition)
+    found = read_task_definition(aws, task_definition) or {}  # its revision may be deleted
     options = {}
-    containers = found["taskDefinition"]["containerDefinitions"]
+    containers = found.get("containerDefinitions", [])
     for container in containers:
         name = container["name"]
         configuration = container.get("logConfiguration", {})

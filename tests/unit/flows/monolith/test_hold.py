@@ -96,6 +96,18 @@ async def test_the_size_is_recorded_before_scale_in_is_suspended(monkeypatch):
     assert aws.changes == [("record_size", SizeRecord(4, ON)), ("write_suspension", HELD)]
 
 
+async def test_a_later_run_keeps_the_size_it_finds_and_a_rollback_the_size_before_the_split(
+    monkeypatch,
+):
+    settled = rule(100, "50:100", SizeRecord(4, None, is_held=False))
+    aws = Aws(monkeypatch, settled, desired_count=2)
+    await hold(aws)
+    assert aws.changes[:2] == [
+        ("record_size", SizeRecord(2, ON)),
+        ("record_on_rules", SizeRecord(4, ON)),
+    ]
+
+
 async def test_scheduled_scaling_stays_on_unless_an_action_would_take_tasks_away(monkeypatch):
     aws = Aws(monkeypatch, actions=("every-night",))
     await hold(aws)
