@@ -65,12 +65,17 @@ def _record_keys(rule: Rule) -> list[str]:
 
 def taken_over_tags(rules: Iterable[Rule]) -> dict[str, str]:
     """The tags that record which rules were taken over."""
-    ids = sorted(map(_id, rules))
+    ids = sorted(map(_id, rules), key=_default_first)
     tags = {}
     for number, part in enumerate(parts(ids, _IDS_PER_TAG), start=1):
         key = _RECORD if number == 1 else f"{_RECORD}-{number}"
         tags[key] = " ".join(part)
     return tags
+
+
+def _default_first(rule_id: str) -> tuple[bool, str]:
+    """For sorting, so that equal records are equal tags."""
+    return rule_id != _DEFAULT, rule_id
 
 
 @aws_task("record the rules that are taken over from the monolith")
