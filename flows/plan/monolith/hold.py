@@ -38,7 +38,7 @@ def plan_hold(
         return (PlannedChange("ECS service", monolith.service, Conflict(lacking)),)
     if monolith.desired_count == 0:
         return _plan_record(own_path_rules(rules, config.name), record)
-    if shifts and monolith.scaling:
+    if shifts and monolith.scaling and not monolith.scaling.scale_in:
         held = Update({"scale-in": ("on", "suspended while traffic may return")})
         return (PlannedChange("scalable target", monolith.service, held, temporary=True),)
     if record and record.is_held and not (shifts or drains):
