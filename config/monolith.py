@@ -56,10 +56,24 @@ class MonolithConfig(ConfigModel):
     own rules.
     """
     quiet_period: Annotated[StrictFloat, Field(ge=1, le=86400)] = 300
-    """Seconds for which its request count must stay 0 before it is drained."""
+    """
+    Seconds for which its request count must stay 0 before it is drained; at least
+    `longest_connection`.
+    """
+    longest_connection: Annotated[StrictFloat, Field(ge=0, le=86400)] | None = None
+    """
+    Seconds that a connection to it may stay open (WebSocket, server-sent events, long polling,
+    downloads), 0 when all are short. A drain waits for as long after the last request, since open
+    connections make no new requests. Null when it is not known: then the plan says what is cut.
+    """
     approval_timeout: Annotated[StrictFloat, Field(ge=1, le=604800)] = 86400
     """Seconds to wait for approval; without it, nothing is changed."""
     checks: tuple[Check, ...] = ()
     """
     Requests on paths that no service takes, whose responses are checked before and after the drain.
     """
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Seconds without a request before the drain; then no known connection is open any more."""
+        return max(self.quiet_period, self.longest_connection or 0)

@@ -194,7 +194,10 @@ class ServiceConfig(ConfigModel):
     keep_alive: KeepAlive = KeepAlive()
     """How long its server keeps idle connections."""
     deregistration_delay: Annotated[StrictInt, Field(ge=0, le=3600)] = 30
-    """Seconds that a deregistered target has to finish its requests in flight."""
+    """
+    Seconds that a deregistered target has to finish its requests in flight; by default
+    `monolith.longest_connection` where that is more than 30 (at most 3600).
+    """
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the container."""
     secrets: dict[str, _SecretArn] = Field(default_factory=dict)

@@ -1,10 +1,11 @@
 """The whole config: one monolith, one listener, the services to split off."""
 
+import math
 from collections.abc import Iterator
 from itertools import combinations, product
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StrictFloat, StrictInt
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from config.aws import AwsConfig
 from config.base import ConfigModel
@@ -26,6 +27,10 @@ _RoleArn = Annotated[
         examples=["arn:aws:iam::123456789012:role/ecsTaskExecutionRole"],
     ),
 ]
+
+
+_LONGEST_DELAY: Final = 3600
+"""Seconds; ELBv2's limit."""
 
 
 class ListenerConfig(ConfigModel):
@@ -99,6 +104,16 @@ class SplitConfig(ConfigModel):
     """Whether services run as subflows of this process, or as deployment runs on a work pool."""
     keep_images: Annotated[StrictInt, Field(ge=1, le=1000)] = 5
     """Old images and task definition revisions that `flows.redeploy` keeps, beside those in use."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _let_delays_follow(cls, values: Any) -> Any:
+        """With its paths, a service takes over the monolith's long connections."""
+        longest = _longest_connection(values)
+        if longest is None:
+            return values
+        services = [_with_delay(service, longest) for service in values.get("services", ())]
+        return {**values, "services": services}
 
     def faults(self) -> Iterator[str]:
         """Names and paths that are used twice, and a default action for an unknown service."""
@@ -181,3 +196,25 @@ class SplitConfig(ConfigModel):
                 if overlaps(pattern, rival):
                     found.append((one, pattern, other, rival))
         return found
+
+
+def _longest_connection(values: Any) -> float | None:
+    """`monolith.longest_connection` of a config that is not validated; None without a number."""
+    if not isinstance(values, dict) or not isinstance(values.get("services"), list | tuple):
+        return None
+    monolith = values.get("monolith")
+    if not isinstance(monolith, dict):
+        return None
+    longest = monolith.get("longest_connection")
+    if isinstance(longest, bool) or not isinstance(longest, int | float):
+        return None
+    return longest
+
+
+def _with_delay(service: Any, longest: float) -> Any:
+    """A service with a deregistration delay for such connections, unless it has its own."""
+    if not isinstance(service, dict) or "deregistration_delay" in service:
+        return service
+    default = ServiceConfig.model_fields["deregistration_delay"].default
+    delay = min(math.ceil(longest), _LONGEST_DELAY)
+    return {**service, "deregistration_delay": max(default, delay)}

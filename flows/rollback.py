@@ -3,7 +3,7 @@ Rolls paths back to the monolith, at any time after a split, also a partial or a
 
     python -m flows.rollback CONFIG [--only NAME]... [--remove] [--yes] [--plan] [--json]
 
-The monolith comes first: its recorded size, its health, its scaling, its rules; then the weights,
+The monolith comes first: its recorded size, its health, its rules; then the weights, its scaling,
 and with `--remove` the services. On a terminal it asks for confirmation. Elsewhere it begins at
 once, as another split restores all of it; but `--remove`, which deletes, then requires `--yes`.
 """
@@ -24,7 +24,9 @@ from flows.cli.arguments import add_only, add_plan, add_yes, command_parser, eac
 from flows.cli.run import Run, run_command
 from flows.fan_out.bounded import failure_text, failures, side_by_side
 from flows.fan_out.removal import remove_all
+from flows.monolith.hold import end_hold
 from flows.monolith.restore import restore_monolith
+from flows.monolith.site import Site
 from flows.plan.options import ROLLBACK_DEFAULTS, RollbackOptions, chosen_services, unknown_names
 from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
 from flows.record.events import emit
@@ -138,13 +140,15 @@ class _Rollback:
 
     async def carry_out(self, plan: RollbackPlan) -> _Done:
         """The monolith, then the weights, then the removal."""
-        if plan.restores:
+        if plan.restores or plan.returns_traffic:
             try:
-                await self._restore_monolith()
+                await self._restore_monolith(plan)
             except StepFailed as error:
                 name = self.config.monolith.service
                 return _Done({}, f"{name} could not be restored: the services still serve\n{error}")
-        return await self._roll_back(plan)
+        done = await self._roll_back(plan)
+        await end_hold(Site(self.config, self.discovered))
+        return done
 
     async def _roll_back(self, plan: RollbackPlan) -> _Done:
         failed = await self._return_all(plan.returning)
@@ -163,9 +167,11 @@ class _Rollback:
             return _Done(stages, None)
         return _Done(stages, failure_text(failed, len(stages), "could not be rolled back"))
 
-    async def _restore_monolith(self) -> None:
+    async def _restore_monolith(self, plan: RollbackPlan) -> None:
         monolith = self.config.monolith
         await restore_monolith(self.config, self.discovered, "rolled back")
+        if not plan.was_drained:
+            return
         await run_checks(
             monolith.service,
             "on the public route",

@@ -25,6 +25,7 @@ from flows.fan_out.bounded import Results, failure_text, failures
 from flows.fan_out.services import settle_all
 from flows.fan_out.work_pool import check_work_pool
 from flows.monolith.drain import drain_monolith, explain_not_drained, verify_drained
+from flows.monolith.hold import scale_in_held
 from flows.plan.change import ServicePlan, verify_plan
 from flows.plan.observe import Observation, observe
 from flows.plan.options import SPLIT_DEFAULTS, SplitOptions, chosen_services
@@ -76,8 +77,9 @@ async def split(
     async with locked_run(config, discovered) as run:
         plan = await work.verified(plan)
         unsettled = [item.service for item in plan.services if not item.settled]
-        results = await settle_all(config, discovered, unsettled, options, plan.images)
-        error = await work.finish(plan, results)
+        async with scale_in_held(config, discovered, shifts=plan.shifts):
+            results = await settle_all(config, discovered, unsettled, options, plan.images)
+            error = await work.finish(plan, results)
         run.finish(await work.outcome(plan, results, error))
     return run.outcome
 

@@ -23,6 +23,8 @@ from flows.cli.arguments import add_plan, add_yes, command_parser
 from flows.cli.run import Run, run_command
 from flows.fan_out.bounded import failures
 from flows.fan_out.removal import remove_all
+from flows.monolith.hold import end_hold
+from flows.monolith.site import Site
 from flows.plan.change import Row
 from flows.plan.options import TEARDOWN_DEFAULTS, TeardownOptions
 from flows.plan.rollback import RollbackPlan, outcome_of, plan_rollback, verify_rollback
@@ -71,6 +73,7 @@ async def teardown(
     await approve_start(found.question, found.rows, yes=options.yes, undoable=False)
     async with locked_run(config, discovered) as run:
         found = await work.verified(found)
+        await end_hold(Site(config, discovered))
         results = await remove_all(config, discovered, found.services, found.plan.removing)
         failed = failures(results)
         left = await work.find()
@@ -94,19 +97,22 @@ class _Found:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to remove."""
-        return not (self.plan.removing or self.plan.abandoned)
+        return not (self.plan.removing or self.plan.abandoned or self.plan.resumes_scaling)
 
     @property
     def rows(self) -> list[Row]:
         """The plan, without what a rollback does first."""
         rows = self.plan.rows()
-        return [row for row in rows if row["action"] == "delete"]
+        deletes = [row for row in rows if row["action"] == "delete"]
+        if self.plan.resumes_scaling:
+            return [self.plan.scaling_row(), *deletes]
+        return deletes
 
     @property
     def question(self) -> str:
         """What a person is asked to approve."""
         if not self.names:
-            return "Remove the lock of a run that was killed?"
+            return "Remove what a run that was killed has left?"
         return f"Remove everything that the split made for {', '.join(self.names)}?"
 
 
@@ -166,10 +172,10 @@ class _Teardown:
         """What of the monolith only a rollback restores."""
         name = self.config.monolith.service
         lines = []
-        if plan.record:
+        if plan.record and plan.monolith.desired_count == 0:
             size = plan.record.desired_count
             lines.append(
-                f"{name} is drained; its size of {size} tasks is recorded only in its tags"
+                f"{name} is drained, and the record of its size of {size} tasks would be removed"
             )
         for rule in plan.taken_over:
             text = f"{rule.label} was taken over from {name}, and is not restored"

@@ -7,6 +7,7 @@ from typing import Any
 from config.aws import AwsConfig
 from config.errors import PreflightFailed
 from config.split import SplitConfig
+from tasks.autoscaling.scaling import Suspension, read_suspension
 from tasks.aws.clients import client
 from tasks.aws.credentials import read_account, refusals_explained
 from tasks.aws.tags import tag_dict
@@ -36,6 +37,8 @@ class Monolith:
     task_definition: str
     log_group: str | None
     tags: dict[str, str]
+    scaling: Suspension | None = None
+    """What of its autoscaling is suspended; None when it has none."""
     other_ways: tuple[str, ...] = ()
     """
     What else sends it requests beside the target group: those requests are not counted.
@@ -94,7 +97,8 @@ def read_monolith(
         PreflightFailed: The service does not exist, or is behind no load balancer, or behind
             several target groups of which it is not known which is meant.
 
-    Source: ECS DescribeServices, DescribeTaskDefinition; ELBv2 DescribeTargetGroups.
+    Source: ECS DescribeServices, DescribeTaskDefinition; ELBv2 DescribeTargetGroups; Application
+        Auto Scaling DescribeScalableTargets.
     """
     service = _read_service(aws, cluster, name)
     balancer = _balancer_of(aws, service, name, load_balancer)
@@ -113,6 +117,7 @@ def read_monolith(
         task_definition=service["taskDefinition"],
         log_group=_log_group(definition, balancer["containerName"]),
         tags=tag_dict(service.get("tags", [])),
+        scaling=read_suspension(aws, cluster, name),
         other_ways=tuple(_other_ways(service, balancer)),
         deployment_controller=_controller(service),
         deployment_strategy=_strategy(service),
@@ -132,13 +137,23 @@ def _read_service(aws: AwsConfig, cluster: str, name: str) -> Any:
             f"cluster: {cluster} does not exist in {aws.region}; check the name, the region and "
             "the account"
         ) from None
-    active = [service for service in found["services"] if service["status"] == "ACTIVE"]
-    if not active:
-        raise PreflightFailed(
-            f"monolith.service: {name} is not an active service of cluster {cluster}; "
-            f"`aws ecs list-services --cluster {cluster}` lists them"
-        )
-    return active[0]
+    for service in found["services"]:
+        if service["status"] == "ACTIVE":
+            return service
+        raise PreflightFailed(_why_not_active(cluster, name, service["status"]))
+    raise PreflightFailed(
+        f"monolith.service: {name} is not an active service of cluster {cluster}; "
+        f"`aws ecs list-services --cluster {cluster}` lists them"
+    )
+
+
+def _why_not_active(cluster: str, name: str, status: str) -> str:
+    """The finding for a monolith that was deleted: ECS shows it for a while."""
+    return (
+        f"monolith.service: {name} is not an active service of cluster {cluster}: it is {status}, "
+        "since somebody deleted it; create it again with the same name and target group "
+        "(`aws ecs create-service`), or set monolith.service to the service that took its place"
+    )
 
 
 def _controller(service: Any) -> str:

@@ -110,6 +110,8 @@ def _service_notes(service: ServiceNow) -> list[str]:
     notes = list(service.target_reasons)
     if service.rollout not in (None, "COMPLETED"):
         notes.append(f"rollout {service.rollout}")
+    if service.ecs_status == "DRAINING":
+        notes.append("its ECS service was deleted, and still drains")
     if service.private_rules:
         notes.append(f"{service.private_rules} preview and control rules of a run")
     return notes
@@ -132,11 +134,11 @@ def _monolith_row(monolith: MonolithNow) -> Row:
 def _monolith_notes(monolith: MonolithNow) -> list[str]:
     notes = []
     if monolith.recorded_count is not None:
-        notes.append(f"size before the drain: {monolith.recorded_count}")
+        notes.append(f"size before the split: {monolith.recorded_count}")
     if monolith.scaling:
         notes.append(f"scaling: {_suspended(monolith.scaling)}")
     if monolith.recorded_scaling:
-        notes.append(f"scaling before the drain: {_suspended(monolith.recorded_scaling)}")
+        notes.append(f"scaling before: {_suspended(monolith.recorded_scaling)}")
     return notes
 
 
@@ -184,11 +186,12 @@ def _shares(answer: RouteAnswer) -> str:
 
 
 def drift_rows(status: StatusOutcome) -> list[Row]:
-    """The plan's rows; a service that does not exist yet is one row."""
+    """The plan's rows, the monolith's last; a service that does not exist yet is one row."""
     rows: list[Row] = []
     for name, service in status.services.items():
         own = [row for row in status.drift if row["service"] == name]
         rows += [_missing(name)] if _is_missing(service, own) else own
+    rows += [row for row in status.drift if row["service"] not in status.services]
     return rows
 
 

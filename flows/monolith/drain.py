@@ -5,23 +5,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from config.errors import CheckFailed, DrainRefused
-from config.monolith import KeepDefault
+from config.monolith import KeepDefault, MonolithConfig
 from config.split import SplitConfig
+from flows.monolith.hold import read_held, record_monolith
 from flows.monolith.idle import wait_until_idle
 from flows.monolith.restore import restore_after_failure
 from flows.monolith.site import Site
 from flows.monolith.unowned_requests import describe_unowned_requests
 from flows.monolith.verify import verify_public_routes, verify_services_healthy
-from flows.plan.drain import DrainDecision, decide_drain
+from flows.plan.monolith.drain import DrainDecision, cut_connections, decide_drain
 from flows.runtime.approval import Question, ask_person
+from tasks.autoscaling.scaling import Suspension, write_suspension
 from tasks.aws.call import call
 from tasks.discovery import Discovered
-from tasks.ecs.scaling import Suspension, read_suspension, write_suspension
-from tasks.ecs.size_record import SizeRecord, record_size, scale_monolith
+from tasks.ecs.size_record import SizeRecord, scale_monolith, size_to_record
 from tasks.ecs.wait import wait_until_stopped
 from tasks.elbv2.default_action import desired_default, monolith_rules, take_over
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import Rule
+from tasks.state.taken_over import read_taken_over, record_taken_over
 
 __all__ = ["drain_monolith", "explain_not_drained", "verify_drained"]
 
@@ -79,6 +81,7 @@ async def verify_drained(config: SplitConfig, discovered: Discovered) -> None:
             been drained long ago.
     """
     site = Site(config, discovered)
+    await _complete_record(site)
     await wait_until_stopped(site.aws, site.cluster_arn, site.name, _STOP_PATIENCE)
     try:
         checks = await verify_public_routes(config, discovered)
@@ -99,7 +102,7 @@ async def explain_not_drained(
     text = f"{site.name} is not drained: {'; '.join(decision.reasons)}"
     if _is_kept_by_requests(site, decision):
         text += await describe_unowned_requests(
-            config, discovered.monolith, site.settings.quiet_period
+            config, discovered.monolith, site.settings.quiet_seconds
         )
     site.emit(text)
 
@@ -115,11 +118,18 @@ async def _ask_for_approval(site: Site, evidence: str, *, yes: bool) -> None:
         return
     question = Question(
         key="drain",
-        text=f"Drain {site.name}?",
+        text=_question(site.settings),
         patience=site.settings.approval_timeout,
     )
     if not await ask_person(question, evidence, yes=yes):
         raise _refused(site, "approval declined; it still serves")
+
+
+def _question(monolith: MonolithConfig) -> str:
+    cut = cut_connections(monolith)
+    if cut is None:
+        return f"Drain {monolith.service}?"
+    return f"Drain {monolith.service}, which {cut}?"
 
 
 def _refused(site: Site, reason: str) -> DrainRefused:
@@ -136,11 +146,21 @@ async def _hand_over(site: Site, target_groups: Mapping[str, str]) -> None:
     # Without actions the monolith keeps its rules; then it has none, or the decision would have
     # been another.
     actions = desired_default(site.settings.default_action, target_groups) or []
-    for rule in await _read_rules_to_hand_over(site):
+    rules = await _read_rules_to_hand_over(site)
+    await _record_taken_over(site, rules)
+    for rule in rules:
         await _hand_over_rule(site, rule, actions)
     receivers = await site.read_receivers()
     if receivers:
         raise _refused(site, f"{receivers} still forwards to it")
+
+
+async def _record_taken_over(site: Site, rules: Sequence[Rule]) -> None:
+    """A killed run may have taken some over already."""
+    earlier = await call(read_taken_over, site.aws, site.listener_arn, site.config.name)
+    by_arn = {rule.arn: rule for rule in [*earlier, *rules]}
+    held = await read_held(site)
+    await record_taken_over(site.aws, held.rules, list(by_arn.values()))
 
 
 async def _read_rules_to_hand_over(site: Site) -> Sequence[Rule]:
@@ -171,9 +191,8 @@ async def _hand_over_rule(site: Site, rule: Rule, actions: list[Any]) -> None:
 
 async def _scale_to_zero(site: Site) -> None:
     """Record the size first: a later run, or a rollback, restores it from there."""
-    suspension = await call(read_suspension, site.aws, site.cluster_arn, site.name)
-    record = await _record_size(site, suspension)
-    if suspension:
+    record, is_scaled = await _record_size(site)
+    if is_scaled:
         await write_suspension(site.aws, site.cluster_arn, site.name, Suspension.all())
     await scale_monolith(site.aws, site.cluster_arn, site.name, 0)
     before = record.desired_count
@@ -181,18 +200,30 @@ async def _scale_to_zero(site: Site) -> None:
     await wait_until_stopped(site.aws, site.cluster_arn, site.name, _STOP_PATIENCE)
 
 
-async def _record_size(site: Site, suspension: Suspension | None) -> SizeRecord:
-    """Record the size on the monolith; the record of an interrupted drain stays."""
-    monolith = await site.read()
-    record = SizeRecord.from_tags(monolith.tags)
-    if record is None:
-        # Autoscaling takes tasks away while requests go elsewhere; a restored monolith has to serve
-        # all of them again.
-        at_first = site.discovered.monolith.desired_count
-        size = max(monolith.desired_count, at_first)
-        record = SizeRecord(size, suspension)
-    await record_size(site.aws, monolith.service_arn, site.config.name, record)
-    return record
+async def _record_size(site: Site) -> tuple[SizeRecord, bool]:
+    """
+    Record the size; the record of an interrupted drain stays.
+
+    Returns:
+        The record, and whether the monolith has autoscaling.
+    """
+    held = await read_held(site)
+    monolith = held.monolith
+    # Autoscaling takes tasks away while requests go elsewhere; a restored monolith has to serve all
+    # of them again.
+    at_first = site.discovered.monolith.desired_count
+    size = max(monolith.desired_count, at_first)
+    record = size_to_record(size, monolith.scaling, held.record, is_serving=held.is_serving)
+    await record_monolith(site, held, record)
+    return record, monolith.scaling is not None
+
+
+async def _complete_record(site: Site) -> None:
+    """An earlier release recorded the size on the monolith alone."""
+    held = await read_held(site)
+    if held.record:
+        await record_monolith(site, held, held.record)
+    await _record_taken_over(site, ())
 
 
 def _emit_drained(site: Site, checks: int) -> None:

@@ -33,7 +33,7 @@ async def wait_until_idle(config: SplitConfig, discovered: Discovered) -> None:
             rules, and the last lines of its log.
     """
     site = Site(config, discovered)
-    quiet = site.settings.quiet_period
+    quiet = site.settings.quiet_seconds
     site.emit(f"waiting until {site.name} has had no request for {quiet:g} s", seconds=quiet)
     requests = await _count_until_quiet(site)
     if requests:
@@ -45,7 +45,7 @@ async def wait_until_idle(config: SplitConfig, discovered: Discovered) -> None:
 
 async def _count_until_quiet(site: Site) -> int:
     """0 once the quiet period had no request; its requests when the time for that is over."""
-    quiet = site.settings.quiet_period
+    quiet = site.settings.quiet_seconds
     gates = site.config.traffic.gates
     began = time.time()
     deadline = began + gates.metrics_lag + 3 * quiet + 2 * gates.metrics_period
@@ -74,7 +74,7 @@ async def _count_requests(site: Site, start: float, end: float) -> int:
 
 
 async def _explain_requests(site: Site, requests: int) -> str:
-    quiet = site.settings.quiet_period
+    quiet = site.settings.quiet_seconds
     cause = "no rule forwards to it any more"
     receivers = await site.read_receivers()
     if receivers:

@@ -1,4 +1,4 @@
-"""Restores the monolith: its size, its autoscaling, and its rules."""
+"""Restores the monolith: its size, its health, and its rules."""
 
 import asyncio
 
@@ -6,23 +6,27 @@ import botocore.exceptions
 
 from config.errors import SplitterError, StepFailed
 from config.split import SplitConfig
+from flows.monolith.hold import hold_scale_in
 from flows.monolith.site import Site
 from tasks.aws.call import call
 from tasks.discovery import Discovered, Monolith
-from tasks.ecs.scaling import write_suspension
-from tasks.ecs.size_record import SizeRecord, forget_size, scale_monolith
+from tasks.ecs.size_record import SizeRecord, scale_monolith
 from tasks.ecs.wait import wait_until_healthy
-from tasks.elbv2.default_action import give_back, read_taken_over
+from tasks.elbv2.default_action import give_back
 from tasks.elbv2.placeholder_rule import attach_target_group, detach_target_group
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.target_group import read_target_health
+from tasks.state.taken_over import read_taken_over
 
 __all__ = ["restore_after_failure", "restore_monolith"]
 
 
 async def restore_monolith(config: SplitConfig, discovered: Discovered, why: str) -> None:
     """
-    Restore the monolith's recorded size and autoscaling, healthy first, and then its rules.
+    Restore the monolith's recorded size, healthy first, and then its rules.
+
+    Its scale-in stays suspended, so that it keeps this size until traffic has returned to it;
+    `flows.monolith.hold.end_hold` restores its scaling.
 
     Safe to repeat, and to call when it was never drained.
 
@@ -35,22 +39,24 @@ async def restore_monolith(config: SplitConfig, discovered: Discovered, why: str
         ServiceUnhealthy: It does not become healthy in time.
     """
     site = Site(config, discovered)
-    monolith = await site.read()
-    record = SizeRecord.from_tags(monolith.tags)
-    if record:
-        await _restore_size(site, monolith, record, why)
+    held = await hold_scale_in(site)
+    if held.record:
+        await _restore_size(site, held.monolith, held.record, why)
     await _restore_rules(site, why)
     rules = await call(read_rules, site.aws, site.listener_arn)
     await detach_target_group(site.aws, rules, config.name)
-    if record:
-        await _restore_scaling(site, monolith, record)
+    health = await call(read_target_health, site.aws, site.group_arn)
+    site.emit(f"{site.name} is restored: {health}", healthy_targets=health.healthy)
 
 
 async def _restore_size(site: Site, monolith: Monolith, record: SizeRecord, why: str) -> None:
     count = record.desired_count
-    site.emit(f"restoring {site.name} to {count} tasks: {why}", desired_count=count)
-    await attach_target_group(site.aws, site.listener_arn, site.group_arn, site.config.name)
-    await scale_monolith(site.aws, site.cluster_arn, site.name, count)
+    if monolith.desired_count < count:
+        site.emit(f"restoring {site.name} to {count} tasks: {why}", desired_count=count)
+        await attach_target_group(site.aws, site.listener_arn, site.group_arn, site.config.name)
+        await scale_monolith(site.aws, site.cluster_arn, site.name, count)
+    elif await _has_healthy_targets(site, count):
+        return
     await wait_until_healthy(
         site.aws,
         site.cluster_arn,
@@ -61,25 +67,17 @@ async def _restore_size(site: Site, monolith: Monolith, record: SizeRecord, why:
     )
 
 
+async def _has_healthy_targets(site: Site, count: int) -> bool:
+    health = await call(read_target_health, site.aws, site.group_arn)
+    return health.healthy >= count
+
+
 async def _restore_rules(site: Site, why: str) -> None:
     taken_over = await call(read_taken_over, site.aws, site.listener_arn, site.config.name)
     for rule in taken_over:
         await give_back(site.aws, site.listener_arn, rule, site.group_arn)
         text = f"{rule.label} forwards to {site.name} again: {why}"
         site.emit(text, rule=rule.label)
-
-
-async def _restore_scaling(site: Site, monolith: Monolith, record: SizeRecord) -> None:
-    """Last of all: without its record, nothing is left to restore."""
-    if record.suspension:
-        await write_suspension(site.aws, site.cluster_arn, site.name, record.suspension)
-    await forget_size(site.aws, monolith.service_arn)
-    health = await call(read_target_health, site.aws, site.group_arn)
-    site.emit(
-        f"{site.name} is restored: {health}",
-        desired_count=record.desired_count,
-        healthy_targets=health.healthy,
-    )
 
 
 async def restore_after_failure(

@@ -20,10 +20,12 @@ from tasks.aws.call import call
 from tasks.aws.credentials import read_account, read_life
 from tasks.aws.explain import why_refused
 from tasks.cloudwatch.alarms import read_alarms
+from tasks.cloudwatch.connections import read_connection_figures
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.http.parity import parity_paths
 from tasks.preflight.alarms import check_alarms
+from tasks.preflight.connections import check_delays, check_long_connections
 from tasks.preflight.duration import check_life, run_duration
 from tasks.preflight.execution_role import check_execution_role, read_trust_policy
 from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
@@ -210,6 +212,8 @@ class _PlanChecks:
             self.engine(),
             self.image_notes(),
         ]
+        if self.plan.drain.will_drain:
+            checks.append(self.connections())
         if self.working:
             checks += [
                 self.deployment(),
@@ -253,6 +257,18 @@ class _PlanChecks:
             for where, service in self.services.items()
             if service.name in moving
         ]
+
+    async def connections(self) -> Findings:
+        """Connections that the drain, or a deployment, cuts."""
+        figures = await call(
+            read_connection_figures,
+            self.config.aws,
+            self.discovered.load_balancer_arn,
+            self.discovered.monolith.target_group_arn,
+        )
+        monolith = self.config.monolith
+        delays = check_delays(monolith, by_place(self.config))
+        return [*check_long_connections(monolith, figures), *delays]
 
     async def routes(self) -> Findings:
         """Rules of others, and priorities."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.change import Row, make_row, stale_plan, verify_plan
+from flows.plan.monolith.record import why_not_restorable
 from flows.plan.observe import gather_by_name, read_image
 from flows.plan.owner import owner_of
 from flows.plan.teardown import foreign_rules, removal_rows
@@ -14,14 +15,15 @@ from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome, Statu
 from tasks.aws.call import call
 from tasks.discovery import Discovered, Monolith, read_monolith
 from tasks.ecs.service import read_service
-from tasks.ecs.size_record import SizeRecord
-from tasks.elbv2.default_action import read_balancer_rules, read_taken_over
+from tasks.ecs.size_record import SizeRecord, recorded_size
+from tasks.elbv2.default_action import read_balancer_rules
 from tasks.elbv2.lock import is_abandoned
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import Rule
 from tasks.elbv2.target_group import read_target_health
 from tasks.elbv2.weights import is_returned, service_share
 from tasks.state.owned import OwnedResources, read_owned
+from tasks.state.taken_over import read_taken_over
 
 __all__ = ["RollbackPlan", "outcome_of", "plan_rollback", "verify_rollback"]
 
@@ -34,7 +36,7 @@ class RollbackPlan:
     healthy: int
     """Healthy targets of the monolith."""
     record: SizeRecord | None
-    """What to restore of its size; None when it was not drained."""
+    """Its size before the first weight; None when nothing is recorded."""
     taken_over: tuple[Rule, ...]
     """Rules that forwarded to the monolith before it was drained."""
     owned: tuple[OwnedResources, ...]
@@ -43,13 +45,44 @@ class RollbackPlan:
     """Whether the services are removed afterwards."""
     abandoned: bool
     """Whether a killed run has left its lock, which this run takes over and releases."""
+    lacking: str | None = None
+    """What is not recorded of a drained monolith, and the remedy."""
     refusals: tuple[str, ...] = ()
     """Why the run may not begin."""
 
     @property
     def restores(self) -> bool:
-        """Whether the monolith's size or its rules have to be restored."""
-        return self.record is not None or bool(self.taken_over)
+        """Whether the monolith's size, its health or its rules have to be restored."""
+        return self.grows or self.is_short or bool(self.taken_over)
+
+    @property
+    def was_drained(self) -> bool:
+        """Whether it has no tasks, or does not have its rules."""
+        return self.monolith.desired_count == 0 or bool(self.taken_over)
+
+    @property
+    def grows(self) -> bool:
+        """Whether it gets more tasks: it was drained, or scaled in since, and gets traffic back."""
+        if self.record is None or self.monolith.desired_count >= self.record.desired_count:
+            return False
+        return self.monolith.desired_count == 0 or self.returns_traffic
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it gets traffic back, and has fewer healthy targets than it had."""
+        if self.record is None:
+            return False
+        return self.returns_traffic and self.healthy < self.record.desired_count
+
+    @property
+    def resumes_scaling(self) -> bool:
+        """Whether its scaling is suspended by the split."""
+        return self.record is not None and self.record.is_held
+
+    @property
+    def returns_traffic(self) -> bool:
+        """Whether a service gets requests."""
+        return any(self.weight(item) != 0 for item in self.returning)
 
     @property
     def returning(self) -> list[OwnedResources]:
@@ -73,7 +106,7 @@ class RollbackPlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        if self.abandoned or self.restores:
+        if self.abandoned or self.restores or self.resumes_scaling:
             return False
         return not self.returning and not self.removing
 
@@ -105,15 +138,23 @@ class RollbackPlan:
         if self.record is None:
             return []
         name = self.monolith.service
-        before = self.monolith.desired_count
-        after = self.record.desired_count
-        count = f"desiredCount: {before} -> {after}"
-        rows = [make_row(name, "ECS service", name, "update", count)]
-        suspension = self.record.suspension
-        if suspension:
-            scaling = f"suspended as before the drain: {suspension}"
-            rows.append(make_row(name, "scalable target", name, "update", scaling))
+        rows = []
+        if self.grows:
+            before = self.monolith.desired_count
+            count = f"desiredCount: {before} -> {self.record.desired_count}"
+            rows.append(make_row(name, "ECS service", name, "update", count))
+        if self.resumes_scaling and (self.record.suspension or not rows):
+            rows.append(self.scaling_row())
         return rows
+
+    def scaling_row(self) -> Row:
+        """The line of the monolith's scaling, or of its record where it has none."""
+        name = self.monolith.service
+        suspension = self.record.suspension if self.record else None
+        if suspension is None:
+            return make_row(name, "ECS service", "tags", "update", "recorded size: removed")
+        details = f"suspended as before the split: {suspension}"
+        return make_row(name, "scalable target", name, "update", details)
 
     def _taken_over_rows(self) -> list[Row]:
         name = self.monolith.service
@@ -220,11 +261,12 @@ async def plan_rollback(
     plan = RollbackPlan(
         monolith=monolith,
         healthy=health.healthy,
-        record=SizeRecord.from_tags(monolith.tags),
+        record=recorded_size(monolith.tags, rules, config.name),
         taken_over=tuple(taken_over),
         owned=tuple(await asyncio.gather(*reads)),
         remove=remove,
         abandoned=is_abandoned(rules),
+        lacking=why_not_restorable(config, monolith, discovered.listener_arn, rules),
     )
     return replace(plan, refusals=await _refusals(config, plan))
 
@@ -237,11 +279,10 @@ async def _refusals(config: SplitConfig, plan: RollbackPlan) -> tuple[str, ...]:
 
 def _no_healthy_target(config: SplitConfig, plan: RollbackPlan) -> list[str]:
     """A monolith that cannot take the paths back; a recorded size is restored first."""
-    if plan.record or plan.healthy:
+    if plan.record or plan.healthy or not plan.returns_traffic:
         return []
-    weights = [plan.weight(item) for item in plan.returning]
-    if all(weight == 0 for weight in weights):
-        return []
+    if plan.lacking:
+        return [f"monolith.service: {plan.lacking}"]
     name = plan.monolith.service
     command = f"aws ecs update-service --cluster {config.cluster} --service {name}"
     text = (

@@ -7,7 +7,8 @@ from typing import Any
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.change import PlannedChange, Row, ServicePlan, service_plan_rows
-from flows.plan.drain import DrainDecision, decide_drain, plan_drain
+from flows.plan.monolith.drain import DrainDecision, decide_drain, plan_drain
+from flows.plan.monolith.hold import plan_hold
 from flows.plan.observe import Observation
 from flows.plan.owner import owner_of
 from flows.plan.routes import ServiceRoutes
@@ -35,7 +36,7 @@ class Plan:
     monolith_service: str
     """ECS service name."""
     monolith: tuple[PlannedChange, ...]
-    """Its default action and its desired count; its rules that somebody else has changed."""
+    """Its scaling, its default action and its desired count; its rules that somebody changed."""
     drain: DrainDecision
 
     @property
@@ -44,6 +45,11 @@ class Plan:
         if self.monolith:
             return False
         return all(plan.settled for plan in self.services)
+
+    @property
+    def shifts(self) -> bool:
+        """Whether traffic is shifted."""
+        return any(plan.steps for plan in self.services)
 
     @property
     def conflicts(self) -> list[str]:
@@ -97,10 +103,13 @@ def plan_split(
     ]
     complete = len(plans) == len(config.services)
     decision = decide_drain(config, discovered, observed.rules, complete=complete, allowed=drain)
+    shifts = any(plan.steps for plan in plans)
+    hold = plan_hold(config, discovered, observed.rules, shifts=shifts, drains=decision.will_drain)
     return Plan(
         services=tuple(plans),
         monolith_service=config.monolith.service,
         monolith=(
+            *hold,
             *_edited_rules(observed.taken_over),
             *plan_drain(config, discovered, observed.rules, decision),
         ),

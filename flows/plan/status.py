@@ -16,13 +16,13 @@ from flows.plan.owner import owner_of
 from flows.plan.routes import PathOwners, path_owners
 from flows.plan.split import Plan, plan_split
 from flows.record.outcome import MonolithOutcome, Outcome, ServiceOutcome
+from tasks.autoscaling.scaling import Suspension
 from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
 from tasks.aws.tags import Owner
 from tasks.discovery import Discovered, discover, read_monolith
 from tasks.ecr.image import read_pushed_at
-from tasks.ecs.scaling import Suspension, read_suspension
-from tasks.ecs.size_record import SizeRecord
+from tasks.ecs.size_record import recorded_size
 from tasks.elbv2.lock import Holder
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.elbv2.target_group import TargetHealth, read_target_health
@@ -61,6 +61,8 @@ class ServiceNow(ServiceOutcome):
     """ECS's state of the newest deployment: COMPLETED, IN_PROGRESS or FAILED."""
     image_pushed: datetime | None = None
     """When the image was pushed to ECR; null where ECR does not have it."""
+    ecs_status: str | None = None
+    """ECS's status of the service: ACTIVE, or DRAINING after somebody deleted it."""
     private_rules: int = 0
     """Preview and control rules of a run that is at work, or was killed."""
 
@@ -73,13 +75,13 @@ class MonolithNow(MonolithOutcome):
     targets: dict[str, int]
     """Number of targets by ELBv2's state."""
     recorded_count: int | None = None
-    """Desired count that a rollback restores; null when it was never drained."""
+    """Desired count before the split, which a rollback restores; null when none is recorded."""
     scaling: str | None = None
     """
     Which of its scaling is suspended, `in`, `out` and `scheduled`; null when it is not scaled.
     """
     recorded_scaling: str | None = None
-    """What of it was suspended before the drain."""
+    """What of it was suspended before; null when the split has not changed it."""
 
 
 class LockNow(BaseModel):
@@ -136,7 +138,7 @@ async def read_status(config: SplitConfig) -> StatusOutcome:
         observed = await observe(config, discovered, config.services, read_state=_read_state)
         plan = plan_split(config, discovered, observed)
         services = await _read_services_now(config, plan.services)
-        monolith = await _read_monolith_now(config, discovered)
+        monolith = await _read_monolith_now(config, observed.rules)
     names = _target_group_names(discovered, plan.services)
     return StatusOutcome(
         status="completed",
@@ -198,6 +200,7 @@ async def read_service_now(config: SplitConfig, plan: ServicePlan) -> ServiceNow
         desired_count=held.get("desiredCount"),
         running_count=held.get("runningCount"),
         rollout=_rollout(held),
+        ecs_status=held.get("status"),
         image_pushed=await call(read_pushed_at, config.aws, image) if image else None,
         private_rules=len(plan.state.preview_rules(owner)),
     )
@@ -245,7 +248,7 @@ def _rollout(service: EcsService) -> str | None:
     return None
 
 
-async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> MonolithNow:
+async def _read_monolith_now(config: SplitConfig, rules: Sequence[Rule]) -> MonolithNow:
     aws = config.aws
     monolith, _, _ = await call(
         read_monolith,
@@ -255,16 +258,16 @@ async def _read_monolith_now(config: SplitConfig, discovered: Discovered) -> Mon
         config.listener.load_balancer,
     )
     health = await call(read_target_health, aws, monolith.target_group_arn)
-    scaling = await call(read_suspension, aws, discovered.cluster_arn, monolith.service)
-    record = SizeRecord.from_tags(monolith.tags)
+    record = recorded_size(monolith.tags, rules, config.name)
+    held = record if record and record.is_held else None
     return MonolithNow.of(
         monolith.service,
         monolith.desired_count,
         running_count=monolith.running_count,
         targets=health.states,
         recorded_count=record.desired_count if record else None,
-        scaling=_text(scaling),
-        recorded_scaling=_text(record.suspension) if record else None,
+        scaling=_text(monolith.scaling),
+        recorded_scaling=_text(held.suspension) if held else None,
     )
 
 

@@ -10,11 +10,12 @@ from config.aws import AwsConfig
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from config.traffic import Gates, Traffic
+from flows.service.running import ensure_running
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.metrics import TargetGroupRef
 from tasks.discovery import Discovered
-from tasks.ecs.service import desired_service, ensure_service
+from tasks.ecs.service import desired_service
 from tasks.elbv2.rule import (
     PathRule,
     delete_rule,
@@ -194,7 +195,7 @@ async def _ensure_running(placement: Placement, owner: Owner, task_definition: s
         task_definition=task_definition,
         target_group=placement.target_group_arn,
     )
-    await ensure_service(placement.aws, desired)
+    await ensure_running(placement.config, placement.service, desired)
 
 
 async def _delete_private_rules(placement: Placement, owner: Owner) -> None:

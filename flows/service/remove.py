@@ -1,7 +1,6 @@
 """Removes what a split has created for a service."""
 
 import asyncio
-from typing import Final
 
 from config.errors import TrafficConflict
 from config.service import ServiceConfig
@@ -9,6 +8,7 @@ from config.split import SplitConfig
 from flows.plan.owner import owner_of
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
+from flows.service.running import STOP_PATIENCE
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.log_group import delete_log_group
@@ -24,8 +24,6 @@ from tasks.elbv2.weights import is_returned
 from tasks.iam.task_role import delete_task_role
 
 __all__ = ["remove_service"]
-
-_STOP_PATIENCE: Final = 600.0
 
 
 async def remove_service(
@@ -88,7 +86,7 @@ async def _remove_resources(
     the service.
     """
     aws = config.aws
-    patience = service.deregistration_delay + _STOP_PATIENCE
+    patience = service.deregistration_delay + STOP_PATIENCE
     await delete_service(aws, discovered.cluster_arn, service.name, owner)
     await wait_until_gone(aws, discovered.cluster_arn, service.name, patience)
     await asyncio.gather(

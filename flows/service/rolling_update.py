@@ -13,11 +13,12 @@ from config.split import SplitConfig
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 from flows.service.prepare import Prepared
+from flows.service.running import ensure_running
 from flows.service.verify import ON_PUBLIC_ROUTE, emit_checks_passed, emit_failed_check
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.discovery import Discovered
-from tasks.ecs.service import desired_service, ensure_service, read_service
+from tasks.ecs.service import desired_service, read_service
 from tasks.ecs.wait import wait_until_healthy
 from tasks.elbv2.target_group import TargetHealth, desired_target_group, ensure_target_group
 from tasks.http.checks import run_checks
@@ -88,7 +89,7 @@ class _Rollout:
             task_definition=revision,
             target_group=self.target_group_arn,
         )
-        await ensure_service(self.config.aws, desired)
+        await ensure_running(self.config, self.service, desired)
         return await wait_until_healthy(
             self.config.aws,
             self.discovered.cluster_arn,

@@ -6,6 +6,7 @@ from config.split import SplitConfig
 from flows.plan.owner import owner_of
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
+from flows.service.capacity import record_monolith_size
 from flows.service.placement import Placement, current_weight, placed
 from flows.service.prepare import Prepared, prepare
 from flows.service.rolling_update import roll_out
@@ -60,6 +61,7 @@ async def settle_service(
             emit("stage", name, "proven")
             return prepared.outcome("proven", weight=0)
         emit("stage", name, "shifting")
+        await record_monolith_size(placement)
         await shift_traffic(placement, weight)
         emit("stage", name, "settling")
         await verify_public_route(placement)

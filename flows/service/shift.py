@@ -11,6 +11,7 @@ from config.errors import GateFailed, LockLost, TrafficConflict
 from config.traffic import Gates
 from flows.record.events import emit
 from flows.report.progress import show_progress
+from flows.service.capacity import raise_monolith
 from flows.service.placement import Placement
 from flows.service.step.analysis import Breach, StepAnalysis, bake, read_before, unless_breached
 from flows.service.step.probes import probing, synthetic_traffic
@@ -88,6 +89,7 @@ async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Obser
     placement = analysis.placement
     step = analysis.step
     observed = None
+    await raise_monolith(placement)
     await _set_weight(placement, step.weight)
     try:
         async with synthetic_traffic(placement, step):
@@ -161,7 +163,8 @@ async def roll_back_to_monolith(placement: Placement, why: str, *, observe: bool
         observe: Whether to wait until the metrics show it; the weights are read back in any case.
     """
     with urgently():
-        await _reset_weights(placement)
+        # At once, without waiting for its tasks: users' requests are failing already.
+        await asyncio.gather(_reset_weights(placement), raise_monolith(placement))
     text = f"weight 0%: {why}, rolled back to the monolith"
     emit("weight", placement.name, text, weight=0)
     if observe:

@@ -1,1 +1,1 @@
-"""Amazon ECS: services, task definitions, scaling, waits."""
+"""Amazon ECS: services, task definitions, the size of the monolith, waits."""

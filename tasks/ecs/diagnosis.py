@@ -7,6 +7,7 @@ from config.aws import AwsConfig
 from tasks.aws.clients import client
 from tasks.cloudwatch.log_group import read_last_lines
 from tasks.ecs.service import read_service
+from tasks.ecs.task_definition import read_task_definition
 
 __all__ = ["explain_service"]
 
@@ -30,13 +31,16 @@ def explain_service(aws: AwsConfig, cluster: str, name: str) -> str:
 
 
 def _read_last_stopped_task(aws: AwsConfig, cluster: str, service: str) -> Any:
-    """ECS's description of the task that stopped last; None when none has stopped."""
+    """ECS's description of the task that stopped last; None when none has, or it was deleted."""
     ecs = client(aws, "ecs")
-    found = ecs.list_tasks(
-        cluster=cluster,
-        serviceName=service,
-        desiredStatus="STOPPED",
-    )
+    try:
+        found = ecs.list_tasks(
+            cluster=cluster,
+            serviceName=service,
+            desiredStatus="STOPPED",
+        )
+    except ecs.exceptions.ServiceNotFoundException:
+        return None
     if not found["taskArns"]:
         return None
     arns = found["taskArns"][:_TASKS_PER_CALL]
@@ -74,9 +78,9 @@ def _explain_exit(container: Any) -> str:
 
 def _read_log_options(aws: AwsConfig, task_definition: str) -> dict[str, dict[str, str]]:
     """The options of the log driver by container."""
-    found: Any = client(aws, "ecs").describe_task_definition(taskDefinition=task_definition)
+    found = read_task_definition(aws, task_definition) or {}  # its revision may be deleted
     options = {}
-    containers = found["taskDefinition"]["containerDefinitions"]
+    containers = found.get("containerDefinitions", [])
     for container in containers:
         name = container["name"]
         configuration = container.get("logConfiguration", {})

@@ -12,6 +12,7 @@ from tasks.aws.log import log
 from tasks.aws.tags import Owner, tag_dict, tag_list
 from tasks.aws.task import aws_task
 from tasks.discovery import Discovered
+from tasks.ecs.not_active import is_draining, named_where_not_active
 
 __all__ = [
     "Service",
@@ -130,8 +131,8 @@ def read_services(aws: AwsConfig, cluster: str, names: Sequence[str]) -> dict[st
 
 
 def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change:
-    """What has to happen to the service."""
-    if observed is None:
+    """What has to happen to the service; one that was deleted and still drains is created anew."""
+    if observed is None or is_draining(observed):
         return Create()
     wanted = desired.compared
     current = _current(observed)
@@ -182,17 +183,21 @@ def ensure_service(aws: AwsConfig, desired: Service) -> str:
     Returns:
         The service ARN.
 
+    Raises:
+        ServiceUnhealthy: It was deleted, and still drains.
+
     Source: ECS CreateService, UpdateService, TagResource.
     """
     observed = read_service(aws, desired.request["cluster"], desired.name)
     change = compare_service(desired, observed)
     refuse_conflict(change)
-    if observed is None:
-        return _create(aws, desired)
-    if isinstance(change, Update):
-        _update(aws, desired, change.fields)
-        if "tags" in change.fields:
-            _tag(aws, desired, observed)
+    with named_where_not_active(desired.name):
+        if observed is None or isinstance(change, Create):
+            return _create(aws, desired)
+        if isinstance(change, Update):
+            _update(aws, desired, change.fields)
+            if "tags" in change.fields:
+                _tag(aws, desired, observed)
     return str(observed["serviceArn"])
 
 
@@ -234,7 +239,7 @@ def delete_service(aws: AwsConfig, cluster: str, name: str, owner: Owner) -> Non
     """
     ecs = client(aws, "ecs")
     observed = read_service(aws, cluster, name)
-    if observed is None or observed["status"] == "DRAINING":
+    if observed is None or is_draining(observed):
         return
     if not owner.made(observed["tags"]):
         return

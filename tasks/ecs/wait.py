@@ -12,10 +12,17 @@ from config.errors import ServiceUnhealthy
 from tasks.aws.call import call
 from tasks.aws.log import log
 from tasks.ecs.diagnosis import explain_service
+from tasks.ecs.not_active import is_draining
 from tasks.ecs.service_batch import read_service_together
 from tasks.elbv2.target_group import TargetHealth, read_target_health
 
-__all__ = ["wait_until_gone", "wait_until_healthy", "wait_until_stopped", "why_hopeless"]
+__all__ = [
+    "wait_until_gone",
+    "wait_until_healthy",
+    "wait_until_stopped",
+    "wait_while_draining",
+    "why_hopeless",
+]
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
@@ -52,7 +59,7 @@ def why_hopeless(service: Mapping[str, Any], task_definition: str) -> str | None
         service: ECS's description.
         task_definition: ARN of the revision that it should run.
     """
-    if service.get("status") == "DRAINING":
+    if is_draining(service):
         return "somebody is deleting it"
     deployments = {item["taskDefinition"]: item for item in service.get("deployments", [])}
     if task_definition not in deployments:
@@ -195,9 +202,36 @@ async def wait_until_gone(aws: AwsConfig, cluster: str, name: str, patience: flo
     """
     polling = _Polling(patience)
     while service := await read_service_together(aws, cluster, name):
-        if polling.is_over:
-            raise ServiceUnhealthy(
-                f"ECS service {name} is {service['status']} with {service['runningCount']} tasks "
-                f"{patience:g} s after it was deleted; run again to continue"
-            )
+        _refuse_if_over(polling, service, patience)
         await polling.pause()
+
+
+@task(
+    name="wait while draining",
+    task_run_name="wait while {name} drains",
+    tags=["aws"],
+    persist_result=False,
+)
+async def wait_while_draining(aws: AwsConfig, cluster: str, name: str, patience: float) -> None:
+    """
+    Wait until a service that somebody deleted has drained; not where it is there again already.
+
+    Raises:
+        ServiceUnhealthy: It still drains when the time is up.
+
+    Source: ECS DescribeServices.
+    """
+    polling = _Polling(patience)
+    while is_draining(service := await read_service_together(aws, cluster, name)):
+        _refuse_if_over(polling, service or {}, patience)
+        await polling.pause()
+
+
+def _refuse_if_over(polling: _Polling, service: Mapping[str, Any], patience: float) -> None:
+    """Name a deleted service that does not end."""
+    if polling.is_over:
+        raise ServiceUnhealthy(
+            f"ECS service {service['serviceName']} is {service['status']} with "
+            f"{service['runningCount']} tasks {patience:g} s after it was deleted; run again to "
+            "continue"
+        )

@@ -23,6 +23,7 @@ from tasks.elbv2.rules.form import form_of, stickiness_of
 from tasks.elbv2.tags import read_tags
 
 __all__ = [
+    "TAKEN_OVER",
     "desired_default",
     "edit_of_taken_over",
     "give_back",
@@ -35,7 +36,7 @@ __all__ = [
     "why_not_to_take_over",
 ]
 
-_TAKEN_OVER: Final = "split:taken-over"
+TAKEN_OVER: Final = "split:taken-over"
 """
 Tag on a rule that forwarded to the monolith, or on the listener for its default action: name of the
 split.
@@ -108,7 +109,7 @@ def take_over(
     # The tag first: what a killed run has changed is then known to be this split's to return.
     place = _tagged(listener_arn, rule)
     after = form_of(rule.conditions, actions, rule.transforms)
-    _tag(aws, place, {_TAKEN_OVER: split, **forms_tag(rule.form, after)})
+    _tag(aws, place, {TAKEN_OVER: split, **forms_tag(rule.form, after)})
     _set_actions(aws, listener_arn, rule, actions)
     _tag(aws, place, forms_tag(after))
 
@@ -145,7 +146,7 @@ def taken_over_rules(
     found = []
     for rule in rules:
         tagged = replace(rule, tags=listener_tags) if rule.is_default else rule
-        if tagged.tags.get(_TAKEN_OVER) == split:
+        if tagged.tags.get(TAKEN_OVER) == split:
             found.append(tagged)
     return found
 
@@ -179,7 +180,7 @@ def give_back(aws: AwsConfig, listener_arn: str, rule: Rule, monolith_group: str
         _set_actions(aws, listener_arn, rule, [forward])
     client(aws, "elbv2").remove_tags(
         ResourceArns=[_tagged(listener_arn, rule)],
-        TagKeys=[_TAKEN_OVER, FORM],
+        TagKeys=[TAKEN_OVER, FORM],
     )
 
 

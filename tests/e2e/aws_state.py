@@ -258,6 +258,7 @@ def _without_ids(text, sandbox):
     text = re.sub(r"(service-(?:deployment|revision)/\w+/\w+)/\d+", r"\1/ID", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "REGISTRY", text)
     text = re.sub(r"\b(vpc|subnet|sg|eni)-[0-9a-f]+", r"\1-ID", text)
+    text = re.sub(r'("split:monolith-rules": "default) [0-9a-f]+"', r'\1 ID"', text)
     return re.sub(r"loadbalancer/app/forum/[0-9a-f]+", "loadbalancer/app/forum/ID", text)
 
 

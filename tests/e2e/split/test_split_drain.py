@@ -54,6 +54,22 @@ class Story:
             "tags": aws_state.read_services(sandbox)["monolith"]["tags"],
             "scaling": read_account(sandbox)["scaling"][0]["SuspendedState"],
         }
+        self._remove_record()
+        config = edited_config(sandbox, directory, only("users"), quick)
+        self.plan_without_record = start_run(config, "--plan")
+        self.plan_without_record.wait()
+        self.status_without_record = start_run(config, module="flows.status")
+        self.status_without_record.wait()
+
+    def _remove_record(self):
+        """Somebody removes every tag by which a rollback knows what to restore."""
+        ecs, elb = self.sandbox.boto("ecs"), self.sandbox.boto("elbv2")
+        monolith = aws_state.read_services(self.sandbox)["monolith"]
+        keys = [tag["key"] for tag in monolith["tags"]]
+        ecs.untag_resource(resourceArn=monolith["serviceArn"], tagKeys=keys)
+        for rule in aws_state.path_rules(self.sandbox):
+            keys = [key for key in rule["Tags"] if key.startswith("split:monolith")]
+            elb.remove_tags(ResourceArns=[rule["RuleArn"]], TagKeys=keys)
 
     def _run(self, name, *edits, meanwhile=None):
         config = edited_config(self.sandbox, self._directory, only("users"), quick, *edits)
@@ -172,3 +188,17 @@ def test_its_size_and_scaling_are_recorded_on_it(story):
     tags = {tag["key"]: tag["value"] for tag in story.drained["tags"]}
     assert tags["split:desired-count"] == "2"
     assert tags["split:scaling"] == "in=0 out=0 scheduled=0"
+
+
+def test_a_drained_monolith_without_a_record_is_not_nothing_to_do(story):
+    run = story.plan_without_record
+    assert run.ended == (2, "refused"), run.log
+    assert "monolith has desired count 0, and no tag records the size" in run.outcome["error"]
+    assert "`aws ecs tag-resource --resource-arn" in run.outcome["error"]
+
+
+def test_the_status_of_a_drained_monolith_without_a_record_has_the_remedy(story):
+    drift = story.status_without_record.outcome["drift"]
+    (row,) = [row for row in drift if row["service"] == "monolith"]
+    assert (row["resource"], row["action"]) == ("ECS service", "conflict")
+    assert "`aws ecs tag-resource --resource-arn" in row["details"]

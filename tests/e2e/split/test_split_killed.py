@@ -9,6 +9,7 @@ from tests.e2e.configs import edited_config, hasten_drain, only, quick
 
 # At each a run is killed: a call, and which one of its name that is in the run.
 CHAIN = [
+    "RegisterScalableTarget:1",
     "CreateRole:1",
     "RegisterTaskDefinition:1",
     "ModifyTargetGroupAttributes:1",
@@ -17,7 +18,7 @@ CHAIN = [
     "ModifyListener:1",
     "UpdateService:1",
 ]
-SINGLE = ["CreateRule:1", "CreateRule:3", "RegisterScalableTarget:1"]
+SINGLE = ["CreateRule:1", "CreateRule:3", "RegisterScalableTarget:2"]
 PATHS = ["/", "/api/users", "/api/users/1", "/api/users/999"]
 
 

@@ -43,6 +43,29 @@ def test_a_build_context_is_relative_to_the_config_file():
     assert split().service("users").build.context == BASE / "users"
 
 
+def delays(longest, **service):
+    (users, posts) = data()["services"]
+    monolith = {"service": "forum", "longest_connection": longest}
+    config = split(monolith=monolith, services=[{**users, **service}, posts])
+    return [item.deregistration_delay for item in config.services]
+
+
+@pytest.mark.parametrize(
+    ("longest", "delay"), [(None, 30), (0, 30), (10, 30), (900, 900), (899.5, 900), (7200, 3600)]
+)
+def test_targets_are_deregistered_as_slowly_as_the_longest_connection_needs(longest, delay):
+    assert delays(longest) == [delay, delay]
+
+
+def test_a_service_keeps_its_own_deregistration_delay():
+    assert delays(900, deregistration_delay=5) == [5, 900]
+
+
+def test_a_config_that_went_through_a_prefect_parameter_keeps_its_delays():
+    config = split(monolith={"service": "forum", "longest_connection": 900})
+    assert SplitConfig.model_validate(config.model_dump(mode="json")) == config
+
+
 def test_an_absolute_build_context_stays():
     services = [{"name": "users", "path_patterns": ["/u"], "build": {"context": "/opt/users"}}]
     assert split(services=services).service("users").build.context == Path("/opt/users")

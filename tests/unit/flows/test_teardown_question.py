@@ -16,7 +16,7 @@ def found(*services):
     ("services", "question"),
     [
         (("users", "posts"), "Remove everything that the split made for users, posts?"),
-        ((), "Remove the lock of a run that was killed?"),
+        ((), "Remove what a run that was killed has left?"),
     ],
 )
 def test_the_question_names_what_is_removed(services, question):

@@ -76,9 +76,10 @@ def test_the_traffic_steps_are_the_configs(plan):
     assert {item.steps for item in plan().services} == {(10, 50, 100)}
 
 
-def test_the_drain_changes_the_monoliths_rules_and_its_desired_count(plan):
+def test_the_monoliths_scaling_its_rules_and_its_desired_count_change(plan):
     named = [(change.resource, change.name) for change in plan().monolith]
     assert named == [
+        ("scalable target", "monolith"),
         ("listener rule", "rule 99 (/api*)"),
         ("listener", "the default action"),
         ("ECS service", "monolith"),
@@ -132,8 +133,9 @@ def test_a_monolith_is_kept_for_every_reason_at_once(plan, edit, options, reason
     assert (decision.will_drain, list(decision.reasons)) == (False, reasons)
 
 
-def test_a_monolith_that_is_kept_has_no_changes(plan):
-    assert plan(never).monolith == ()
+def test_a_monolith_that_is_kept_only_has_its_scale_in_suspended_for_the_run(plan):
+    (change,) = plan(never).monolith
+    assert (change.resource, change.temporary) == ("scalable target", True)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from config.monolith import KeepDefault
+from config.monolith import KeepDefault, MonolithConfig
 from config.split import SplitConfig
 from flows.plan.change import PlannedChange, Row, make_row
 from tasks.aws.change import Update
@@ -14,7 +14,7 @@ from tasks.elbv2.rule_matching import PATH, Rule
 from tasks.elbv2.rules.edits import edit_text, edited
 from tasks.elbv2.rules.precedence import overtaken
 
-__all__ = ["DrainDecision", "decide_drain", "plan_drain"]
+__all__ = ["DrainDecision", "cut_connections", "decide_drain", "plan_drain"]
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,21 @@ def _condition(config: SplitConfig) -> str:
     """What has to be true before it is drained."""
     monolith = config.monolith
     approval = "after approval, " if monolith.drain == "approve" else ""
-    return (
+    text = (
         f"drained {approval}when every service has settled, no rule sends requests to it, "
-        f"and it has had no request for {monolith.quiet_period:g} s"
+        f"and it has had no request for {monolith.quiet_seconds:g} s"
+    )
+    cut = cut_connections(monolith)
+    return f"{text}; this {cut}" if cut else text
+
+
+def cut_connections(monolith: MonolithConfig) -> str | None:
+    """What the drain cuts, after `this` or `which`; None where the config has its length."""
+    if monolith.longest_connection is not None:
+        return None
+    return (
+        f"cuts connections that stay open for more than {monolith.quiet_seconds:g} s after their "
+        "last request, as monolith.longest_connection is not given"
     )
 
 
