@@ -116,6 +116,11 @@ class Gates(ConfigModel):
     """Only report verdicts; never roll traffic back."""
     max_5xx_rate: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.01
     """Share of the service's responses that may be 5xx, from 0 to 1."""
+    max_status_difference: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.01
+    """
+    Share of the service's responses, from 0 to 1, by which its 3xx or 4xx may exceed what the
+    monolith answers on the same paths, or 2xx where the monolith answers 4xx; 1 for no limit.
+    """
     latency_ratio: LatencyRatio = LatencyRatio()
     """Latency against the monolith's."""
     latency_floor: Annotated[StrictFloat, Field(ge=0)] = 0.025

@@ -12,13 +12,13 @@ from config.traffic import Gates
 from flows.record.events import emit
 from flows.report.progress import show_progress
 from flows.service.placement import Placement
-from flows.service.step.analysis import Breach, StepAnalysis, bake, read_before, unless_breached
+from flows.service.step.analysis import Breach, StepAnalysis, bake, unless_breached
+from flows.service.step.figures import Past, read_past
 from flows.service.step.probes import probing, synthetic_traffic
 from flows.service.step.request_rate import Observed, wait_until_idle
 from flows.service.step.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
-from tasks.cloudwatch.metrics import Window
 from tasks.elbv2.lock import was_lost
 from tasks.elbv2.weights import shift_weight
 from tasks.gates import Judgement, Verdict, worst
@@ -38,11 +38,11 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
         GateFailed: A gate failed or was inconclusive; the monolith has all traffic again.
         TrafficConflict: The rules were changed from outside; traffic stays as it is.
     """
-    before = await read_before(placement)
+    past = await read_past(placement, weight)
     if weight == 0:
         await _wait_for_next_period(placement.gates)
     try:
-        await _take_steps(placement, weight, before)
+        await _take_steps(placement, weight, past)
     except (TrafficConflict, LockLost):
         raise
     except asyncio.CancelledError:
@@ -69,11 +69,12 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _take_steps(placement: Placement, weight: int, before: Window) -> None:
+async def _take_steps(placement: Placement, weight: int, past: Past) -> None:
+    analysis: StepAnalysis | None = None
     observed: Observed | None = None
     for step in placement.traffic.shift.steps():
         if step.weight >= weight:
-            analysis = StepAnalysis(placement, step, before)
+            analysis = StepAnalysis(placement, step, past, analysis)
             observed = await _take_step(analysis, observed)
 
 

@@ -1,16 +1,21 @@
 """Gates: whether a service may keep the traffic that it has. Pure."""
 
-from tasks.gates.errors import judge_errors
+from tasks.gates.errors import judge_connections, judge_errors
 from tasks.gates.health import judge_alarms, judge_targets
 from tasks.gates.judgement import Judgement, Verdict, without_open_doubles, worst
 from tasks.gates.latency import judge_latency
+from tasks.gates.statuses import Sides, judge_pairs, judge_statuses
 
 __all__ = [
     "Judgement",
+    "Sides",
     "Verdict",
     "judge_alarms",
+    "judge_connections",
     "judge_errors",
     "judge_latency",
+    "judge_pairs",
+    "judge_statuses",
     "judge_targets",
     "without_open_doubles",
     "worst",

@@ -10,18 +10,26 @@ EARLY_CHANCE: Final = 0.001
 Less likely figures are not chance. Before the end of a bake a gate is judged again and again, so
 what is rare in one judgement happens in some of them.
 """
+_NEGLIGIBLE: Final = 1e-9
 
 
-def chance_of_as_many(failed: int, requests: int, rate: float) -> float:
-    """Probability that at least so many requests fail, if each fails with probability `rate`."""
-    if failed == 0 or rate >= 1:
+def chance_of_as_many(count: int, requests: int, rate: float) -> float:
+    """
+    Probability that at least `count` of the requests are of a kind, if each is with probability
+    `rate`; 1 where the count is not above the expected one.
+    """
+    if count <= requests * rate or count == 0:
         return 1.0
     if rate == 0:
         return 0.0
-    fewer = range(min(failed, requests + 1))
-    chances = [_chance_of(count, requests, rate) for count in fewer]
-    chance_of_fewer = math.fsum(chances)
-    return max(0.0, 1.0 - chance_of_fewer)
+    chance = 0.0
+    # Above the expected count, each term is smaller than the one before.
+    for more in range(count, requests + 1):
+        term = _chance_of(more, requests, rate)
+        chance += term
+        if term <= chance * _NEGLIGIBLE:
+            break
+    return min(chance, 1.0)
 
 
 def _chance_of(failed: int, requests: int, rate: float) -> float:

@@ -1,5 +1,6 @@
 """The error gate: how many of the service's requests failed."""
 
+from dataclasses import replace
 from typing import Any
 
 from config.traffic import Gates
@@ -7,7 +8,7 @@ from tasks.cloudwatch.metrics import Window
 from tasks.gates.chance import EARLY_CHANCE, chance_of_as_many
 from tasks.gates.judgement import Judgement, Verdict
 
-__all__ = ["judge_errors"]
+__all__ = ["judge_connections", "judge_errors"]
 
 
 def judge_errors(gates: Gates, source: str, window: Window, *, early: bool = False) -> Judgement:
@@ -63,3 +64,22 @@ def _is_beyond_chance(gates: Gates, window: Window, enough: int) -> bool:
         return False  # These figures are not complete yet.
     chance = chance_of_as_many(window.failed, enough, gates.max_5xx_rate)
     return chance < EARLY_CHANCE
+
+
+def judge_connections(gates: Gates, window: Window, *, early: bool = False) -> Judgement:
+    """
+    Judge the connection gate: connections to the service's targets that could not be opened.
+
+    Args:
+        gates: Limit, and how many requests make a verdict.
+        window: The service's responses.
+        early: Whether the bake goes on; the gate then fails only beyond chance.
+    """
+    errors = min(window.connection_errors, window.requests)
+    failing = replace(window, failed=errors)
+    text = (
+        f"cloudwatch: {errors} of {window.requests} requests found no connection to a target, "
+        f"limit {gates.max_5xx_rate:.1%}"
+    )
+    verdict: Verdict = "fail" if _exceeds(gates, failing, early=early) else "pass"
+    return Judgement("connections", verdict, text, _error_numbers(gates, "cloudwatch", failing))

@@ -33,10 +33,11 @@ def worst(judgements: Iterable[Judgement]) -> Verdict:
 
 
 def without_open_doubles(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Leave out an undecided latency gate of one source where another source has decided it."""
+    """Leave out an undecided comparison of one source where another source has decided it."""
     decided = {item.gate for item in judgements if not item.is_open}
 
     def is_double(item: Judgement) -> bool:
-        return item.is_open and item.gate.startswith("latency") and item.gate in decided
+        is_compared = item.gate.startswith(("latency", "status"))
+        return item.is_open and is_compared and item.gate in decided
 
     return [item for item in judgements if not is_double(item)]

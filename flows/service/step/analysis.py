@@ -8,7 +8,6 @@ as well, and a failure beyond chance ends the step at once.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar
@@ -17,23 +16,26 @@ from config.errors import GateFailed
 from config.traffic import Gates, Step
 from flows.record.events import emit
 from flows.service.placement import Placement
+from flows.service.step.figures import Figures, Measured, Past, last_period_end
 from flows.service.step.probes import Probes, probe_rate
 from tasks.aws.call import call
 from tasks.cloudwatch.alarms import read_alarms
-from tasks.cloudwatch.metrics import Window, read_window
 from tasks.elbv2.target_group import read_target_health
 from tasks.gates import (
     Judgement,
     Verdict,
     judge_alarms,
+    judge_connections,
     judge_errors,
     judge_latency,
+    judge_pairs,
+    judge_statuses,
     judge_targets,
     without_open_doubles,
     worst,
 )
 
-__all__ = ["Breach", "StepAnalysis", "bake", "read_before", "unless_breached"]
+__all__ = ["Breach", "StepAnalysis", "bake", "unless_breached"]
 
 R = TypeVar("R")
 
@@ -41,7 +43,6 @@ _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE: Final = 3.0
 _TARGETS_EVERY: Final = 5.0
 _EVALUATIONS_A_PERIOD: Final = 20
-_PERIODS_BEFORE: Final = 10
 
 
 class Breach(Exception):
@@ -60,17 +61,21 @@ class StepAnalysis:
     Args:
         placement: The service's place on the listener.
         step: The step.
-        before: What the monolith responded before the shift.
+        past: What the monolith responded before the shift.
+        previous: The analysis of the step before; None at the first one.
     """
 
-    def __init__(self, placement: Placement, step: Step, before: Window) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        step: Step,
+        past: Past,
+        previous: "StepAnalysis | None" = None,
+    ) -> None:
         self.placement = placement
         self.step = step
-        self.since = time.time()
-        """Seconds since the epoch; just before the change of weight."""
-        self.probes = Probes()
-        """The tool's own requests in this step."""
-        self._before = before
+        self.figures = Figures(placement, step, past, previous.figures if previous else None)
+        """What was measured since the change of weight."""
         self._targets: Judgement | None = None
         self._targets_due = 0.0
 
@@ -83,6 +88,11 @@ class StepAnalysis:
     def gates(self) -> Gates:
         """The service's gates."""
         return self.placement.gates
+
+    @property
+    def probes(self) -> Probes:
+        """The tool's own requests in this step."""
+        return self.figures.probes
 
     @property
     def lag(self) -> float:
@@ -113,7 +123,7 @@ class StepAnalysis:
         """The moment up to which all figures are complete; seconds since the epoch, as `now`."""
         if not self.reads_metrics:
             return now
-        return _last_period_end(self.gates, now)
+        return last_period_end(self.gates, now)
 
     def emit_check(self, verdict: Verdict, text: str, numbers: Mapping[str, Any]) -> None:
         """Record a check of this step."""
@@ -156,26 +166,20 @@ class StepAnalysis:
         return [*without_open_doubles(found), targets, *alarms]
 
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
-        service, monolith = await asyncio.gather(
-            self._read_window(self.placement.target_group_arn, until),
-            self._read_window(self.placement.monolith_group_arn, until),
-        )
+        measured = await self.figures.measure(until, early=early)
+        sides = self.figures.sides(measured, until)
         return [
-            judge_errors(self.gates, "cloudwatch", self._users(service, until), early=early),
-            *judge_latency(self.gates, "cloudwatch", service, monolith, self._before, early=early),
+            judge_errors(self.gates, "cloudwatch", measured.users, early=early),
+            judge_connections(self.gates, measured.service, early=early),
+            *judge_statuses(self.gates, sides, early=early),
+            *self._judge_latency(measured, early=early),
         ]
 
-    def _users(self, window: Window, until: float) -> Window:
-        """
-        The service's window without the tool's own requests, since the error gate is about users;
-        only those are taken off that CloudWatch is sure to have counted.
-        """
-        complete = time.time() - self.lag
-        counted = self.probes.counted_until(min(until, complete))
-        return window.without(counted)
-
-    async def _read_window(self, target_group_arn: str, until: float) -> Window:
-        return await _read_metrics(self.placement, target_group_arn, self.since, until)
+    def _judge_latency(self, measured: Measured, *, early: bool) -> list[Judgement]:
+        before = self.figures.past.window
+        return judge_latency(
+            self.gates, "cloudwatch", measured.service, measured.monolith, before, early=early
+        )
 
     def _judge_probes(self, *, early: bool) -> list[Judgement]:
         service = self.probes.of_service
@@ -183,6 +187,7 @@ class StepAnalysis:
         gates = self._probe_gates()
         return [
             judge_errors(gates, "probes", service, early=early),
+            *judge_pairs(gates, self.probes.pairs, early=early),
             *judge_latency(gates, "probes", service, monolith, early=early),
         ]
 
@@ -213,39 +218,6 @@ class StepAnalysis:
             return []
         states = await call(read_alarms, self.placement.aws, names)
         return judge_alarms(names, states)
-
-
-def _last_period_end(gates: Gates, now: float) -> float:
-    """The end of the newest period whose metrics are complete."""
-    period = gates.metrics_period
-    complete = now - gates.metrics_lag
-    return math.floor(complete / period) * period
-
-
-async def _read_metrics(
-    placement: Placement, target_group_arn: str, start: float, end: float
-) -> Window:
-    return await call(
-        read_window,
-        placement.aws,
-        placement.metrics_of(target_group_arn),
-        start,
-        end,
-        placement.gates.metrics_period,
-    )
-
-
-async def read_before(placement: Placement) -> Window:
-    """
-    What the monolith responded lately: the baseline for a service that has taken over all of its
-    requests.
-    """
-    gates = placement.gates
-    if gates.source == "probes":
-        return Window()
-    end = _last_period_end(gates, time.time())
-    start = end - _PERIODS_BEFORE * gates.metrics_period
-    return await _read_metrics(placement, placement.monolith_group_arn, start, end)
 
 
 async def unless_breached(analysis: StepAnalysis, work: Coroutine[Any, Any, R]) -> R:

@@ -6,8 +6,10 @@ users.
 import asyncio
 import itertools
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from config.traffic import Gates, Step
@@ -30,15 +32,31 @@ class Probes:
         self._preview: list[Response] = []
         self._control: list[Response] = []
         self._public: list[Response] = []
+        self.pairs: Counter[tuple[int, int]] = Counter()
+        """
+        How many requests got which first digits of a status, the service's first; without those
+        whose status the config expects.
+        """
 
-    def record_pair(self, *, preview: Response, control: Response) -> None:
-        """Keep the responses of service and monolith to the same request."""
-        self._preview.append(preview)
-        self._control.append(control)
+    def record_pair(
+        self, *, preview: Response, control: Response, expected: int | None = None
+    ) -> None:
+        """
+        Keep the responses of service and monolith to the same request.
+
+        Args:
+            preview: The service's.
+            control: The monolith's.
+            expected: The status that a check of the config expects of the service.
+        """
+        self._preview.append(_without_body(preview))
+        self._control.append(_without_body(control))
+        if preview.status != expected:
+            self.pairs[preview.status // 100, control.status // 100] += 1
 
     def record_public(self, responses: Iterable[Response]) -> None:
         """Keep responses that the service gave on the public route."""
-        self._public.extend(responses)
+        self._public += [_without_body(response) for response in responses]
 
     @property
     def of_service(self) -> Window:
@@ -50,15 +68,21 @@ class Probes:
         """What the monolith responded to the same requests."""
         return window_of_responses(self._control)
 
-    def counted_until(self, moment: float) -> Window:
+    def counted(self, start: float, end: float) -> list[Response]:
         """
         Those that the load balancer counts among the service's requests.
 
         Args:
-            moment: Seconds since the epoch; only what was sent before it.
+            start: Seconds since the epoch; only what was sent since then,
+            end: and before this moment.
         """
         counted = [*self._preview, *self._public]
-        return window_of_responses([response for response in counted if response.at < moment])
+        return [response for response in counted if start <= response.at < end]
+
+
+def _without_body(response: Response) -> Response:
+    """Bodies are compared in parity; thousands of them are not kept."""
+    return replace(response, body=b"")
 
 
 @asynccontextmanager
@@ -72,12 +96,14 @@ async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIter
         yield
         return
 
+    expected = {check.path: check.status for check in placement.service.checks}
+
     async def probe(session: Session, path: str) -> None:
         service, monolith = await asyncio.gather(
             fetch(session, placement.preview, path),
             fetch(session, placement.control, path),
         )
-        probes.record_pair(preview=service, control=monolith)
+        probes.record_pair(preview=service, control=monolith, expected=expected.get(path))
 
     async with _sending(probe, placement.probe_paths, probe_rate(gates, step)):
         yield
@@ -148,9 +174,11 @@ async def _send_steadily(
 def window_of_responses(responses: Sequence[Response]) -> Window:
     """Responses as CloudWatch would count them."""
     latencies = sorted(response.latency for response in responses if not response.failed)
+    classes = Counter(response.status // 100 for response in responses)
     return Window(
         requests=len(responses),
         failed=sum(response.failed for response in responses),
+        responses=(classes[2], classes[3], classes[4]),
         p50=_percentile(latencies, 50),
         p95=_percentile(latencies, 95),
         p99=_percentile(latencies, 99),

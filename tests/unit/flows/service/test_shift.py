@@ -9,7 +9,7 @@ from config.errors import GateFailed, LockLost, TrafficConflict
 from config.traffic import Gates, Linear, Traffic
 from flows.service import shift as module
 from flows.service.shift import _judge, shift_traffic
-from tasks.cloudwatch.metrics import Window
+from flows.service.step.figures import Past
 from tasks.gates import Judgement
 
 LISTENER = "arn:listener"
@@ -33,7 +33,7 @@ class Shift:
         self.taken, self.rolled_back, self.error = [], [], None
         monkeypatch.setattr(module, "_take_step", self._take_step)
         monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
-        monkeypatch.setattr(module, "read_before", self._read_before)
+        monkeypatch.setattr(module, "read_past", self._read_past)
 
     async def _take_step(self, analysis, _previous):
         self.taken.append(analysis.step.weight)
@@ -43,8 +43,8 @@ class Shift:
     async def _roll_back(self, _placement, why, *, observe=True):
         self.rolled_back.append((why, observe))
 
-    async def _read_before(self, *_):
-        return Window()
+    async def _read_past(self, *_):
+        return Past()
 
     async def run(self, weight=0, *, source="probes", **gates):
         await shift_traffic(placement(source=source, **gates), weight)
