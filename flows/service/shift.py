@@ -15,7 +15,7 @@ from flows.service.placement import Placement
 from flows.service.step.analysis import Breach, StepAnalysis, bake, unless_breached
 from flows.service.step.figures import Past, read_past
 from flows.service.step.probes import probing, synthetic_traffic
-from flows.service.step.request_rate import Observed, wait_until_idle
+from flows.service.step.request_rate import wait_until_idle
 from flows.service.step.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
@@ -71,14 +71,13 @@ def _reason(error: BaseException) -> str:
 
 async def _take_steps(placement: Placement, weight: int, past: Past) -> None:
     analysis: StepAnalysis | None = None
-    observed: Observed | None = None
     for step in placement.traffic.shift.steps():
         if step.weight >= weight:
             analysis = StepAnalysis(placement, step, past, analysis)
-            observed = await _take_step(analysis, observed)
+            await _take_step(analysis)
 
 
-async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
+async def _take_step(analysis: StepAnalysis) -> None:
     """
     Set the weight, wait for the split to take effect, probe, bake, judge; a breach at any moment
     ends the step.
@@ -88,18 +87,16 @@ async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Obser
     """
     placement = analysis.placement
     step = analysis.step
-    observed = None
     await _set_weight(placement, step.weight)
     try:
-        async with synthetic_traffic(placement, step):
-            observed = await unless_breached(analysis, wait_for_split(analysis, previous))
+        async with synthetic_traffic(placement, step, analysis.probes):
+            await unless_breached(analysis, wait_for_split(analysis))
             await unless_breached(analysis, show_progress(placement.name, step.weight))
             async with probing(placement, step, analysis.probes):
                 judgements = await unless_breached(analysis, bake(analysis))
     except Breach as breach:
         judgements = breach.judgements
     _judge(analysis, judgements)
-    return observed
 
 
 async def _set_weight(placement: Placement, weight: int) -> None:

@@ -74,7 +74,9 @@ class StepAnalysis:
     ) -> None:
         self.placement = placement
         self.step = step
-        self.figures = Figures(placement, step, past, previous.figures if previous else None)
+        self.previous = previous
+        earlier: Figures | None = previous.figures if previous else None
+        self.figures: Figures = Figures(placement, step, past, earlier)
         """What was measured since the change of weight."""
         self._targets: Judgement | None = None
         self._targets_due = 0.0

@@ -84,8 +84,8 @@ class Figures:
             self._read(self._placement.monolith_group_arn, until),
         )
         # Only those requests are subtracted that CloudWatch is sure to have counted.
-        complete = time.time() - self.gates.metrics_lag
-        users = service.without(self._own(min(until, complete)))
+        complete = min(until, time.time() - self.gates.metrics_lag)
+        users = service.without(self._own(complete)).without(self._samples(complete))
         if not early:
             self.users = users
         return Measured(service, users, monolith)
@@ -115,6 +115,12 @@ class Figures:
         period = self.gates.metrics_period
         start = math.floor(self.since / period) * period
         return window_of_responses(list(self.counted(start, until)))
+
+    def _samples(self, until: float) -> Window:
+        """The service's part of the samples on the public route, by expectation."""
+        sampled = window_of_responses(self.probes.sampled(self.since, until))
+        requests = round(sampled.requests * self._step.weight / 100)
+        return Window(requests=requests, failed=min(sampled.failed, requests))
 
     def counted(self, start: float, end: float) -> Iterator[Response]:
         """

@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from config.traffic import Gates, Step
@@ -17,10 +17,20 @@ from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
 from tasks.http.client import Response, Session, fetch, open_session
 
-__all__ = ["Probes", "probe_rate", "probing", "synthetic_traffic", "window_of_responses"]
+__all__ = [
+    "OwnRequests",
+    "Probes",
+    "probe_rate",
+    "probing",
+    "sampling",
+    "synthetic_traffic",
+    "window_of_responses",
+]
 
 _PROBES_PER_SECOND: Final = 10
 _SYNTHETIC_PER_SECOND: Final = 50
+_SAMPLES_PER_SECOND: Final = 10
+_SAMPLES_A_PERIOD: Final = 100
 _PROBES_MARGIN: Final = 2.0
 _SYNTHETIC_MARGIN: Final = 1.5
 
@@ -32,6 +42,8 @@ class Probes:
         self._preview: list[Response] = []
         self._control: list[Response] = []
         self._public: list[Response] = []
+        self._synthetic: list[Response] = []
+        self._sampled: list[Response] = []
         self.pairs: Counter[tuple[int, int]] = Counter()
         """
         How many requests got which first digits of a status, the service's first; without those
@@ -58,6 +70,14 @@ class Probes:
         """Keep responses that the service gave on the public route."""
         self._public += [_without_body(response) for response in responses]
 
+    def record_synthetic(self, response: Response) -> None:
+        """Keep a response on the public route, from either side, in place of a user's."""
+        self._synthetic.append(_without_body(response))
+
+    def record_sample(self, response: Response) -> None:
+        """Keep a response on the public route, from either side, that is not for a user."""
+        self._sampled.append(_without_body(response))
+
     @property
     def of_service(self) -> Window:
         """What the service responded on its preview route."""
@@ -78,6 +98,38 @@ class Probes:
         """
         counted = [*self._preview, *self._public]
         return [response for response in counted if start <= response.at < end]
+
+    def sampled(self, start: float, end: float) -> list[Response]:
+        """Samples of that span, of which the service got its weight's share; as for `counted`."""
+        return [response for response in self._sampled if start <= response.at < end]
+
+    def count(self, start: float, end: float) -> "OwnRequests":
+        """
+        Count those that the load balancer counts in a span, which it does when they end.
+
+        Args:
+            start: Seconds since the epoch, inclusive.
+            end: Seconds since the epoch, exclusive.
+        """
+        public = [*self._public, *self._synthetic, *self._sampled]
+        return OwnRequests(
+            public=_count_ended(public, start, end),
+            private=_count_ended(self._preview, start, end),
+        )
+
+
+@dataclass(frozen=True)
+class OwnRequests:
+    """Numbers of the tool's own requests."""
+
+    public: int
+    """On the public route, to service and monolith by the weights."""
+    private: int
+    """On the preview route, and as many on the control route."""
+
+
+def _count_ended(responses: Sequence[Response], start: float, end: float) -> int:
+    return sum(start <= response.at + response.latency < end for response in responses)
 
 
 def _without_body(response: Response) -> Response:
@@ -110,7 +162,9 @@ async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIter
 
 
 @asynccontextmanager
-async def synthetic_traffic(placement: Placement, step: Step) -> AsyncIterator[None]:
+async def synthetic_traffic(
+    placement: Placement, step: Step, probes: Probes
+) -> AsyncIterator[None]:
     """
     Send safe GETs on the public route while the block runs, where the config has them in place of
     missing users.
@@ -121,10 +175,33 @@ async def synthetic_traffic(placement: Placement, step: Step) -> AsyncIterator[N
         return
 
     async def request(session: Session, path: str) -> None:
-        await fetch(session, placement.user, path)
+        probes.record_synthetic(await fetch(session, placement.user, path))
 
     async with _sending(request, placement.probe_paths, synthetic_rate(gates, step)):
         yield
+
+
+@asynccontextmanager
+async def sampling(placement: Placement, probes: Probes) -> AsyncIterator[None]:
+    """
+    Send safe GETs on the public route while the block runs: their number is known, and the weight's
+    share of them has to reach the service. Synthetic traffic serves as well.
+    """
+    gates = placement.gates
+    if gates.too_little_traffic == "synthesize":
+        yield
+        return
+
+    async def request(session: Session, path: str) -> None:
+        probes.record_sample(await fetch(session, placement.user, path))
+
+    async with _sending(request, placement.probe_paths, sampling_rate(gates)):
+        yield
+
+
+def sampling_rate(gates: Gates) -> float:
+    """Requests a second that are enough in a period of the metrics to show a weight."""
+    return min(_SAMPLES_PER_SECOND, max(1.0, _SAMPLES_A_PERIOD / gates.metrics_period))
 
 
 def probe_rate(gates: Gates, step: Step) -> float:

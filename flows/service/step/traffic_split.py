@@ -11,7 +11,7 @@ from typing import Any, Final
 from flows.record.events import emit
 from flows.service.placement import Placement
 from flows.service.step.analysis import StepAnalysis
-from flows.service.step.request_rate import Observed, wait_for_rate
+from flows.service.step.request_rate import wait_for_counts
 from tasks.http.client import Response, Route, Session, fetch, open_session
 
 __all__ = ["wait_for_split"]
@@ -24,29 +24,24 @@ _SIGMAS: Final = 3.0
 _PAUSE: Final = 0.5
 
 
-async def wait_for_split(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
+async def wait_for_split(analysis: StepAnalysis) -> None:
     """
     Wait until the observed split follows the weights: before that, a bake means nothing.
 
     Where every backend names itself in a header, the tool's own requests on the public route are
-    counted by backend. Elsewhere the traffic of the service's target group has to grow as the
-    weights do: the monolith's group does not show the share, since other paths reach it too.
+    counted by backend. Elsewhere the request counts of both target groups have to show it.
 
     Args:
         analysis: The step that was just taken.
-        previous: What was observed at the step before.
-
-    Returns:
-        What was observed; None where it was counted by header, or is not known and need not be.
 
     Raises:
         GateFailed: It did not happen within `wait_limit`; not in a dry run.
     """
     backends = await _read_backends(analysis)
     if backends is None:
-        return await wait_for_rate(analysis, previous)
-    await _wait_by_header(analysis, backends)
-    return None
+        await wait_for_counts(analysis)
+    else:
+        await _wait_by_header(analysis, backends)
 
 
 @dataclass(frozen=True)

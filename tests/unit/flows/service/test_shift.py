@@ -35,7 +35,7 @@ class Shift:
         monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
         monkeypatch.setattr(module, "read_past", self._read_past)
 
-    async def _take_step(self, analysis, _previous):
+    async def _take_step(self, analysis):
         self.taken.append(analysis.step.weight)
         if self.error:
             raise self.error
