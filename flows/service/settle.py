@@ -10,6 +10,7 @@ from flows.service.placement import Placement, current_weight, placed
 from flows.service.prepare import Prepared, prepare
 from flows.service.rolling_update import roll_out
 from flows.service.shift import shift_traffic
+from flows.service.step.figures import pace_by_traffic
 from flows.service.verify import verify_candidate, verify_public_route
 from tasks.aws.call import call
 from tasks.discovery import Discovered
@@ -54,6 +55,7 @@ async def settle_service(
     emit("stage", name, "placing")
     async with placed(config, discovered, service, owner, prepared.task_definition) as placement:
         weight = await current_weight(placement)
+        await pace_by_traffic(placement)
         emit("stage", name, "proving")
         await verify_candidate(placement, prepared.task_definition, weight)
         if weight == 0 and not approved:

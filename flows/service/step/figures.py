@@ -14,8 +14,9 @@ from tasks.aws.call import call
 from tasks.cloudwatch.metrics import Window, read_window
 from tasks.gates import Sides
 from tasks.http.client import Response
+from tasks.http.pacing import pace
 
-__all__ = ["Figures", "Measured", "Past", "last_period_end", "read_past"]
+__all__ = ["Figures", "Measured", "Past", "last_period_end", "pace_by_traffic", "read_past"]
 
 _PERIODS_BEFORE: Final = 10
 
@@ -155,6 +156,18 @@ async def _read_metrics(
         end,
         placement.gates.metrics_period,
     )
+
+
+async def pace_by_traffic(placement: Placement) -> None:
+    """Set the budget of the tool's own requests by what the monolith gets now."""
+    gates = placement.gates
+    end = last_period_end(gates, time.time())
+    start = end - _PERIODS_BEFORE * gates.metrics_period
+    window = await _read_metrics(placement, placement.monolith_group_arn, start, end)
+    rate = placement.config.own_requests.rate(window.requests / max(window.seconds, 1))
+    if placement.config.fan_out == "work_pool":
+        rate /= placement.config.max_parallel
+    pace().allow(rate)
 
 
 async def read_past(placement: Placement, weight: int) -> Past:

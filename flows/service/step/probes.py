@@ -31,6 +31,7 @@ _PROBES_PER_SECOND: Final = 10
 _SYNTHETIC_PER_SECOND: Final = 50
 _SAMPLES_PER_SECOND: Final = 10
 _SAMPLES_A_PERIOD: Final = 100
+_MOST_OPEN: Final = 4
 _PROBES_MARGIN: Final = 2.0
 _SYNTHETIC_MARGIN: Final = 1.5
 
@@ -242,9 +243,13 @@ async def _sending(
 async def _send_steadily(
     send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
 ) -> None:
+    # Responses that are late, or turns that are rare: then fewer are sent, and none pile up.
+    open_requests = asyncio.Semaphore(_MOST_OPEN)
     async with open_session() as session, asyncio.TaskGroup() as sending:
         for path in itertools.cycle(paths):
-            sending.create_task(send(session, path))
+            await open_requests.acquire()
+            request = sending.create_task(send(session, path))
+            request.add_done_callback(lambda _: open_requests.release())
             await asyncio.sleep(1 / rate)
 
 
