@@ -7,12 +7,14 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from config.errors import GateFailed, LockLost, TrafficConflict
+from config.errors import GateFailed, LockLost, MonolithOverloaded, TrafficConflict
 from config.traffic import Gates
 from flows.record.events import emit
 from flows.report.progress import show_progress
 from flows.service.placement import Placement
-from flows.service.step.analysis import Breach, StepAnalysis, bake, unless_breached
+from flows.service.step.analysis import Breach, StepAnalysis, unless_breached
+from flows.service.step.bake import bake
+from flows.service.step.capacity import wait_for_capacity
 from flows.service.step.figures import Past, read_past
 from flows.service.step.probes import probing, synthetic_traffic
 from flows.service.step.request_rate import wait_until_idle
@@ -37,13 +39,14 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
     Raises:
         GateFailed: A gate failed or was inconclusive; the monolith has all traffic again.
         TrafficConflict: The rules were changed from outside; traffic stays as it is.
+        MonolithOverloaded: The monolith fails, and cannot take traffic back; it stays as it is.
     """
     past = await read_past(placement, weight)
     if weight == 0:
         await _wait_for_next_period(placement.gates)
     try:
         await _take_steps(placement, weight, past)
-    except (TrafficConflict, LockLost):
+    except (TrafficConflict, LockLost, MonolithOverloaded):
         raise
     except asyncio.CancelledError:
         if not was_lost(placement.listener_arn):  # else the weights are another run's
@@ -87,6 +90,8 @@ async def _take_step(analysis: StepAnalysis) -> None:
     """
     placement = analysis.placement
     step = analysis.step
+    await wait_for_capacity(placement, step)
+    analysis.begin()
     await _set_weight(placement, step.weight)
     try:
         async with synthetic_traffic(placement, step, analysis.probes):
@@ -115,8 +120,28 @@ def _judge(analysis: StepAnalysis, judgements: Sequence[Judgement]) -> None:
     verdict = worst(judgements)
     for judgement in judgements:
         _emit_verdict(analysis, judgement)
+    if verdict != "fail" and analysis.must_hold:
+        _end_hold(analysis)
     if not _is_accepted(analysis.gates, verdict):
         raise GateFailed(_explain(analysis, judgements, verdict))
+
+
+def _end_hold(analysis: StepAnalysis) -> None:
+    """
+    End a step during which the monolith suffered until the end.
+
+    Raises:
+        GateFailed: Traffic returns: the change of weight may be the cause.
+        MonolithOverloaded: It does not, since that would make it worse.
+    """
+    text = analysis.monolith.text if analysis.monolith else ""
+    head = f"{analysis.name} at {analysis.step.weight}%: {text}"
+    if analysis.is_worth_a_return:
+        raise GateFailed(f"{head}; traffic rolled back to the monolith; see the monolith's log")
+    raise MonolithOverloaded(
+        f"{head}; traffic stays at {analysis.step.weight}%, since its return would add more than a "
+        "fifth to the monolith's requests; scale the monolith out, then run again or roll back"
+    )
 
 
 def _emit_verdict(analysis: StepAnalysis, judgement: Judgement) -> None:

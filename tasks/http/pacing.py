@@ -71,7 +71,8 @@ class Pace:
     async def turn(self) -> None:
         """Wait until the next request may be sent; first come, first served."""
         async with self._turns:
-            while (wait := self._next - self._now()) > 0:
+            # The clock is the condition.
+            while (wait := self._next - self._now()) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP))
             earliest = self._now() - _BURST / self.rate
             self._next = max(self._next, earliest) + 1 / self.rate

@@ -43,8 +43,8 @@ KEEP_ALIVE = 75
 # Seconds for requests that were on their way when the stop came, and for those being answered.
 LAST_REQUESTS = 0.2
 LAST_ANSWERS = 20
-# Requests that may come at once where there is a highest rate.
-BURST = 10.0
+# Requests that may come at once where there is a highest rate: those of a second.
+BURST = max(MAX_RATE, 1.0)
 
 
 class Server(ThreadingHTTPServer):

@@ -17,25 +17,29 @@ from config.traffic import Gates, Step
 from flows.record.events import emit
 from flows.service.placement import Placement
 from flows.service.step.figures import Figures, Measured, Past, last_period_end
-from flows.service.step.probes import Probes, probe_rate
+from flows.service.step.probes import Probes, paced_probe_rate
 from tasks.aws.call import call
 from tasks.cloudwatch.alarms import read_alarms
 from tasks.elbv2.target_group import read_target_health
 from tasks.gates import (
     Judgement,
     Verdict,
+    gets_slower,
+    is_worth_a_return,
     judge_alarms,
     judge_connections,
     judge_errors,
     judge_latency,
+    judge_monolith,
     judge_pairs,
     judge_statuses,
     judge_targets,
     without_open_doubles,
     worst,
 )
+from tasks.http.pacing import pace
 
-__all__ = ["Breach", "StepAnalysis", "bake", "unless_breached"]
+__all__ = ["Breach", "StepAnalysis", "unless_breached"]
 
 R = TypeVar("R")
 
@@ -78,8 +82,16 @@ class StepAnalysis:
         earlier: Figures | None = previous.figures if previous else None
         self.figures: Figures = Figures(placement, step, past, earlier)
         """What was measured since the change of weight."""
+        self.monolith: Judgement | None = None
+        """The newest verdict about the monolith."""
+        self.is_worth_a_return = True
+        """Whether the monolith, if it suffers, could bear the service's traffic."""
         self._targets: Judgement | None = None
         self._targets_due = 0.0
+
+    def begin(self) -> None:
+        """Begin to count; just before the change of weight."""
+        self.figures.since = time.time()
 
     @property
     def name(self) -> str:
@@ -112,6 +124,11 @@ class StepAnalysis:
         if self.gates.source == "both":
             return bool(self.placement.probe_paths)
         return self.gates.source == "probes"
+
+    @property
+    def must_hold(self) -> bool:
+        """Whether the monolith suffers, so that nothing more may be shifted now."""
+        return self.monolith is not None and self.monolith.is_open and not self.gates.dry_run
 
     @property
     def pause(self) -> float:
@@ -170,12 +187,25 @@ class StepAnalysis:
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
         measured = await self.figures.measure(until, early=early)
         sides = self.figures.sides(measured, until)
+        self.monolith = self._watch_monolith(measured)
         return [
+            self.monolith,
             judge_errors(self.gates, "cloudwatch", measured.users, early=early),
             judge_connections(self.gates, measured.service, early=early),
             *judge_statuses(self.gates, sides, early=early),
             *self._judge_latency(measured, early=early),
         ]
+
+    def _watch_monolith(self, measured: Measured) -> Judgement:
+        """Judge the monolith, and send it fewer requests of the tool's own while it suffers."""
+        past = self.figures.past.window
+        judgement = judge_monolith(self.gates, measured.monolith, past)
+        self.is_worth_a_return = is_worth_a_return(measured.users, measured.monolith)
+        if judgement.is_open or gets_slower(self.gates, measured.monolith, past):
+            pace().slow_down()
+        else:
+            pace().recover()
+        return judgement
 
     def _judge_latency(self, measured: Measured, *, early: bool) -> list[Judgement]:
         before = self.figures.past.window
@@ -199,8 +229,8 @@ class StepAnalysis:
         and a slow machine may not even send these.
         """
         gates = self.gates
-        planned = self.step.bake * probe_rate(gates, self.step)
-        expected = max(1, int(planned / 2))
+        rate = paced_probe_rate(self.placement, self.step)
+        expected = max(1, int(self.step.bake * rate / 2))
         fewest = min(gates.min_requests, expected)
         return gates.model_copy(update={"min_requests": fewest})
 
@@ -247,25 +277,4 @@ async def _wait_for_breach(analysis: StepAnalysis) -> list[Judgement]:
         judgements = await analysis.judge_early()
         if worst(judgements) == "fail" and not analysis.gates.dry_run:
             return judgements
-        await asyncio.sleep(analysis.pause)
-
-
-async def bake(analysis: StepAnalysis) -> list[Judgement]:
-    """
-    Wait until the step has baked and its gates can be judged.
-
-    Returns:
-        The verdicts: inconclusive ones only where `too_little_traffic` accepts them, in a dry run,
-        or when `wait_limit` is over.
-    """
-    gates = analysis.gates
-    accepts = gates.dry_run or gates.too_little_traffic == "accept"
-    baked = time.time() + analysis.step.bake
-    deadline = baked + analysis.lag + gates.metrics_period + gates.wait_limit
-    while True:
-        now = time.time()
-        if analysis.complete_until(now) >= baked:
-            judgements = await analysis.judge()
-            if accepts or worst(judgements) != "inconclusive" or now >= deadline:
-                return judgements
         await asyncio.sleep(analysis.pause)

@@ -16,10 +16,12 @@ from config.traffic import Gates, Step
 from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
 from tasks.http.client import Response, Session, fetch, open_session
+from tasks.http.pacing import pace
 
 __all__ = [
     "OwnRequests",
     "Probes",
+    "paced_probe_rate",
     "probe_rate",
     "probing",
     "sampling",
@@ -31,6 +33,10 @@ _PROBES_PER_SECOND: Final = 10
 _SYNTHETIC_PER_SECOND: Final = 50
 _SAMPLES_PER_SECOND: Final = 10
 _SAMPLES_A_PERIOD: Final = 100
+_MOST_PAIRS: Final = 0.1
+"""Pairs of probes of one service in the budget of own requests; a pair is two of these."""
+_ALL_PAIRS: Final = 0.2
+"""Pairs of probes of all services in it; samples and synthetic traffic need the rest."""
 _MOST_OPEN: Final = 4
 _PROBES_MARGIN: Final = 2.0
 _SYNTHETIC_MARGIN: Final = 1.5
@@ -47,8 +53,8 @@ class Probes:
         self._sampled: list[Response] = []
         self.pairs: Counter[tuple[int, int]] = Counter()
         """
-        How many requests got which first digits of a status, the service's first; without those
-        whose status the config expects.
+        How many requests got which first digits of a status, the service's first; the status that a
+        check expects is no difference.
         """
 
     def record_pair(
@@ -64,8 +70,9 @@ class Probes:
         """
         self._preview.append(_without_body(preview))
         self._control.append(_without_body(control))
-        if preview.status != expected:
-            self.pairs[preview.status // 100, control.status // 100] += 1
+        own = preview.status // 100
+        other = own if preview.status == expected else control.status // 100
+        self.pairs[own, other] += 1
 
     def record_public(self, responses: Iterable[Response]) -> None:
         """Keep responses that the service gave on the public route."""
@@ -158,7 +165,7 @@ async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIter
         )
         probes.record_pair(preview=service, control=monolith, expected=expected.get(path))
 
-    async with _sending(probe, placement.probe_paths, probe_rate(gates, step)):
+    async with _sending(probe, placement.probe_paths, paced_probe_rate(placement, step)):
         yield
 
 
@@ -212,6 +219,14 @@ def probe_rate(gates: Gates, step: Step) -> float:
     """
     needed = gates.min_requests * _PROBES_MARGIN
     return _rate(needed, step, _PROBES_PER_SECOND)
+
+
+def paced_probe_rate(placement: Placement, step: Step) -> float:
+    """Probes a second that the budget of own requests has room for."""
+    config = placement.config
+    services = min(config.max_parallel, len(config.services))
+    share = min(_MOST_PAIRS, _ALL_PAIRS / services)
+    return min(probe_rate(placement.gates, step), pace().rate * share)
 
 
 def synthetic_rate(gates: Gates, step: Step) -> float:

@@ -137,7 +137,9 @@ async def test_traffic_changed_from_outside_stays(shift, error):
 
 
 def judge(*verdicts, **gates):
-    analysis = SimpleNamespace(name="users", gates=Gates(**gates), step=SimpleNamespace(weight=25))
+    analysis = SimpleNamespace(
+        name="users", gates=Gates(**gates), step=SimpleNamespace(weight=25), must_hold=False
+    )
     judgements = [
         Judgement("errors", verdict, f"it is {verdict}", {"requests": 48, "failed": 0})
         for verdict in verdicts

@@ -135,7 +135,7 @@ def test_pairs_are_counted_by_the_class_of_their_statuses():
 def test_a_status_that_a_check_expects_is_no_difference():
     probes = Probes()
     probes.record_pair(preview=Response(404), control=Response(200), expected=404)
-    assert probes.pairs == {}
+    assert probes.pairs == {(4, 4): 1}
 
 
 def test_probes_compare_service_and_monolith_without_the_public_route():
