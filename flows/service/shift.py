@@ -90,7 +90,7 @@ async def _take_step(analysis: StepAnalysis) -> None:
     """
     placement = analysis.placement
     step = analysis.step
-    await wait_for_capacity(placement, step)
+    await _wait_for_capacity(analysis)
     analysis.begin()
     await _set_weight(placement, step.weight)
     try:
@@ -102,6 +102,24 @@ async def _take_step(analysis: StepAnalysis) -> None:
     except Breach as breach:
         judgements = breach.judgements
     _judge(analysis, judgements)
+
+
+async def _wait_for_capacity(analysis: StepAnalysis) -> None:
+    """
+    Wait until the service can take the step, under the gates of the step before.
+
+    Raises:
+        GateFailed: It cannot, or a gate failed in the meantime.
+    """
+    waiting = wait_for_capacity(analysis.placement, analysis.step)
+    previous = analysis.previous
+    if previous is None:
+        await waiting
+        return
+    try:
+        await unless_breached(previous, waiting)
+    except Breach as breach:
+        _judge(previous, breach.judgements)
 
 
 async def _set_weight(placement: Placement, weight: int) -> None:

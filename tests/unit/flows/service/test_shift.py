@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from config.errors import GateFailed, LockLost, TrafficConflict
+from config.errors import GateFailed, LockLost, MonolithOverloaded, TrafficConflict
 from config.traffic import Gates, Linear, Traffic
 from flows.service import shift as module
 from flows.service.shift import _judge, shift_traffic
@@ -127,9 +127,14 @@ async def test_any_fault_rolls_traffic_back_and_is_raised(shift):
 
 
 @pytest.mark.parametrize(
-    "error", [TrafficConflict("somebody else changed it"), LockLost("another run took over")]
+    "error",
+    [
+        TrafficConflict("somebody else changed it"),
+        LockLost("another run took over"),
+        MonolithOverloaded("it could not take it back"),
+    ],
 )
-async def test_traffic_changed_from_outside_stays(shift, error):
+async def test_traffic_that_must_not_return_stays(shift, error):
     shift.error = error
     with pytest.raises(type(error)):
         await shift.run()
