@@ -41,7 +41,7 @@ _TRAFFIC: Final[dict[str, Any]] = {
     },
 }
 # The forum bears many times the 250 requests a second of the rehearsal's client.
-_OWN_REQUESTS: Final[dict[str, Any]] = {"share": 0.4, "least": 40, "most": 100}
+_OWN_REQUESTS: Final[dict[str, Any]] = {"least": 100, "most": 100}
 _HEAD: Final = (
     "# Written by `python -m sandbox` from examples/forum/split.yaml; valid while it runs.\n"
 )
