@@ -13,6 +13,7 @@ Every error that the tool raises on purpose.
         ├── ServiceUnhealthy  tasks crash, or never become healthy
         ├── CheckFailed       a check or a parity comparison failed
         ├── GateFailed        a gate failed, and traffic was rolled back to the monolith
+        ├── MonolithOverloaded  it fails, and cannot take traffic back
         ├── TrafficConflict   somebody else changed a rule since this tool's last write
         ├── DrainRefused      the monolith is not proven idle
         └── LockLost          another run took the listener over
@@ -32,6 +33,7 @@ __all__ = [
     "GateFailed",
     "InvalidConfig",
     "LockLost",
+    "MonolithOverloaded",
     "PreflightFailed",
     "ResourceConflict",
     "RunRefused",
@@ -93,6 +95,10 @@ class CheckFailed(StepFailed):
 
 class GateFailed(StepFailed):
     """Raised when a gate failed and rolled a service's traffic back to the monolith."""
+
+
+class MonolithOverloaded(StepFailed):
+    """Raised when the monolith fails requests, and would fail more if traffic returned to it."""
 
 
 class TrafficConflict(StepFailed):

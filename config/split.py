@@ -12,7 +12,7 @@ from config.base import ConfigModel
 from config.monolith import ForwardTo, MonolithConfig
 from config.path_pattern import overlaps
 from config.service import ServiceConfig
-from config.traffic import Traffic
+from config.traffic import OwnRequests, Traffic
 
 __all__ = ["ListenerConfig", "NetworkConfig", "SplitConfig"]
 
@@ -96,6 +96,8 @@ class SplitConfig(ConfigModel):
     """Docker engine that builds and pushes; by default `DOCKER_HOST` or the local socket."""
     traffic: Traffic = Traffic()
     """Traffic steps and gates of the services without their own."""
+    own_requests: OwnRequests = OwnRequests()
+    """How many requests the tool sends itself: the monolith has to bear them beside its users'."""
     stable_timeout: Annotated[StrictFloat, Field(ge=10, le=7200)] = 900
     """Seconds a service may take to become stable and healthy."""
     max_parallel: Annotated[StrictInt, Field(ge=1, le=32)] = 4

@@ -7,7 +7,17 @@ from pydantic import Field, StrictFloat, StrictInt
 
 from config.base import ConfigModel
 
-__all__ = ["AllAtOnce", "Canary", "Gates", "LatencyRatio", "Linear", "Step", "Steps", "Traffic"]
+__all__ = [
+    "AllAtOnce",
+    "Canary",
+    "Gates",
+    "LatencyRatio",
+    "Linear",
+    "OwnRequests",
+    "Step",
+    "Steps",
+    "Traffic",
+]
 
 Percent = Annotated[StrictInt, Field(ge=1, le=100)]
 Seconds = Annotated[StrictFloat, Field(ge=0, le=86400)]
@@ -116,6 +126,11 @@ class Gates(ConfigModel):
     """Only report verdicts; never roll traffic back."""
     max_5xx_rate: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.01
     """Share of the service's responses that may be 5xx, from 0 to 1."""
+    max_status_difference: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.01
+    """
+    Share of the service's responses, from 0 to 1, by which its 3xx or 4xx may exceed what the
+    monolith answers on the same paths, or 2xx where the monolith answers 4xx; 1 for no limit.
+    """
     latency_ratio: LatencyRatio = LatencyRatio()
     """Latency against the monolith's."""
     latency_floor: Annotated[StrictFloat, Field(ge=0)] = 0.025
@@ -157,6 +172,31 @@ class Gates(ConfigModel):
 def _is_cloudwatch_period(seconds: int) -> bool:
     """Whether CloudWatch supports a period."""
     return seconds % 60 == 0 or seconds in (1, 5, 10, 30)
+
+
+class OwnRequests(ConfigModel):
+    """How many requests the tool sends itself, in all checks, comparisons, probes and samples."""
+
+    share: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.1
+    """Share of the monolith's observed requests, from 0 to 1, that the tool may add to them."""
+    least: Annotated[StrictFloat, Field(ge=1, le=1000)] = 10
+    """Requests a second that it may send in any case."""
+    most: Annotated[StrictFloat, Field(ge=1, le=1000)] = 50
+    """Requests a second that it never exceeds."""
+
+    def faults(self) -> Iterator[str]:
+        """A least rate above the highest one."""
+        if self.least > self.most:
+            yield f"least: {self.least:g} is more than most {self.most:g}; lower it, or raise most"
+
+    def rate(self, observed: float) -> float:
+        """
+        Requests a second that the tool may send.
+
+        Args:
+            observed: Requests a second that the monolith gets.
+        """
+        return min(self.most, max(self.least, self.share * observed))
 
 
 class Traffic(ConfigModel):

@@ -11,10 +11,12 @@ from flows.service.placement import Placement, current_weight, placed
 from flows.service.prepare import Prepared, prepare
 from flows.service.rolling_update import roll_out
 from flows.service.shift import shift_traffic
+from flows.service.step.figures import pace_by_traffic
 from flows.service.verify import verify_candidate, verify_public_route
 from tasks.aws.call import call
 from tasks.discovery import Discovered
 from tasks.elbv2.target_group import read_target_health
+from tasks.http.pacing import pace
 
 __all__ = ["settle_service"]
 
@@ -50,11 +52,13 @@ async def settle_service(
     emit("stage", name, "preparing")
     prepared = await prepare(config, discovered, service, owner, image)
     if discovered.monolith.desired_count == 0:
-        # The monolith is drained: there is no traffic to shift.
+        # The monolith is drained: there is no traffic to shift, and none of it to measure.
+        pace().allow(config.own_requests.rate(0))
         return await roll_out(config, discovered, service, owner, prepared)
     emit("stage", name, "placing")
     async with placed(config, discovered, service, owner, prepared.task_definition) as placement:
         weight = await current_weight(placement)
+        await pace_by_traffic(placement)
         emit("stage", name, "proving")
         await verify_candidate(placement, prepared.task_definition, weight)
         if weight == 0 and not approved:

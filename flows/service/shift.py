@@ -7,19 +7,21 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from config.errors import GateFailed, LockLost, TrafficConflict
+from config.errors import GateFailed, LockLost, MonolithOverloaded, TrafficConflict
 from config.traffic import Gates
 from flows.record.events import emit
 from flows.report.progress import show_progress
 from flows.service.capacity import raise_monolith
 from flows.service.placement import Placement
-from flows.service.step.analysis import Breach, StepAnalysis, bake, read_before, unless_breached
+from flows.service.step.analysis import Breach, StepAnalysis, unless_breached
+from flows.service.step.bake import bake
+from flows.service.step.capacity import wait_for_capacity
+from flows.service.step.figures import Past, read_past
 from flows.service.step.probes import probing, synthetic_traffic
-from flows.service.step.request_rate import Observed, wait_until_idle
+from flows.service.step.request_rate import wait_until_idle
 from flows.service.step.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
-from tasks.cloudwatch.metrics import Window
 from tasks.elbv2.lock import was_lost
 from tasks.elbv2.weights import shift_weight
 from tasks.gates import Judgement, Verdict, worst
@@ -38,13 +40,14 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
     Raises:
         GateFailed: A gate failed or was inconclusive; the monolith has all traffic again.
         TrafficConflict: The rules were changed from outside; traffic stays as it is.
+        MonolithOverloaded: The monolith fails, and cannot take traffic back; it stays as it is.
     """
-    before = await read_before(placement)
+    past = await read_past(placement, weight)
     if weight == 0:
         await _wait_for_next_period(placement.gates)
     try:
-        await _take_steps(placement, weight, before)
-    except (TrafficConflict, LockLost):
+        await _take_steps(placement, weight, past)
+    except (TrafficConflict, LockLost, MonolithOverloaded):
         raise
     except asyncio.CancelledError:
         if not was_lost(placement.listener_arn):  # else the weights are another run's
@@ -70,15 +73,15 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _take_steps(placement: Placement, weight: int, before: Window) -> None:
-    observed: Observed | None = None
+async def _take_steps(placement: Placement, weight: int, past: Past) -> None:
+    analysis: StepAnalysis | None = None
     for step in placement.traffic.shift.steps():
         if step.weight >= weight:
-            analysis = StepAnalysis(placement, step, before)
-            observed = await _take_step(analysis, observed)
+            analysis = StepAnalysis(placement, step, past, analysis)
+            await _take_step(analysis)
 
 
-async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
+async def _take_step(analysis: StepAnalysis) -> None:
     """
     Set the weight, wait for the split to take effect, probe, bake, judge; a breach at any moment
     ends the step.
@@ -88,19 +91,37 @@ async def _take_step(analysis: StepAnalysis, previous: Observed | None) -> Obser
     """
     placement = analysis.placement
     step = analysis.step
-    observed = None
     await raise_monolith(placement)
+    await _wait_for_capacity(analysis)
+    analysis.begin()
     await _set_weight(placement, step.weight)
     try:
-        async with synthetic_traffic(placement, step):
-            observed = await unless_breached(analysis, wait_for_split(analysis, previous))
+        async with synthetic_traffic(placement, step, analysis.probes):
+            await unless_breached(analysis, wait_for_split(analysis))
             await unless_breached(analysis, show_progress(placement.name, step.weight))
             async with probing(placement, step, analysis.probes):
                 judgements = await unless_breached(analysis, bake(analysis))
     except Breach as breach:
         judgements = breach.judgements
     _judge(analysis, judgements)
-    return observed
+
+
+async def _wait_for_capacity(analysis: StepAnalysis) -> None:
+    """
+    Wait until the service can take the step, under the gates of the step before.
+
+    Raises:
+        GateFailed: It cannot, or a gate failed in the meantime.
+    """
+    waiting = wait_for_capacity(analysis.placement, analysis.step)
+    previous = analysis.previous
+    if previous is None:
+        await waiting
+        return
+    try:
+        await unless_breached(previous, waiting)
+    except Breach as breach:
+        _judge(previous, breach.judgements)
 
 
 async def _set_weight(placement: Placement, weight: int) -> None:
@@ -119,8 +140,28 @@ def _judge(analysis: StepAnalysis, judgements: Sequence[Judgement]) -> None:
     verdict = worst(judgements)
     for judgement in judgements:
         _emit_verdict(analysis, judgement)
+    if verdict != "fail" and analysis.must_hold:
+        _end_hold(analysis)
     if not _is_accepted(analysis.gates, verdict):
         raise GateFailed(_explain(analysis, judgements, verdict))
+
+
+def _end_hold(analysis: StepAnalysis) -> None:
+    """
+    End a step during which the monolith suffered until the end.
+
+    Raises:
+        GateFailed: Traffic returns: the change of weight may be the cause.
+        MonolithOverloaded: It does not, since that would make it worse.
+    """
+    text = analysis.monolith.text if analysis.monolith else ""
+    head = f"{analysis.name} at {analysis.step.weight}%: {text}"
+    if analysis.is_worth_a_return:
+        raise GateFailed(f"{head}; traffic rolled back to the monolith; see the monolith's log")
+    raise MonolithOverloaded(
+        f"{head}; traffic stays at {analysis.step.weight}%, since its return would add more than a "
+        "fifth to the monolith's requests; scale the monolith out, then run again or roll back"
+    )
 
 
 def _emit_verdict(analysis: StepAnalysis, judgement: Judgement) -> None:

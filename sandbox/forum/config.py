@@ -40,6 +40,8 @@ _TRAFFIC: Final[dict[str, Any]] = {
         "tolerance": 20,
     },
 }
+# The forum bears many times the 250 requests a second of the rehearsal's client.
+_OWN_REQUESTS: Final[dict[str, Any]] = {"least": 100, "most": 100}
 _HEAD: Final = (
     "# Written by `python -m sandbox` from examples/forum/split.yaml; valid while it runs.\n"
 )
@@ -65,6 +67,7 @@ def _make_config(parts: Parts, credentials: Path) -> dict[str, Any]:
     config["docker_host"] = parts.engine.docker_host
     config["monolith"]["quiet_period"] = 3
     config["traffic"] = _TRAFFIC
+    config["own_requests"] = _OWN_REQUESTS
     for service in config["services"]:
         service["build"] = {
             "context": str(FORUM / service["build"]["context"]),

@@ -12,7 +12,13 @@ from config.errors import ServiceUnhealthy
 from tasks.aws.clients import client
 from tasks.aws.task import aws_task
 
-__all__ = ["Suspension", "read_shrinking_actions", "read_suspension", "write_suspension"]
+__all__ = [
+    "Suspension",
+    "read_minimum",
+    "read_shrinking_actions",
+    "read_suspension",
+    "write_suspension",
+]
 
 _NAMESPACE: Final = "ecs"
 _DIMENSION: Final = "ecs:service:DesiredCount"
@@ -99,6 +105,22 @@ def read_suspension(aws: AwsConfig, cluster_arn: str, service: str) -> Suspensio
     )
     for target in found["ScalableTargets"]:
         return Suspension.from_state(target.get("SuspendedState") or {})
+    return None
+
+
+def read_minimum(aws: AwsConfig, cluster_arn: str, service: str) -> int | None:
+    """
+    Read to how many tasks a service may be scaled in; None when it has no autoscaling.
+
+    Source: Application Auto Scaling DescribeScalableTargets.
+    """
+    found: Any = client(aws, "application-autoscaling").describe_scalable_targets(
+        ServiceNamespace=_NAMESPACE,
+        ResourceIds=[_resource(cluster_arn, service)],
+        ScalableDimension=_DIMENSION,
+    )
+    for target in found["ScalableTargets"]:
+        return int(target["MinCapacity"])
     return None
 
 

@@ -57,6 +57,12 @@ class Window:
     requests: int = 0
     failed: int = 0
     """Responses with 5xx, and requests without a response."""
+    responses: tuple[int, int, int] = (0, 0, 0)
+    """Responses with 2xx, 3xx and 4xx."""
+    connection_errors: int = 0
+    """Connections to a target that could not be opened."""
+    seconds: float = 0
+    """Length of the span."""
     p50: float | None = None
     """Seconds; None without requests."""
     p95: float | None = None
@@ -67,14 +73,21 @@ class Window:
         """Share of the requests that failed, from 0 to 1."""
         return round(self.failed / max(self.requests, 1), 4)
 
+    def of_class(self, family: int) -> int:
+        """Responses with 2xx, 3xx or 4xx: `family` is the first digit."""
+        return self.responses[family - 2]
+
     def without(self, part: "Window") -> "Window":
         """Subtract the counts of a part; the percentiles stay those of all requests."""
         requests = self.requests - part.requests
         failed = max(self.failed - part.failed, 0)
+        pairs = zip(self.responses, part.responses, strict=True)
+        left_2xx, left_3xx, left_4xx = [max(own - other, 0) for own, other in pairs]
         return replace(
             self,
             requests=max(requests, failed),
             failed=failed,
+            responses=(left_2xx, left_3xx, left_4xx),
         )
 
 
@@ -103,7 +116,7 @@ def read_window(
         *_percentile_queries(group, _whole_period(first, last, period)),
     ]
     values = _read(aws, queries, first, last)
-    return window_of(values)
+    return replace(window_of(values), seconds=last - first)
 
 
 def _count_queries(group: TargetGroupRef, period: int) -> Iterator[Any]:
@@ -113,6 +126,7 @@ def _count_queries(group: TargetGroupRef, period: int) -> Iterator[Any]:
     yield _query("requests", "RequestCount", "Sum", own, period)
     for name, metric in _ANSWERED.items():
         yield _query(name, metric, "Sum", own, period)
+    yield _query("unconnected", "TargetConnectionErrorCount", "Sum", own, period)
     yield _query("balancer_5xx", "HTTPCode_ELB_5XX_Count", "Sum", balancer, period)
 
 
@@ -129,20 +143,24 @@ def window_of(values: Values) -> Window:
     Target 5xx alone would miss a task that dies over a request. The load balancer answers such a
     request with a 5xx of its own, but counts these for all of its groups together; a group's share
     is at most the requests that none of its targets answered. (Where a client went away, a request
-    is unanswered as well, but there is no 5xx.)
+    is unanswered as well, but there is no 5xx.) Connections that could not be opened are counted by
+    group, so they are certainly its own.
 
     Args:
-        values: By name: `requests`, `answered_2xx` to `answered_5xx`, `balancer_5xx`, and the
-            percentiles.
+        values: By name: `requests`, `answered_2xx` to `answered_5xx`, `unconnected`,
+            `balancer_5xx`, and the percentiles.
     """
     requests = _total(values, "requests")
-    answered = sum(_total(values, name) for name in _ANSWERED)
-    unanswered = max(requests - answered, 0)
-    failed = _total(values, "answered_5xx")
-    failed += min(unanswered, _total(values, "balancer_5xx"))
+    *responses, server_errors = [_total(values, name) for name in _ANSWERED]
+    answered_2xx, answered_3xx, answered_4xx = responses
+    unanswered = max(requests - sum(responses) - server_errors, 0)
+    connection_errors = _total(values, "unconnected")
+    balancer_errors = max(_total(values, "balancer_5xx"), connection_errors)
     return Window(
         requests=requests,
-        failed=failed,
+        failed=server_errors + min(unanswered, balancer_errors),
+        responses=(answered_2xx, answered_3xx, answered_4xx),
+        connection_errors=connection_errors,
         p50=_median(values, "p50"),
         p95=_median(values, "p95"),
         p99=_median(values, "p99"),

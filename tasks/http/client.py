@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 import httpx
 
 from tasks.http.failure import describe_failure
+from tasks.http.pacing import pace
 from tasks.http.target import request_target
 
 __all__ = ["PREVIEW_HEADER", "Response", "Route", "Session", "fetch", "open_session"]
@@ -90,6 +91,7 @@ def _system_trust() -> ssl.SSLContext:
 
 async def fetch(session: Session, route: Route, path: str) -> Response:
     """Send one GET; a request without a complete response within 10 seconds is a `Response` too."""
+    await pace().turn()
     sending = _Sending()
     try:
         response = await _get(session, route, path)
@@ -97,6 +99,7 @@ async def fetch(session: Session, route: Route, path: str) -> Response:
         return sending.failed(f"no complete response within {_TIMEOUT:g} s")
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
         return sending.failed(describe_failure(failure))
+    pace().observe(response.status_code)
     return sending.completed(response)
 
 

@@ -32,7 +32,9 @@ None (204).
 DELAY = float(os.environ.get("FORUM_DELAY_MS", "0")) / 1000
 WRONG_JSON = os.environ.get("FORUM_WRONG_JSON") == "1"
 FAIL_SHARE = float(os.environ.get("FORUM_FAIL_SHARE", "0"))
+FAIL_STATUS = int(os.environ.get("FORUM_FAIL_STATUS", "500"))
 FAIL_UNLESS_HEADER = os.environ.get("FORUM_FAIL_UNLESS_HEADER", "")
+MAX_RATE = float(os.environ.get("FORUM_MAX_RATE", "0"))
 CRASH = os.environ.get("FORUM_CRASH") == "1"
 
 # An idle load balancer connection lives 60 s: a server that gave up first would cut off a request
@@ -41,6 +43,8 @@ KEEP_ALIVE = 75
 # Seconds for requests that were on their way when the stop came, and for those being answered.
 LAST_REQUESTS = 0.2
 LAST_ANSWERS = 20
+# Requests that may come at once where there is a highest rate: those of a second.
+BURST = max(MAX_RATE, 1.0)
 
 
 class Server(ThreadingHTTPServer):
@@ -55,10 +59,24 @@ class Server(ThreadingHTTPServer):
         self.stopping = False
         self.connections: set[socket.socket] = set()
         self.changed = threading.Condition()
+        self.capacity = BURST
+        self.refilled = time.monotonic()
 
     def server_bind(self) -> None:
         """Bind without the base class's look-up of the host's name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
+
+    def has_capacity(self) -> bool:
+        """Whether one more request can be answered at `FORUM_MAX_RATE`."""
+        with self.changed:
+            now = time.monotonic()
+            refill = (now - self.refilled) * MAX_RATE
+            self.capacity = min(BURST, self.capacity + refill)
+            self.refilled = now
+            if self.capacity < 1:
+                return False
+            self.capacity -= 1
+            return True
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer a new connection in a thread of its own."""
@@ -148,11 +166,13 @@ class Connection(BaseHTTPRequestHandler):
         """What goes wrong on purpose; the health check at `/` is spared."""
         if path == "/":
             return None
+        if MAX_RATE and not self.server.has_capacity():
+            return 503, "Service Unavailable"
         if DELAY:
             time.sleep(DELAY)
         spared = bool(FAIL_UNLESS_HEADER) and FAIL_UNLESS_HEADER in self.headers
         if FAIL_SHARE and not spared and random.random() < FAIL_SHARE:  # noqa: S311 - no secret
-            return 500, "Internal Server Error"
+            return FAIL_STATUS, HTTPStatus(FAIL_STATUS).phrase
         if WRONG_JSON:
             return 200, {"wrong": self._route(path)[1]}
         return None

@@ -8,7 +8,6 @@ as well, and a failure beyond chance ends the step at once.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar
@@ -17,23 +16,30 @@ from config.errors import GateFailed
 from config.traffic import Gates, Step
 from flows.record.events import emit
 from flows.service.placement import Placement
-from flows.service.step.probes import Probes, probe_rate
+from flows.service.step.figures import Figures, Measured, Past, last_period_end
+from flows.service.step.probes import Probes, paced_probe_rate
 from tasks.aws.call import call
 from tasks.cloudwatch.alarms import read_alarms
-from tasks.cloudwatch.metrics import Window, read_window
 from tasks.elbv2.target_group import read_target_health
 from tasks.gates import (
     Judgement,
     Verdict,
+    gets_slower,
+    is_worth_a_return,
     judge_alarms,
+    judge_connections,
     judge_errors,
     judge_latency,
+    judge_monolith,
+    judge_pairs,
+    judge_statuses,
     judge_targets,
     without_open_doubles,
     worst,
 )
+from tasks.http.pacing import pace
 
-__all__ = ["Breach", "StepAnalysis", "bake", "read_before", "unless_breached"]
+__all__ = ["Breach", "StepAnalysis", "unless_breached"]
 
 R = TypeVar("R")
 
@@ -41,7 +47,6 @@ _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE: Final = 3.0
 _TARGETS_EVERY: Final = 5.0
 _EVALUATIONS_A_PERIOD: Final = 20
-_PERIODS_BEFORE: Final = 10
 
 
 class Breach(Exception):
@@ -60,19 +65,33 @@ class StepAnalysis:
     Args:
         placement: The service's place on the listener.
         step: The step.
-        before: What the monolith responded before the shift.
+        past: What the monolith responded before the shift.
+        previous: The analysis of the step before; None at the first one.
     """
 
-    def __init__(self, placement: Placement, step: Step, before: Window) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        step: Step,
+        past: Past,
+        previous: "StepAnalysis | None" = None,
+    ) -> None:
         self.placement = placement
         self.step = step
-        self.since = time.time()
-        """Seconds since the epoch; just before the change of weight."""
-        self.probes = Probes()
-        """The tool's own requests in this step."""
-        self._before = before
+        self.previous = previous
+        earlier: Figures | None = previous.figures if previous else None
+        self.figures: Figures = Figures(placement, step, past, earlier)
+        """What was measured since the change of weight."""
+        self.monolith: Judgement | None = None
+        """The newest verdict about the monolith."""
+        self.is_worth_a_return = True
+        """Whether the monolith, if it suffers, could bear the service's traffic."""
         self._targets: Judgement | None = None
         self._targets_due = 0.0
+
+    def begin(self) -> None:
+        """Begin to count; just before the change of weight."""
+        self.figures.since = time.time()
 
     @property
     def name(self) -> str:
@@ -83,6 +102,11 @@ class StepAnalysis:
     def gates(self) -> Gates:
         """The service's gates."""
         return self.placement.gates
+
+    @property
+    def probes(self) -> Probes:
+        """The tool's own requests in this step."""
+        return self.figures.probes
 
     @property
     def lag(self) -> float:
@@ -102,6 +126,11 @@ class StepAnalysis:
         return self.gates.source == "probes"
 
     @property
+    def must_hold(self) -> bool:
+        """Whether the monolith suffers, so that nothing more may be shifted now."""
+        return self.monolith is not None and self.monolith.is_open and not self.gates.dry_run
+
+    @property
     def pause(self) -> float:
         """Seconds between two evaluations: GetMetricData is billed by the metric."""
         if not self.reads_metrics:
@@ -113,7 +142,7 @@ class StepAnalysis:
         """The moment up to which all figures are complete; seconds since the epoch, as `now`."""
         if not self.reads_metrics:
             return now
-        return _last_period_end(self.gates, now)
+        return last_period_end(self.gates, now)
 
     def emit_check(self, verdict: Verdict, text: str, numbers: Mapping[str, Any]) -> None:
         """Record a check of this step."""
@@ -156,26 +185,33 @@ class StepAnalysis:
         return [*without_open_doubles(found), targets, *alarms]
 
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
-        service, monolith = await asyncio.gather(
-            self._read_window(self.placement.target_group_arn, until),
-            self._read_window(self.placement.monolith_group_arn, until),
-        )
+        measured = await self.figures.measure(until, early=early)
+        sides = self.figures.sides(measured, until)
+        self.monolith = self._watch_monolith(measured)
         return [
-            judge_errors(self.gates, "cloudwatch", self._users(service, until), early=early),
-            *judge_latency(self.gates, "cloudwatch", service, monolith, self._before, early=early),
+            self.monolith,
+            judge_errors(self.gates, "cloudwatch", measured.users, early=early),
+            judge_connections(self.gates, measured.service, early=early),
+            *judge_statuses(self.gates, sides, early=early),
+            *self._judge_latency(measured, early=early),
         ]
 
-    def _users(self, window: Window, until: float) -> Window:
-        """
-        The service's window without the tool's own requests, since the error gate is about users;
-        only those are taken off that CloudWatch is sure to have counted.
-        """
-        complete = time.time() - self.lag
-        counted = self.probes.counted_until(min(until, complete))
-        return window.without(counted)
+    def _watch_monolith(self, measured: Measured) -> Judgement:
+        """Judge the monolith, and send it fewer requests of the tool's own while it suffers."""
+        past = self.figures.past.window
+        judgement = judge_monolith(self.gates, measured.monolith, past)
+        self.is_worth_a_return = is_worth_a_return(measured.users, measured.monolith)
+        if judgement.is_open or gets_slower(self.gates, measured.monolith, past):
+            pace().slow_down()
+        else:
+            pace().recover()
+        return judgement
 
-    async def _read_window(self, target_group_arn: str, until: float) -> Window:
-        return await _read_metrics(self.placement, target_group_arn, self.since, until)
+    def _judge_latency(self, measured: Measured, *, early: bool) -> list[Judgement]:
+        before = self.figures.past.window
+        return judge_latency(
+            self.gates, "cloudwatch", measured.service, measured.monolith, before, early=early
+        )
 
     def _judge_probes(self, *, early: bool) -> list[Judgement]:
         service = self.probes.of_service
@@ -183,6 +219,7 @@ class StepAnalysis:
         gates = self._probe_gates()
         return [
             judge_errors(gates, "probes", service, early=early),
+            *judge_pairs(gates, self.probes.pairs, early=early),
             *judge_latency(gates, "probes", service, monolith, early=early),
         ]
 
@@ -192,8 +229,8 @@ class StepAnalysis:
         and a slow machine may not even send these.
         """
         gates = self.gates
-        planned = self.step.bake * probe_rate(gates, self.step)
-        expected = max(1, int(planned / 2))
+        rate = paced_probe_rate(self.placement, self.step)
+        expected = max(1, int(self.step.bake * rate / 2))
         fewest = min(gates.min_requests, expected)
         return gates.model_copy(update={"min_requests": fewest})
 
@@ -213,39 +250,6 @@ class StepAnalysis:
             return []
         states = await call(read_alarms, self.placement.aws, names)
         return judge_alarms(names, states)
-
-
-def _last_period_end(gates: Gates, now: float) -> float:
-    """The end of the newest period whose metrics are complete."""
-    period = gates.metrics_period
-    complete = now - gates.metrics_lag
-    return math.floor(complete / period) * period
-
-
-async def _read_metrics(
-    placement: Placement, target_group_arn: str, start: float, end: float
-) -> Window:
-    return await call(
-        read_window,
-        placement.aws,
-        placement.metrics_of(target_group_arn),
-        start,
-        end,
-        placement.gates.metrics_period,
-    )
-
-
-async def read_before(placement: Placement) -> Window:
-    """
-    What the monolith responded lately: the baseline for a service that has taken over all of its
-    requests.
-    """
-    gates = placement.gates
-    if gates.source == "probes":
-        return Window()
-    end = _last_period_end(gates, time.time())
-    start = end - _PERIODS_BEFORE * gates.metrics_period
-    return await _read_metrics(placement, placement.monolith_group_arn, start, end)
 
 
 async def unless_breached(analysis: StepAnalysis, work: Coroutine[Any, Any, R]) -> R:
@@ -273,25 +277,4 @@ async def _wait_for_breach(analysis: StepAnalysis) -> list[Judgement]:
         judgements = await analysis.judge_early()
         if worst(judgements) == "fail" and not analysis.gates.dry_run:
             return judgements
-        await asyncio.sleep(analysis.pause)
-
-
-async def bake(analysis: StepAnalysis) -> list[Judgement]:
-    """
-    Wait until the step has baked and its gates can be judged.
-
-    Returns:
-        The verdicts: inconclusive ones only where `too_little_traffic` accepts them, in a dry run,
-        or when `wait_limit` is over.
-    """
-    gates = analysis.gates
-    accepts = gates.dry_run or gates.too_little_traffic == "accept"
-    baked = time.time() + analysis.step.bake
-    deadline = baked + analysis.lag + gates.metrics_period + gates.wait_limit
-    while True:
-        now = time.time()
-        if analysis.complete_until(now) >= baked:
-            judgements = await analysis.judge()
-            if accepts or worst(judgements) != "inconclusive" or now >= deadline:
-                return judgements
         await asyncio.sleep(analysis.pause)

@@ -6,19 +6,38 @@ users.
 import asyncio
 import itertools
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from config.traffic import Gates, Step
 from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
 from tasks.http.client import Response, Session, fetch, open_session
+from tasks.http.pacing import pace
 
-__all__ = ["Probes", "probe_rate", "probing", "synthetic_traffic", "window_of_responses"]
+__all__ = [
+    "OwnRequests",
+    "Probes",
+    "paced_probe_rate",
+    "probe_rate",
+    "probing",
+    "sampling",
+    "synthetic_traffic",
+    "window_of_responses",
+]
 
 _PROBES_PER_SECOND: Final = 10
 _SYNTHETIC_PER_SECOND: Final = 50
+_SAMPLES_PER_SECOND: Final = 10
+_SAMPLES_A_PERIOD: Final = 100
+_MOST_PAIRS: Final = 0.1
+"""Pairs of probes of one service in the budget of own requests; a pair is two of these."""
+_ALL_PAIRS: Final = 0.2
+"""Pairs of probes of all services in it; samples and synthetic traffic need the rest."""
+_MOST_OPEN: Final = 4
 _PROBES_MARGIN: Final = 2.0
 _SYNTHETIC_MARGIN: Final = 1.5
 
@@ -30,15 +49,42 @@ class Probes:
         self._preview: list[Response] = []
         self._control: list[Response] = []
         self._public: list[Response] = []
+        self._synthetic: list[Response] = []
+        self._sampled: list[Response] = []
+        self.pairs: Counter[tuple[int, int]] = Counter()
+        """
+        How many requests got which first digits of a status, the service's first; the status that a
+        check expects is no difference.
+        """
 
-    def record_pair(self, *, preview: Response, control: Response) -> None:
-        """Keep the responses of service and monolith to the same request."""
-        self._preview.append(preview)
-        self._control.append(control)
+    def record_pair(
+        self, *, preview: Response, control: Response, expected: int | None = None
+    ) -> None:
+        """
+        Keep the responses of service and monolith to the same request.
+
+        Args:
+            preview: The service's.
+            control: The monolith's.
+            expected: The status that a check of the config expects of the service.
+        """
+        self._preview.append(_without_body(preview))
+        self._control.append(_without_body(control))
+        own = preview.status // 100
+        other = own if preview.status == expected else control.status // 100
+        self.pairs[own, other] += 1
 
     def record_public(self, responses: Iterable[Response]) -> None:
         """Keep responses that the service gave on the public route."""
-        self._public.extend(responses)
+        self._public += [_without_body(response) for response in responses]
+
+    def record_synthetic(self, response: Response) -> None:
+        """Keep a response on the public route, from either side, in place of a user's."""
+        self._synthetic.append(_without_body(response))
+
+    def record_sample(self, response: Response) -> None:
+        """Keep a response on the public route, from either side, that is not for a user."""
+        self._sampled.append(_without_body(response))
 
     @property
     def of_service(self) -> Window:
@@ -50,15 +96,53 @@ class Probes:
         """What the monolith responded to the same requests."""
         return window_of_responses(self._control)
 
-    def counted_until(self, moment: float) -> Window:
+    def counted(self, start: float, end: float) -> list[Response]:
         """
         Those that the load balancer counts among the service's requests.
 
         Args:
-            moment: Seconds since the epoch; only what was sent before it.
+            start: Seconds since the epoch; only what was sent since then,
+            end: and before this moment.
         """
         counted = [*self._preview, *self._public]
-        return window_of_responses([response for response in counted if response.at < moment])
+        return [response for response in counted if start <= response.at < end]
+
+    def sampled(self, start: float, end: float) -> list[Response]:
+        """Samples of that span, of which the service got its weight's share; as for `counted`."""
+        return [response for response in self._sampled if start <= response.at < end]
+
+    def count(self, start: float, end: float) -> "OwnRequests":
+        """
+        Count those that the load balancer counts in a span, which it does when they end.
+
+        Args:
+            start: Seconds since the epoch, inclusive.
+            end: Seconds since the epoch, exclusive.
+        """
+        public = [*self._public, *self._synthetic, *self._sampled]
+        return OwnRequests(
+            public=_count_ended(public, start, end),
+            private=_count_ended(self._preview, start, end),
+        )
+
+
+@dataclass(frozen=True)
+class OwnRequests:
+    """Numbers of the tool's own requests."""
+
+    public: int
+    """On the public route, to service and monolith by the weights."""
+    private: int
+    """On the preview route, and as many on the control route."""
+
+
+def _count_ended(responses: Sequence[Response], start: float, end: float) -> int:
+    return sum(start <= response.at + response.latency < end for response in responses)
+
+
+def _without_body(response: Response) -> Response:
+    """Bodies are compared in parity; thousands of them are not kept."""
+    return replace(response, body=b"")
 
 
 @asynccontextmanager
@@ -72,19 +156,23 @@ async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIter
         yield
         return
 
+    expected = {check.path: check.status for check in placement.service.checks}
+
     async def probe(session: Session, path: str) -> None:
         service, monolith = await asyncio.gather(
             fetch(session, placement.preview, path),
             fetch(session, placement.control, path),
         )
-        probes.record_pair(preview=service, control=monolith)
+        probes.record_pair(preview=service, control=monolith, expected=expected.get(path))
 
-    async with _sending(probe, placement.probe_paths, probe_rate(gates, step)):
+    async with _sending(probe, placement.probe_paths, paced_probe_rate(placement, step)):
         yield
 
 
 @asynccontextmanager
-async def synthetic_traffic(placement: Placement, step: Step) -> AsyncIterator[None]:
+async def synthetic_traffic(
+    placement: Placement, step: Step, probes: Probes
+) -> AsyncIterator[None]:
     """
     Send safe GETs on the public route while the block runs, where the config has them in place of
     missing users.
@@ -95,10 +183,33 @@ async def synthetic_traffic(placement: Placement, step: Step) -> AsyncIterator[N
         return
 
     async def request(session: Session, path: str) -> None:
-        await fetch(session, placement.user, path)
+        probes.record_synthetic(await fetch(session, placement.user, path))
 
     async with _sending(request, placement.probe_paths, synthetic_rate(gates, step)):
         yield
+
+
+@asynccontextmanager
+async def sampling(placement: Placement, probes: Probes) -> AsyncIterator[None]:
+    """
+    Send safe GETs on the public route while the block runs: their number is known, and the weight's
+    share of them has to reach the service. Synthetic traffic serves as well.
+    """
+    gates = placement.gates
+    if gates.too_little_traffic == "synthesize":
+        yield
+        return
+
+    async def request(session: Session, path: str) -> None:
+        probes.record_sample(await fetch(session, placement.user, path))
+
+    async with _sending(request, placement.probe_paths, sampling_rate(gates)):
+        yield
+
+
+def sampling_rate(gates: Gates) -> float:
+    """Requests a second that are enough in a period of the metrics to show a weight."""
+    return min(_SAMPLES_PER_SECOND, max(1.0, _SAMPLES_A_PERIOD / gates.metrics_period))
 
 
 def probe_rate(gates: Gates, step: Step) -> float:
@@ -108,6 +219,14 @@ def probe_rate(gates: Gates, step: Step) -> float:
     """
     needed = gates.min_requests * _PROBES_MARGIN
     return _rate(needed, step, _PROBES_PER_SECOND)
+
+
+def paced_probe_rate(placement: Placement, step: Step) -> float:
+    """Probes a second that the budget of own requests has room for."""
+    config = placement.config
+    services = min(config.max_parallel, len(config.services))
+    share = min(_MOST_PAIRS, _ALL_PAIRS / services)
+    return min(probe_rate(placement.gates, step), pace().rate * share)
 
 
 def synthetic_rate(gates: Gates, step: Step) -> float:
@@ -139,18 +258,24 @@ async def _sending(
 async def _send_steadily(
     send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
 ) -> None:
+    # Responses that are late, or turns that are rare: then fewer are sent, and none pile up.
+    open_requests = asyncio.Semaphore(_MOST_OPEN)
     async with open_session() as session, asyncio.TaskGroup() as sending:
         for path in itertools.cycle(paths):
-            sending.create_task(send(session, path))
+            await open_requests.acquire()
+            request = sending.create_task(send(session, path))
+            request.add_done_callback(lambda _: open_requests.release())
             await asyncio.sleep(1 / rate)
 
 
 def window_of_responses(responses: Sequence[Response]) -> Window:
     """Responses as CloudWatch would count them."""
     latencies = sorted(response.latency for response in responses if not response.failed)
+    classes = Counter(response.status // 100 for response in responses)
     return Window(
         requests=len(responses),
         failed=sum(response.failed for response in responses),
+        responses=(classes[2], classes[3], classes[4]),
         p50=_percentile(latencies, 50),
         p95=_percentile(latencies, 95),
         p99=_percentile(latencies, 99),

@@ -1,165 +1,169 @@
 """Whether the service's target group gets the requests of its weight, or no requests any more."""
 
 import asyncio
+import math
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from config.traffic import Gates
 from flows.record.events import emit
 from flows.service.step.analysis import StepAnalysis
+from flows.service.step.probes import sampling
+from flows.service.step.shares import Change, Counts
 from tasks.aws.call import call
 from tasks.cloudwatch.metrics import TargetGroupRef, count_requests
 
-__all__ = ["Observed", "wait_for_rate", "wait_until_idle"]
+__all__ = ["wait_for_counts", "wait_until_idle"]
 
 _LONGEST_PAUSE: Final = 5.0
 _IDLE_PERIODS: Final = 10
+_MOST_PERIODS: Final = 10
+"""Whole periods that are compared before and after a change of weight."""
+_PROPAGATION: Final = 5.0
+"""Seconds that a new weight may need to reach every node of the load balancer."""
 
 
-@dataclass(frozen=True)
-class Observed:
-    """What reached the service at a weight."""
-
-    weight: int
-    rate: float
-    """Requests a second that the load balancer sent to its target group."""
-
-
-@dataclass(frozen=True)
-class _Traffic:
-    """What the load balancer sent to the service's target group since a step."""
-
-    name: str
-    """The service's name."""
-    requests: int
-    seconds: float
-    expected: float
-    """The least rate that shows that the weights took effect."""
-
-    @property
-    def rate(self) -> float:
-        """Requests a second."""
-        return self.requests / self.seconds
-
-    @property
-    def matches(self) -> bool:
-        """Whether the service gets the expected requests."""
-        if self.requests == 0:
-            return False
-        return self.rate >= self.expected
-
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """For the record."""
-        return {
-            "observed": round(self.rate, 2),
-            "expected": round(self.expected, 2),
-            "unit": "requests/s",
-            "requests": self.requests,
-        }
-
-    def __str__(self) -> str:
-        """For example `1.2 requests/s reached users`."""
-        return f"{self.rate:.1f} requests/s reached {self.name}"
-
-
-async def wait_for_rate(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
+async def wait_for_counts(analysis: StepAnalysis) -> None:
     """
-    Wait until the request rate of the service's target group has grown as the weight has.
+    Wait until the request counts of the target groups show that the weight took effect.
 
     Args:
         analysis: The step that was just taken.
-        previous: What was observed at the step before.
-
-    Returns:
-        What was observed; None where it is not known and need not be.
 
     Raises:
-        GateFailed: It did not grow within `wait_limit`; not in a dry run.
+        GateFailed: They did not within `wait_limit`; not in a dry run.
     """
     gates = analysis.gates
-    began = time.time() + gates.metrics_period
-    deadline = began + gates.metrics_lag + gates.wait_limit
-    while True:
-        traffic = await _read_traffic(analysis, previous, began)
-        if traffic.matches:
-            _emit_match(analysis, traffic)
-            return Observed(analysis.step.weight, traffic.rate)
-        if _may_be_too_little(analysis, traffic):
-            _emit_too_little(analysis, traffic)
-            return None
-        if time.time() > deadline:
-            analysis.fail_check(_explain(analysis, traffic), traffic.numbers)
-            return None
+    began = _first_period(gates, analysis.figures.since)
+    deadline = began + gates.metrics_period + gates.metrics_lag + gates.wait_limit
+    async with sampling(analysis.placement, analysis.figures.probes):
+        while True:
+            change = await _read_change(analysis, began)
+            if change.matches:
+                _emit_match(analysis, change)
+                return
+            if _may_be_too_little(analysis, change):
+                _emit_inconclusive(analysis, change, "too few for a verdict")
+                return
+            if time.time() > deadline:
+                _judge_at_deadline(analysis, change)
+                return
 
 
-async def _read_traffic(
-    analysis: StepAnalysis, previous: Observed | None, began: float
-) -> _Traffic:
-    """What CloudWatch has since a moment, once that is a whole period at least."""
+def _judge_at_deadline(analysis: StepAnalysis, change: Change) -> None:
+    """
+    After `wait_limit` no load balancer still has the old weights.
+
+    So a service that gets its share of the tool's own requests may go on: users' requests have
+    become fewer.
+    """
+    if change.reaches_service and change.is_within_weight:
+        _emit_inconclusive(analysis, change, "users' requests have not grown with the weight")
+    else:
+        analysis.fail_check(_explain(analysis, change), change.numbers)
+
+
+def _first_period(gates: Gates, since: float) -> int:
+    """When the first whole period begins in which the weight is in force everywhere."""
+    period = gates.metrics_period
+    settled = since + min(_PROPAGATION, period)
+    return math.ceil(settled / period) * period
+
+
+async def _read_change(analysis: StepAnalysis, began: int) -> Change:
+    """What CloudWatch has of the whole periods after the change, and of as many before it."""
+    gates = analysis.gates
+    period = gates.metrics_period
+    end = await _next_end(gates, began)
+    longest = _MOST_PERIODS * period
+    start = max(began, end - longest)
+    after = await _read_counts(analysis, start, end)
+    before = None
+    if analysis.previous is not None:
+        last = math.floor(analysis.figures.since / period) * period
+        first = _first_period(gates, analysis.previous.figures.since)
+        first = max(first, last - longest)
+        if first < last:
+            before = await _read_counts(analysis.previous, first, last)
+    return Change(after, before, gates.tolerance)
+
+
+async def _read_counts(analysis: StepAnalysis, start: int, end: int) -> Counts:
+    """What both groups got in a span of whole periods in which the step's weight was in force."""
     placement = analysis.placement
-    end = await _next_end(analysis.gates, began)
-    requests = await call(
-        count_requests,
-        placement.aws,
-        placement.metrics_of(placement.target_group_arn),
-        began,
-        end,
-        analysis.gates.metrics_period,
+    service, monolith = await asyncio.gather(
+        _count(analysis, placement.target_group_arn, start, end),
+        _count(analysis, placement.monolith_group_arn, start, end),
     )
-    return _Traffic(
-        name=placement.name,
-        requests=requests,
-        seconds=end - began,
-        expected=expected_rate(analysis.step.weight, previous),
+    own = analysis.figures.probes.count(start, end)
+    return Counts(
+        weight=analysis.step.weight,
+        seconds=end - start,
+        service=max(0, service - own.private),
+        monolith=max(0, monolith - own.private),
+        own=own.public,
     )
 
 
-async def _next_end(gates: Gates, began: float) -> float:
-    """Wait, and return until when figures are complete: a whole period after `began` or more."""
+async def _count(analysis: StepAnalysis, target_group_arn: str, start: int, end: int) -> int:
+    placement = analysis.placement
+    group = placement.metrics_of(target_group_arn)
+    period = analysis.gates.metrics_period
+    return await call(count_requests, placement.aws, group, start, end, period)
+
+
+async def _next_end(gates: Gates, began: float) -> int:
+    """Wait until there is a whole period since `began`; return the end of the newest one."""
+    period = gates.metrics_period
     while True:
-        await asyncio.sleep(min(gates.metrics_period, _LONGEST_PAUSE))
-        end = time.time() - gates.metrics_lag
-        if end - began >= gates.metrics_period:
+        await asyncio.sleep(min(period, _LONGEST_PAUSE))
+        complete = time.time() - gates.metrics_lag
+        end = math.floor(complete / period) * period
+        if end - began >= period:
             return end
 
 
-def expected_rate(weight: int, previous: Observed | None) -> float:
-    """
-    Halfway between the rate before and what the new weight makes of it: weights that did not take
-    effect stay below.
-    """
-    if previous is None:
-        return 0.0
-    growth = weight / previous.weight
-    return previous.rate * (1 + growth) / 2
-
-
-def _may_be_too_little(analysis: StepAnalysis, traffic: _Traffic) -> bool:
+def _may_be_too_little(analysis: StepAnalysis, change: Change) -> bool:
     """Whether the config accepts that there are too few requests, after the length of a bake."""
     if analysis.gates.too_little_traffic != "accept":
         return False
-    return traffic.seconds >= analysis.step.bake
+    waited = time.time() - analysis.figures.since
+    has_baked = waited >= analysis.step.bake + analysis.gates.metrics_lag
+    is_possible = change.after.own == 0 or change.reaches_service
+    return has_baked and is_possible and change.is_within_weight
 
 
-def _emit_match(analysis: StepAnalysis, traffic: _Traffic) -> None:
-    text = f"observed split: {traffic}, at least {traffic.expected:.1f} expected"
-    analysis.emit_check("pass", text, traffic.numbers)
+def _describe(analysis: StepAnalysis, change: Change) -> str:
+    """For example `1.2 requests/s reached users`."""
+    return f"{change.after.rate:.1f} requests/s reached {analysis.name}"
 
 
-def _emit_too_little(analysis: StepAnalysis, traffic: _Traffic) -> None:
-    text = f"observed split: {traffic}, too few for a verdict"
-    analysis.emit_check("inconclusive", text, traffic.numbers)
+def _emit_match(analysis: StepAnalysis, change: Change) -> None:
+    text = (
+        f"observed split: {_describe(analysis, change)}, at least {change.expected_rate:.1f} "
+        "expected"
+    )
+    analysis.emit_check("pass", text, change.numbers)
 
 
-def _explain(analysis: StepAnalysis, traffic: _Traffic) -> str:
+def _emit_inconclusive(analysis: StepAnalysis, change: Change, why: str) -> None:
+    text = f"observed split: {_describe(analysis, change)}, {why}"
+    analysis.emit_check("inconclusive", text, change.numbers)
+
+
+def _explain(analysis: StepAnalysis, change: Change) -> str:
+    if not change.is_within_weight:
+        return (
+            f"observed split: {change.after.part:.0%} of both target groups' requests reached "
+            f"{analysis.name} at weight {analysis.step.weight}%; check which other rule forwards "
+            "to its target group"
+        )
     return (
-        f"observed split: {traffic} {analysis.gates.wait_limit:g} s after weight "
-        f"{analysis.step.weight}% was set, at least {traffic.expected:.1f} expected; check which "
-        "other rule matches its paths, or set too_little_traffic to accept"
+        f"observed split: {_describe(analysis, change)} {analysis.gates.wait_limit:g} s after "
+        f"weight {analysis.step.weight}% was set, at least {change.expected_rate:.1f} expected; "
+        "check which other rule matches its paths, or set too_little_traffic to accept"
     )
 
 

@@ -9,9 +9,8 @@ from itertools import cycle, islice
 from typing import Any, Final
 
 from flows.record.events import emit
-from flows.service.placement import Placement
 from flows.service.step.analysis import StepAnalysis
-from flows.service.step.request_rate import Observed, wait_for_rate
+from flows.service.step.request_rate import wait_for_counts
 from tasks.http.client import Response, Route, Session, fetch, open_session
 
 __all__ = ["wait_for_split"]
@@ -22,31 +21,28 @@ _EXPECTED: Final = 10
 _AT_ONCE: Final = 10
 _SIGMAS: Final = 3.0
 _PAUSE: Final = 0.5
+_CLEAR: Final = math.log(100)
+_STRAY: Final = 0.005
 
 
-async def wait_for_split(analysis: StepAnalysis, previous: Observed | None) -> Observed | None:
+async def wait_for_split(analysis: StepAnalysis) -> None:
     """
     Wait until the observed split follows the weights: before that, a bake means nothing.
 
     Where every backend names itself in a header, the tool's own requests on the public route are
-    counted by backend. Elsewhere the traffic of the service's target group has to grow as the
-    weights do: the monolith's group does not show the share, since other paths reach it too.
+    counted by backend. Elsewhere the request counts of both target groups have to show it.
 
     Args:
         analysis: The step that was just taken.
-        previous: What was observed at the step before.
-
-    Returns:
-        What was observed; None where it was counted by header, or is not known and need not be.
 
     Raises:
         GateFailed: It did not happen within `wait_limit`; not in a dry run.
     """
     backends = await _read_backends(analysis)
     if backends is None:
-        return await wait_for_rate(analysis, previous)
-    await _wait_by_header(analysis, backends)
-    return None
+        await wait_for_counts(analysis)
+    else:
+        await _wait_by_header(analysis, backends)
 
 
 @dataclass(frozen=True)
@@ -145,9 +141,36 @@ class _Sample:
         deviation = abs(self.observed - self.weight)
         return deviation <= tolerance + chance
 
+    def is_clear(self, before: int, tolerance: float) -> bool:
+        """
+        Whether more requests would not change the verdict: the sample fits one of two weights, and
+        hardly the other.
+
+        Args:
+            before: Percent that the service had before the step.
+            tolerance: As for `matches`.
+        """
+        evidence = self._evidence_against(before)
+        if evidence <= -_CLEAR:
+            return True
+        return evidence >= _CLEAR and self.matches(tolerance)
+
+    def _evidence_against(self, before: int) -> float:
+        """The logarithm of how much likelier this sample is at the new weight."""
+        share = _possible(self.weight)
+        former = _possible(before)
+        missed = self.requests - self.reached
+        evidence = self.reached * math.log(share / former)
+        return evidence + missed * math.log((1 - share) / (1 - former))
+
     def __str__(self) -> str:
         """For example `9% of 100 requests`."""
         return f"{self.observed:.0f}% of {self.requests} requests"
+
+
+def _possible(weight: int) -> float:
+    """A weight as a share that allows a few requests of the other kind."""
+    return min(1 - _STRAY, max(_STRAY, weight / 100))
 
 
 def chance_deviation(weight: int, requests: int) -> float:
@@ -185,34 +208,41 @@ def _explain(analysis: StepAnalysis, sample: _Sample) -> str:
 
 
 async def _take_sample(session: Session, analysis: StepAnalysis, backends: _Backends) -> _Sample:
-    """Request the public route, and count which backend responded."""
+    """
+    Request the public route, and count which backend responded, until the counts are clear.
+
+    As the monolith has to answer these requests beside its users', none is sent that is not needed.
+    """
     weight = analysis.step.weight
-    responses = await _fetch_public(session, analysis.placement, sample_size(weight))
-    named = [backends.of(response) for response in responses]
-    reached = [
-        response
-        for response, name in zip(responses, named, strict=True)
-        if name == backends.service
-    ]
-    analysis.probes.record_public(reached)
-    return _Sample(
-        weight=weight,
-        requests=sum(name is not None for name in named),
-        reached=len(reached),
-    )
+    before = analysis.previous.step.weight if analysis.previous else 0
+    sample = _Sample(weight, 0, 0)
+    paths = cycle(analysis.placement.probe_paths)
+    for _ in range(0, sample_size(weight), _AT_ONCE):
+        batch = list(islice(paths, _AT_ONCE))
+        requests = [fetch(session, analysis.placement.user, path) for path in batch]
+        responses = await asyncio.gather(*requests)
+        named = [backends.of(response) for response in responses]
+        reached = _reached(responses, named, backends.service)
+        analysis.probes.record_public(reached)
+        sample = _Sample(
+            weight=weight,
+            requests=sample.requests + sum(name is not None for name in named),
+            reached=sample.reached + len(reached),
+        )
+        if sample.is_clear(before, analysis.gates.tolerance):
+            break
+    return sample
+
+
+def _reached(
+    responses: Sequence[Response], named: Sequence[str | None], service: str
+) -> list[Response]:
+    """The responses that the service gave."""
+    pairs = zip(responses, named, strict=True)
+    return [response for response, name in pairs if name == service]
 
 
 def sample_size(weight: int) -> int:
     """At least a hundred requests, and enough for ten of them to reach a service of this weight."""
     enough = math.ceil(_EXPECTED * 100 / weight)
     return min(_MOST, max(_FEWEST, enough))
-
-
-async def _fetch_public(session: Session, placement: Placement, size: int) -> list[Response]:
-    paths = list(islice(cycle(placement.probe_paths), size))
-    responses: list[Response] = []
-    for start in range(0, size, _AT_ONCE):
-        batch = paths[start : start + _AT_ONCE]
-        requests = [fetch(session, placement.user, path) for path in batch]
-        responses += await asyncio.gather(*requests)
-    return responses

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.e2e.configs import edited_config
+from tests.e2e.monolith import redeploy_monolith
 from tests.e2e.rule_calls import private_rules, secrets, weights
 
 HEADER = "X-Split-Preview"
@@ -92,30 +93,12 @@ def _right(path):
     return {"id": int(path[-1])} if "threads" in path else [{"user": 3}]
 
 
-def slow_down_the_monolith(sandbox):
-    """A new revision of the monolith that answers late, as an old program with a database would."""
-    ecs = sandbox.boto("ecs")
-    (service,) = ecs.describe_services(cluster="forum", services=["monolith"])["services"]
-    old = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-    kept = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
-    (container,) = old["containerDefinitions"]
-    delay = {"name": "FORUM_DELAY_MS", "value": str(MONOLITH_DELAY_MS)}
-    container["environment"] = [*container.get("environment", []), delay]
-    revision = ecs.register_task_definition(
-        **{key: old[key] for key in kept if key in old}, containerDefinitions=[container]
-    )["taskDefinition"]["taskDefinitionArn"]
-    ecs.update_service(cluster="forum", service="monolith", taskDefinition=revision)
-    ecs.get_waiter("services_stable").wait(
-        cluster="forum", services=["monolith"], WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
-
-
 class Story:
     """What happened in the run."""
 
     def __init__(self, sandbox, config, start_run, start_client):
         self.sandbox = sandbox
-        slow_down_the_monolith(sandbox)
+        redeploy_monolith(sandbox, FORUM_DELAY_MS=str(MONOLITH_DELAY_MS))
         cloudwatch = sandbox.boto("cloudwatch")
         cloudwatch.put_metric_alarm(
             AlarmName="forum-5xx",

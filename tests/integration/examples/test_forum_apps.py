@@ -270,6 +270,16 @@ def test_a_share_of_failures_on_request(start):
     assert {app.ask("/api/users")[0] for _ in range(60)} == {200, 500}
 
 
+def test_failures_with_another_status_on_request(start):
+    app = start("users", FORUM_FAIL_SHARE="1", FORUM_FAIL_STATUS="404")
+    assert app.ask("/api/users")[0] == 404
+
+
+def test_more_requests_than_a_highest_rate_allows_are_refused(start):
+    app = start("users", FORUM_MAX_RATE="1")
+    assert [app.ask("/api/users")[0] for _ in range(12)][-1] == 503
+
+
 def test_requests_with_the_header_are_spared_failures(start):
     app = start("users", FORUM_FAIL_SHARE="1", FORUM_FAIL_UNLESS_HEADER="X-Preview")
     assert app.ask("/api/users", headers={"X-Preview": "1"})[0] == 200

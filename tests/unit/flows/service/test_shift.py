@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from config.errors import GateFailed, LockLost, TrafficConflict
+from config.errors import GateFailed, LockLost, MonolithOverloaded, TrafficConflict
 from config.traffic import Gates, Linear, Traffic
 from flows.service import shift as module
 from flows.service.shift import _judge, shift_traffic
-from tasks.cloudwatch.metrics import Window
+from flows.service.step.figures import Past
 from tasks.gates import Judgement
 
 LISTENER = "arn:listener"
@@ -33,9 +33,9 @@ class Shift:
         self.taken, self.rolled_back, self.error = [], [], None
         monkeypatch.setattr(module, "_take_step", self._take_step)
         monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
-        monkeypatch.setattr(module, "read_before", self._read_before)
+        monkeypatch.setattr(module, "read_past", self._read_past)
 
-    async def _take_step(self, analysis, _previous):
+    async def _take_step(self, analysis):
         self.taken.append(analysis.step.weight)
         if self.error:
             raise self.error
@@ -43,8 +43,8 @@ class Shift:
     async def _roll_back(self, _placement, why, *, observe=True):
         self.rolled_back.append((why, observe))
 
-    async def _read_before(self, *_):
-        return Window()
+    async def _read_past(self, *_):
+        return Past()
 
     async def run(self, weight=0, *, source="probes", **gates):
         await shift_traffic(placement(source=source, **gates), weight)
@@ -127,9 +127,14 @@ async def test_any_fault_rolls_traffic_back_and_is_raised(shift):
 
 
 @pytest.mark.parametrize(
-    "error", [TrafficConflict("somebody else changed it"), LockLost("another run took over")]
+    "error",
+    [
+        TrafficConflict("somebody else changed it"),
+        LockLost("another run took over"),
+        MonolithOverloaded("it could not take it back"),
+    ],
 )
-async def test_traffic_changed_from_outside_stays(shift, error):
+async def test_traffic_that_must_not_return_stays(shift, error):
     shift.error = error
     with pytest.raises(type(error)):
         await shift.run()
@@ -137,7 +142,9 @@ async def test_traffic_changed_from_outside_stays(shift, error):
 
 
 def judge(*verdicts, **gates):
-    analysis = SimpleNamespace(name="users", gates=Gates(**gates), step=SimpleNamespace(weight=25))
+    analysis = SimpleNamespace(
+        name="users", gates=Gates(**gates), step=SimpleNamespace(weight=25), must_hold=False
+    )
     judgements = [
         Judgement("errors", verdict, f"it is {verdict}", {"requests": 48, "failed": 0})
         for verdict in verdicts

@@ -21,7 +21,7 @@ def test_an_arn_becomes_the_dimensions_of_cloudwatch():
 
 def test_the_counts_of_all_periods_are_added_up():
     values = {"requests": [10.0, 20.0], "answered_2xx": [9.0, 18.0], "answered_5xx": [1.0, 2.0]}
-    assert window_of(values) == Window(requests=30, failed=3)
+    assert window_of(values) == Window(requests=30, failed=3, responses=(27, 0, 0))
 
 
 def test_a_metric_without_values_is_0():
@@ -47,6 +47,18 @@ def test_an_unanswered_request_failed_where_the_load_balancer_answered_it(
         "balancer_5xx": [float(balancer_5xx)],
     }
     assert window_of(values).failed == failed
+
+
+def test_a_connection_that_could_not_be_opened_is_the_groups_own_failure():
+    values = {"requests": [100.0], "answered_2xx": [97.0], "unconnected": [3.0]}
+    window = window_of(values)
+    assert (window.failed, window.connection_errors) == (3, 3)
+
+
+def test_responses_are_counted_by_class():
+    values = {"answered_2xx": [1.0, 2.0], "answered_3xx": [4.0], "answered_4xx": [8.0]}
+    window = window_of(values)
+    assert [window.of_class(family) for family in (2, 3, 4)] == [3, 4, 8]
 
 
 def test_the_percentiles_of_several_periods_become_their_median():
@@ -97,3 +109,8 @@ def test_percentiles_are_read_over_the_whole_window_where_cloudwatch_has_such_a_
 def test_the_tools_own_requests_are_subtracted_from_the_users(part, left):
     rest = Window(requests=100, failed=5, p95=0.2).without(part)
     assert (rest.requests, rest.failed, rest.p95) == (*left, 0.2)
+
+
+def test_the_tools_own_responses_are_subtracted_by_class():
+    rest = Window(requests=9, responses=(6, 2, 1)).without(Window(requests=4, responses=(4, 0, 2)))
+    assert rest.responses == (2, 2, 0)

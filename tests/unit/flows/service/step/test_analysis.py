@@ -9,6 +9,7 @@ import pytest
 from config.traffic import Gates, Step
 from flows.service.step import analysis as module
 from flows.service.step.analysis import Breach, StepAnalysis, unless_breached
+from flows.service.step.figures import Figures, Past
 from flows.service.step.probes import Probes, probe_rate, synthetic_rate, window_of_responses
 from flows.service.step.traffic_split import chance_deviation
 from tasks.cloudwatch.metrics import Window
@@ -20,7 +21,7 @@ NOON = 1_764_072_000
 
 def analysis(*, bake=60.0, weight=10, paths=("/api/users",), **gates):
     placement = SimpleNamespace(name="users", gates=Gates(**gates), probe_paths=paths)
-    return StepAnalysis(placement, Step(weight=weight, bake=bake), before=Window())
+    return StepAnalysis(placement, Step(weight=weight, bake=bake), Past())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_responses_become_a_window():
         Response(404),
     ]
     window = window_of_responses(responses)
-    assert (window.requests, window.failed) == (103, 2)
+    assert (window.requests, window.failed, window.responses) == (103, 2, (100, 0, 1))
 
 
 def test_percentiles_are_those_of_the_responses():
@@ -106,8 +107,35 @@ def test_the_load_balancer_counts_probes_among_the_services_requests():
     probes.record_pair(preview=Response(200, at=1.0), control=Response(200, at=1.0))
     probes.record_pair(preview=Response(200, at=3.0), control=Response(200, at=3.0))
     probes.record_public([Response(500, at=2.0)])
-    window = probes.counted_until(3.0)
+    window = window_of_responses(probes.counted(1.0, 3.0))
     assert (window.requests, window.failed) == (2, 1)
+
+
+def test_probes_of_the_step_before_are_counted_in_the_period_that_both_share():
+    first = figures()
+    first.probes.record_public([Response(200, at=1.0)])
+    second = figures(previous=first)
+    second.probes.record_public([Response(200, at=2.0)])
+    assert [response.at for response in second.counted(0.0, 9.0)] == [2.0, 1.0]
+    assert [response.at for response in second.counted(1.5, 9.0)] == [2.0]
+
+
+def figures(previous=None):
+    placement = SimpleNamespace(name="users", gates=Gates())
+    return Figures(placement, Step(weight=10), Past(), previous)
+
+
+def test_pairs_are_counted_by_the_class_of_their_statuses():
+    probes = Probes()
+    probes.record_pair(preview=Response(404), control=Response(200))
+    probes.record_pair(preview=Response(200), control=Response(204))
+    assert probes.pairs == {(4, 2): 1, (2, 2): 1}
+
+
+def test_a_status_that_a_check_expects_is_no_difference():
+    probes = Probes()
+    probes.record_pair(preview=Response(404), control=Response(200), expected=404)
+    assert probes.pairs == {(4, 4): 1}
 
 
 def test_probes_compare_service_and_monolith_without_the_public_route():
@@ -121,7 +149,7 @@ def test_probes_compare_service_and_monolith_without_the_public_route():
 def test_every_step_has_probes_of_its_own():
     first, second = analysis(), analysis()
     first.probes.record_public([Response(200)])
-    assert second.probes.counted_until(1.0).requests == 0
+    assert list(second.probes.counted(0.0, 1.0)) == []
 
 
 def test_the_observed_split_may_deviate_by_chance_and_at_100_percent_not_at_all():

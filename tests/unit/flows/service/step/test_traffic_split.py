@@ -3,10 +3,13 @@
 import httpx
 import pytest
 
-from flows.service.step.request_rate import Observed, _Traffic, expected_rate
+from config.traffic import Gates
+from flows.service.step import request_rate as module
+from flows.service.step.request_rate import _first_period, _next_end
 from flows.service.step.traffic_split import _Backends, _Sample, sample_size
 from tasks.http.client import Response
 
+NOON = 1_764_072_000
 BACKENDS = _Backends(header="X-Served-By", service="users", monolith="forum")
 
 
@@ -62,27 +65,21 @@ def test_backends_of_one_name_are_not_distinct(service, monolith, distinct):
 
 
 @pytest.mark.parametrize(
-    ("previous", "weight", "rate"),
-    [(None, 10, 0.0), (Observed(10, 2.0), 50, 6.0), (Observed(50, 10.0), 100, 15.0)],
+    ("since", "first"),
+    [(NOON, NOON + 60), (NOON + 15, NOON + 60), (NOON + 58, NOON + 120)],
 )
-def test_the_rate_has_to_grow_halfway_with_the_weight(previous, weight, rate):
-    assert expected_rate(weight, previous) == rate
+def test_requests_are_counted_in_whole_periods_in_which_the_weight_is_in_force(since, first):
+    assert _first_period(Gates(metrics_period=60), since) == first
 
 
-@pytest.mark.parametrize(
-    ("requests", "expected", "matches"),
-    [(60, 0.5, True), (30, 0.5, True), (29, 0.5, False), (0, 0.0, False)],
-)
-def test_traffic_matches_from_theexpected_rate_on(requests, expected, matches):
-    assert traffic(requests, expected).matches is matches
+@pytest.mark.parametrize(("now", "end"), [(239, NOON + 60), (241, NOON + 120)])
+async def test_periods_are_counted_once_they_are_complete(monkeypatch, now, end):
+    """A period of a minute, and two minutes of lag."""
+    moments = iter([NOON + now, NOON + 300])
+    monkeypatch.setattr(module.time, "time", lambda: next(moments))
 
+    async def sleep(_):
+        pass
 
-def traffic(requests, expected):
-    return _Traffic(name="users", requests=requests, seconds=60, expected=expected)
-
-
-def test_traffic_has_its_numbers():
-    assert (str(traffic(72, 0.6)), traffic(72, 0.6).numbers) == (
-        "1.2 requests/s reached users",
-        {"observed": 1.2, "expected": 0.6, "unit": "requests/s", "requests": 72},
-    )
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    assert await _next_end(Gates(metrics_period=60, metrics_lag=120.0), NOON) == end
