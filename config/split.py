@@ -47,6 +47,8 @@ class ListenerConfig(ConfigModel):
     Response header with which every backend identifies itself, e.g. `X-Served-By`: it proves where
     a request went.
     """
+    rule_timeout: Annotated[StrictFloat, Field(ge=1, le=600)] = 60
+    """Seconds that a changed rule may take to reach every node of the load balancer."""
 
 
 class NetworkConfig(ConfigModel):

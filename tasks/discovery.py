@@ -53,6 +53,8 @@ class Discovered:
     security_groups: tuple[str, ...]
     assign_public_ip: str
     execution_role_arn: str
+    balancer_url: str = ""
+    """The listener's URL at the load balancer's own DNS name."""
 
     @property
     def load_balancer_dimension(self) -> str:
@@ -209,6 +211,7 @@ def _discover(config: SplitConfig, account: str) -> Discovered:
         security_groups=security_groups,
         assign_public_ip=_assign_public_ip(config, network),
         execution_role_arn=execution_role,
+        balancer_url=_url(listener, balancer),
     )
 
 

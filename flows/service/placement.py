@@ -10,6 +10,7 @@ from config.aws import AwsConfig
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from config.traffic import Gates, Traffic
+from flows.service.routes import PrivateRoute
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.cloudwatch.metrics import TargetGroupRef
@@ -19,7 +20,6 @@ from tasks.elbv2.rule import (
     PathRule,
     delete_rule,
     desired_path_rules,
-    desired_preview_rules,
     ensure_rule,
     own_rules,
     read_rules,
@@ -29,8 +29,9 @@ from tasks.elbv2.target_group import desired_target_group, ensure_target_group
 from tasks.elbv2.weights import check_unchanged
 from tasks.http.client import PREVIEW_HEADER, Route
 from tasks.http.parity import parity_paths
+from tasks.http.request import Request
 
-__all__ = ["Placement", "current_weight", "placed"]
+__all__ = ["Placement", "current_weight", "first_requests", "placed"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,18 @@ class Placement:
     """To the monolith alone."""
     probe_paths: tuple[str, ...]
     """Safe GETs that both respond to."""
+    private_routes: tuple[PrivateRoute, ...] = ()
+    """The rules of `preview` and `control`."""
 
     @property
     def name(self) -> str:
         """The service's name."""
         return self.service.name
+
+    @property
+    def requests(self) -> list[Request]:
+        """The tool's own requests to the service."""
+        return [Request(path) for path in self.probe_paths]
 
     @property
     def aws(self) -> AwsConfig:
@@ -119,8 +127,8 @@ async def placed(
     """
     placement = await _ensure_path_rules(config, discovered, service, owner)
     try:
-        await _ensure_private_rules(placement, owner, PREVIEW)
-        await _ensure_private_rules(placement, owner, CONTROL)
+        for private in placement.private_routes:
+            await private.answer_with_nonce()
         await _ensure_running(placement, owner, task_definition)
         yield placement
     finally:
@@ -133,7 +141,7 @@ async def _ensure_path_rules(
     desired = desired_target_group(service, owner, discovered.vpc_id)
     group = await ensure_target_group(config.aws, desired)
     rules = desired_path_rules(service.path_patterns, owner)
-    secret = secrets.token_urlsafe(24)
+    preview, control = _private_routes(config, discovered, service, owner, group)
     return Placement(
         config=config,
         discovered=discovered,
@@ -141,10 +149,38 @@ async def _ensure_path_rules(
         target_group_arn=group,
         rule_arns=await _ensure_dark_rules(config, discovered, rules, group),
         user=Route(discovered.alb_url),
-        preview=_private_route(discovered, secret, PREVIEW),
-        control=_private_route(discovered, secret, CONTROL),
+        preview=preview.route,
+        control=control.route,
         probe_paths=_probe_paths(service),
+        private_routes=(preview, control),
     )
+
+
+def _private_routes(
+    config: SplitConfig,
+    discovered: Discovered,
+    service: ServiceConfig,
+    owner: Owner,
+    target_group_arn: str,
+) -> tuple[PrivateRoute, PrivateRoute]:
+    """The routes to the service alone and to the monolith alone, by a new secret."""
+    secret = secrets.token_urlsafe(24)
+    monolith = discovered.monolith.target_group_arn
+
+    def private(role: str, group: str) -> PrivateRoute:
+        headers = {PREVIEW_HEADER: f"{secret}.{role}"}
+        return PrivateRoute(
+            aws=config.aws,
+            listener_arn=discovered.listener_arn,
+            owner=owner,
+            role=role,
+            patterns=service.path_patterns,
+            group_arn=group,
+            monolith_group_arn=monolith,
+            route=Route(discovered.alb_url, headers),
+        )
+
+    return private(PREVIEW, target_group_arn), private(CONTROL, monolith)
 
 
 async def _ensure_dark_rules(
@@ -160,9 +196,13 @@ async def _ensure_dark_rules(
     return tuple(arns)
 
 
-def _private_route(discovered: Discovered, secret: str, role: str) -> Route:
-    value = f"{secret}.{role}"
-    return Route(discovered.alb_url, {PREVIEW_HEADER: value})
+def first_requests(config: SplitConfig, names: Sequence[str]) -> list[Request]:
+    """The first of the tool's own requests to each of the services, where it has any."""
+    requests = []
+    for name in names:
+        paths = _probe_paths(config.service(name))
+        requests += [Request(path) for path in paths[:1]]
+    return requests
 
 
 def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
@@ -170,20 +210,6 @@ def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
     checked = [check.path for check in service.checks]
     distinct = dict.fromkeys([*compared, *checked])
     return tuple(distinct)
-
-
-async def _ensure_private_rules(placement: Placement, owner: Owner, role: str) -> None:
-    """The rules that select service (preview) or monolith (control) by the secret header."""
-    monolith = placement.monolith_group_arn
-    route = placement.control
-    group = monolith
-    if role == PREVIEW:
-        route = placement.preview
-        group = placement.target_group_arn
-    header = (PREVIEW_HEADER, route.headers[PREVIEW_HEADER])
-    patterns = placement.service.path_patterns
-    for rule in desired_preview_rules(patterns, owner, role, header):
-        await ensure_rule(placement.aws, placement.listener_arn, rule, {group: 1}, monolith)
 
 
 async def _ensure_running(placement: Placement, owner: Owner, task_definition: str) -> None:

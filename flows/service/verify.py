@@ -1,11 +1,13 @@
 """Verifies a service: before any user reaches it, and on the public route at the end."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Final
 
 from config.errors import CheckFailed, StepFailed
 from flows.record.events import emit
 from flows.service.placement import Placement
+from flows.service.routes import verify_forwarded, verify_private_route
 from flows.service.shift import roll_back_to_monolith
 from tasks.ecs.wait import wait_until_healthy
 from tasks.http.checks import run_checks
@@ -39,7 +41,9 @@ async def verify_candidate(placement: Placement, task_definition: str, weight: i
         CheckFailed: A check or a parity comparison failed.
     """
     try:
+        await _verify_private_routes(placement)
         await _wait_until_stable(placement, task_definition)
+        await _verify_forwarded(placement)
         await _run_preview_checks(placement)
         await _compare_with_monolith(placement)
     except StepFailed as error:
@@ -63,6 +67,29 @@ async def verify_public_route(placement: Placement) -> None:
     except StepFailed:
         await roll_back_to_monolith(placement, f"checks failed {ON_PUBLIC_ROUTE}")
         raise
+
+
+async def _verify_private_routes(placement: Placement) -> None:
+    """That requests reach the rules of both; then these forward."""
+    await _all_of(
+        verify_private_route(placement.config, placement.discovered, private, placement.requests)
+        for private in placement.private_routes
+    )
+
+
+async def _verify_forwarded(placement: Placement) -> None:
+    """That the rules of both forward on every node."""
+    await _all_of(
+        verify_forwarded(placement.config, private, placement.requests)
+        for private in placement.private_routes
+    )
+
+
+async def _all_of(verifications: Iterable[Awaitable[None]]) -> None:
+    """Side by side, and all to their end: none may change a rule after it was deleted."""
+    for result in await asyncio.gather(*verifications, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def _wait_until_stable(placement: Placement, task_definition: str) -> None:

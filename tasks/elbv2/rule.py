@@ -21,7 +21,6 @@ from tasks.elbv2.rule_matching import (
     Rule,
     by_priority,
     own_rules,
-    weighted_forward,
 )
 from tasks.elbv2.rule_priority import free_priority
 from tasks.elbv2.tags import read_tags
@@ -166,7 +165,7 @@ def _create_rule(
         ListenerArn=listener_arn,
         Priority=priority,
         Conditions=desired.conditions,
-        Actions=weighted_forward(weights),
+        Actions=desired.actions(weights),
         Tags=tag_list(desired.tags_when_created),
     )
     return made["Rules"][0]["RuleArn"]
@@ -183,7 +182,7 @@ def _update_rule(
     client(aws, "elbv2").modify_rule(
         RuleArn=observed.arn,
         Conditions=desired.conditions,
-        Actions=weighted_forward(weights),
+        Actions=desired.actions(weights),
     )
 
 

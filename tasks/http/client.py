@@ -51,7 +51,7 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent with every request; their values may be secret."""
     address: str | None = None
-    """IP address to connect to in place of the URL's host, whose other addresses are left out."""
+    """Address or host name to connect to in place of the URL's host."""
 
     def with_headers(self, headers: Mapping[str, str]) -> "Route":
         """The same route with further headers; its own stay."""
@@ -75,6 +75,8 @@ class Response:
     error: str | None = None
     at: float = 0.0
     """Seconds since the epoch when the request was sent."""
+    is_refused: bool = False
+    """Whether no connection could be opened."""
 
     @property
     def failed(self) -> bool:
@@ -105,7 +107,8 @@ async def fetch(session: Session, route: Route, request: Request | str) -> Respo
     except TimeoutError:
         return sending.failed(f"no complete response within {_TIMEOUT:g} s")
     except _FAILURES as failure:
-        return sending.failed(describe_failure(failure))
+        refused = isinstance(failure, httpcore.ConnectError)
+        return sending.failed(describe_failure(failure), is_refused=refused)
     return sending.completed(response)
 
 
@@ -125,9 +128,14 @@ class _Sending:
             at=self._sent_at,
         )
 
-    def failed(self, error: str) -> Response:
-        latency = time.perf_counter() - self._started
-        return Response(0, latency=latency, error=error, at=self._sent_at)
+    def failed(self, error: str, *, is_refused: bool = False) -> Response:
+        return Response(
+            status=0,
+            latency=time.perf_counter() - self._started,
+            error=error,
+            at=self._sent_at,
+            is_refused=is_refused,
+        )
 
 
 async def _send(session: Session, route: Route, request: Request) -> httpx.Response:

@@ -13,7 +13,7 @@ from functools import cache
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 import httpx
@@ -99,9 +99,9 @@ def proxy_for(scheme: str, host: str) -> str | None:
 
     A proxy cannot reach this machine's own loopback addresses.
     """
-    proxies = getproxies_environment()
+    proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or _is_loopback(host) or proxy_bypass_environment(host, proxies):
+    if not proxy or _is_loopback(host) or proxy_bypass(host):
         return None
     return proxy
 

@@ -33,6 +33,8 @@ def placement(*, checks=2, paths=("/u/1", "/u/2")):
         preview="preview",
         control="control",
         user="user",
+        private_routes=("preview rules", "control rules"),
+        requests=("/u/1", "/u/2"),
     )
 
 
@@ -41,11 +43,24 @@ class Steps:
 
     def __init__(self, monkeypatch):
         self.events, self.rolled_back, self.routes = [], [], []
-        self.unhealthy = self.failed = None
+        self.unhealthy = self.failed = self.unreached = None
+        self.order = []
         self.differences = []
-        for name in ("wait_until_healthy", "run_checks", "compare_with_monolith", "emit"):
+        replaced = (
+            *("wait_until_healthy", "run_checks", "compare_with_monolith", "emit"),
+            *("verify_private_route", "verify_forwarded"),
+        )
+        for name in replaced:
             monkeypatch.setattr(module, name, getattr(self, f"_{name}"))
         monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
+
+    async def _verify_private_route(self, _config, _discovered, private, _requests):
+        self.order.append(f"nonce of {private}")
+        if self.unreached and private == "control rules":
+            raise self.unreached
+
+    async def _verify_forwarded(self, _config, private, _requests):
+        self.order.append(f"forward of {private}")
 
     async def _wait_until_healthy(self, *_):
         if self.unhealthy:
@@ -53,6 +68,7 @@ class Steps:
         return TargetHealth(healthy=1, states={}, reasons=())
 
     async def _run_checks(self, _name, _where, route, checks):
+        self.order.append("checks")
         self.routes.append(route)
         if self.failed:
             raise self.failed
@@ -138,3 +154,22 @@ async def test_a_check_that_fails_on_the_public_route_rolls_traffic_back(steps):
     with pytest.raises(CheckFailed):
         await verify_public_route(placement())
     assert steps.rolled_back == ["checks failed on the public route"]
+
+
+async def test_nothing_is_checked_before_both_routes_are_proven(steps):
+    await verify_candidate(placement(), "users:1", weight=0)
+    assert steps.order == [
+        "nonce of preview rules",
+        "nonce of control rules",
+        "forward of preview rules",
+        "forward of control rules",
+        "checks",
+    ]
+
+
+async def test_a_route_that_is_not_reached_fails_the_service_before_any_check(steps):
+    steps.unreached = CheckFailed("users: requests do not reach its control rule")
+    with pytest.raises(CheckFailed):
+        await verify_candidate(placement(), "users:1", weight=0)
+    assert "checks" not in steps.order
+    assert [verdict for verdict, _, _ in steps.events] == ["fail"]
