@@ -167,6 +167,7 @@ class _Rollback:
         monolith = self.config.monolith
         await restore_monolith(self.config, self.discovered, "rolled back")
         await run_checks(
+            self.config.aws,
             monolith.service,
             "on the public route",
             Route(self.discovered.alb_url),

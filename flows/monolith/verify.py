@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from config.errors import CheckFailed, DrainRefused
-from config.service import Check
+from config.requests import Check
 from config.split import SplitConfig
 from tasks.aws.call import call
 from tasks.discovery import Discovered
@@ -28,7 +28,7 @@ async def verify_public_routes(config: SplitConfig, discovered: Discovered) -> i
     """
     route = Route(discovered.alb_url)
     runs = [
-        run_checks(name, "on the public route", route, checks)
+        run_checks(config.aws, name, "on the public route", route, checks)
         for name, checks in _all_checks(config).items()
     ]
     results = await asyncio.gather(*runs, return_exceptions=True)
@@ -40,7 +40,7 @@ def _all_checks(config: SplitConfig) -> dict[str, Sequence[Check]]:
     checks: dict[str, Sequence[Check]] = {}
     for service in config.services:
         if service.checks:
-            checks[service.name] = service.checks
+            checks[service.name] = service.own_checks
     if config.monolith.checks:
         checks[config.monolith.service] = config.monolith.checks
     return checks

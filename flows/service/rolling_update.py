@@ -102,7 +102,8 @@ class _Rollout:
         """Run the checks as a user would."""
         emit("stage", self.service.name, "verifying")
         route = Route(self.discovered.alb_url)
-        await run_checks(self.service.name, ON_PUBLIC_ROUTE, route, self.service.checks)
+        checks = self.service.own_checks
+        await run_checks(self.config.aws, self.service.name, ON_PUBLIC_ROUTE, route, checks)
 
     async def go_back_to(self, revision: str) -> str:
         """Run the old revision again; returns whether it serves, as a line of the error."""

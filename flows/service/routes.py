@@ -110,10 +110,16 @@ async def verify_private_route(
 
 
 async def verify_forwarded(
-    config: SplitConfig, private: PrivateRoute, requests: Sequence[Request]
+    config: SplitConfig, private: PrivateRoute, route: Route, requests: Sequence[Request]
 ) -> None:
     """
     Verify that the rules of a private route forward on every node of the load balancer.
+
+    Args:
+        config: The split.
+        private: The route; its rules were changed to forward.
+        route: The same, recorded.
+        requests: All that will be sent on it.
 
     Raises:
         CheckFailed: They still answer with the nonce after `listener.rule_timeout`.
@@ -122,7 +128,7 @@ async def verify_forwarded(
     if not first:
         return
     limit = config.listener.rule_timeout
-    miss = await wait_until_forwarded(private.route, first, limit)
+    miss = await wait_until_forwarded(route, first, limit)
     if miss:
         raise CheckFailed(
             f"{private.owner.service}: {miss}: its {private.role} rule does not forward "

@@ -8,9 +8,11 @@ from config.errors import CheckFailed, StepFailed
 from flows.record.events import emit
 from flows.service.placement import Placement
 from flows.service.routes import verify_forwarded, verify_private_route
+from flows.service.served_by import ServedBy
 from flows.service.shift import roll_back_to_monolith
 from tasks.ecs.wait import wait_until_healthy
 from tasks.http.checks import run_checks
+from tasks.http.client import Route
 from tasks.http.parity import Difference, compare_with_monolith, parity_paths
 
 __all__ = [
@@ -42,10 +44,12 @@ async def verify_candidate(placement: Placement, task_definition: str, weight: i
     """
     try:
         await _verify_private_routes(placement)
+        served_by = ServedBy(placement)
         await _wait_until_stable(placement, task_definition)
-        await _verify_forwarded(placement)
-        await _run_preview_checks(placement)
-        await _compare_with_monolith(placement)
+        await _verify_forwarded(placement, served_by)
+        await _run_preview_checks(placement, served_by.preview)
+        await _compare_with_monolith(placement, served_by)
+        await served_by.verify()
     except StepFailed as error:
         emit_failed_check(placement.name, error)
         if weight > 0:
@@ -61,9 +65,9 @@ async def verify_public_route(placement: Placement) -> None:
     Raises:
         CheckFailed: A check failed.
     """
-    checks = placement.service.checks
+    checks = placement.service.own_checks
     try:
-        await run_checks(placement.name, ON_PUBLIC_ROUTE, placement.user, checks)
+        await run_checks(placement.aws, placement.name, ON_PUBLIC_ROUTE, placement.user, checks)
     except StepFailed:
         await roll_back_to_monolith(placement, f"checks failed {ON_PUBLIC_ROUTE}")
         raise
@@ -77,11 +81,12 @@ async def _verify_private_routes(placement: Placement) -> None:
     )
 
 
-async def _verify_forwarded(placement: Placement) -> None:
+async def _verify_forwarded(placement: Placement, served_by: ServedBy) -> None:
     """That the rules of both forward on every node."""
+    routes = (served_by.preview, served_by.control)
     await _all_of(
-        verify_forwarded(placement.config, private, placement.requests)
-        for private in placement.private_routes
+        verify_forwarded(placement.config, private, route, placement.requests)
+        for private, route in zip(placement.private_routes, routes, strict=True)
     )
 
 
@@ -105,20 +110,19 @@ async def _wait_until_stable(placement: Placement, task_definition: str) -> None
     emit("note", placement.name, f"stable: {health}", numbers=numbers)
 
 
-async def _run_preview_checks(placement: Placement) -> None:
-    passed = await run_checks(
-        placement.name, ON_PREVIEW_ROUTE, placement.preview, placement.service.checks
-    )
+async def _run_preview_checks(placement: Placement, preview: Route) -> None:
+    checks = placement.service.own_checks
+    passed = await run_checks(placement.aws, placement.name, ON_PREVIEW_ROUTE, preview, checks)
     emit_checks_passed(placement.name, ON_PREVIEW_ROUTE, passed)
 
 
-async def _compare_with_monolith(placement: Placement) -> None:
+async def _compare_with_monolith(placement: Placement, served_by: ServedBy) -> None:
     paths = parity_paths(placement.service)
     if not paths:
         emit("check", placement.name, "parity: no paths configured", verdict="pass")
         return
     differences = await compare_with_monolith(
-        placement.service, placement.control, placement.preview, paths
+        placement.service, served_by.control, served_by.preview, paths
     )
     _emit_parity(placement.name, len(paths), differences)
 

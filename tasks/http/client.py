@@ -7,7 +7,7 @@ No request is ever written twice, so every reset that a user would see is seen h
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -43,26 +43,6 @@ _FAILURES: Final = (
 
 
 @dataclass(frozen=True)
-class Route:
-    """The load balancer's address, and the header that selects a preview or control rule."""
-
-    url: str
-    """Scheme, host and port, e.g. `http://127.0.0.1:8080`."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Sent with every request; their values may be secret."""
-    address: str | None = None
-    """Address or host name to connect to in place of the URL's host."""
-
-    def with_headers(self, headers: Mapping[str, str]) -> "Route":
-        """The same route with further headers; its own stay."""
-        return replace(self, headers={**headers, **self.headers})
-
-    def at(self, address: str) -> "Route":
-        """The same route through one of the addresses of its host."""
-        return replace(self, address=address)
-
-
-@dataclass(frozen=True)
 class Response:
     """The response to one request; status 0 and an error when there was no complete one."""
 
@@ -85,11 +65,46 @@ class Response:
         return has_no_response or self.status >= 500
 
     @property
+    def is_from_cdn_cache(self) -> bool:
+        """Whether a content delivery network gave it without asking the load balancer."""
+        cloudfront = str(self.headers.get("X-Cache", "")).lower()
+        cloudflare = str(self.headers.get("CF-Cache-Status", "")).lower()
+        return cloudfront.endswith("hit from cloudfront") or cloudflare == "hit"
+
+    @property
     def content_type(self) -> str:
         """Media type without its parameters."""
         header = str(self.headers.get("Content-Type", ""))
         media_type, _, _ = header.partition(";")
         return media_type.strip().lower()
+
+
+@dataclass(frozen=True)
+class Route:
+    """The load balancer's address, and the header that selects a preview or control rule."""
+
+    url: str
+    """Scheme, host and port, e.g. `http://127.0.0.1:8080`."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with every request; their values may be secret."""
+    address: str | None = None
+    """Address or host name to connect to in place of the URL's host."""
+    record: Callable[[Request, Response], None] | None = field(
+        default=None, repr=False, compare=False
+    )
+    """Called with every request that is sent on the route, and its response."""
+
+    def recording_in(self, record: Callable[[Request, Response], None]) -> "Route":
+        """The same route, every request of which is recorded."""
+        return replace(self, record=record)
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Route":
+        """The same route with further headers; its own stay."""
+        return replace(self, headers={**headers, **self.headers})
+
+    def at(self, address: str) -> "Route":
+        """The same route through one of the addresses of its host."""
+        return replace(self, address=address)
 
 
 async def fetch(session: Session, route: Route, request: Request | str) -> Response:
@@ -101,9 +116,17 @@ async def fetch(session: Session, route: Route, request: Request | str) -> Respo
         route: Where it is sent.
         request: What is sent; a plain path means a GET.
     """
+    sent = as_request(request)
+    response = await _fetch(session, route, sent)
+    if route.record:
+        route.record(sent, response)
+    return response
+
+
+async def _fetch(session: Session, route: Route, request: Request) -> Response:
     sending = _Sending()
     try:
-        response = await _send(session, route, as_request(request))
+        response = await _send(session, route, request)
     except TimeoutError:
         return sending.failed(f"no complete response within {_TIMEOUT:g} s")
     except _FAILURES as failure:

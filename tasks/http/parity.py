@@ -12,7 +12,8 @@ from prefect import task
 
 from config.errors import CheckFailed, InvalidConfig
 from config.path_pattern import matches
-from config.service import Parity, ServiceConfig
+from config.requests import Parity
+from config.service import ServiceConfig
 from tasks.aws.task import log
 from tasks.http.client import Response, Route, fetch, open_session
 from tasks.http.json_value import same_json, with_sorted_lists, without_field

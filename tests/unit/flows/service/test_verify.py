@@ -43,7 +43,7 @@ class Steps:
 
     def __init__(self, monkeypatch):
         self.events, self.rolled_back, self.routes = [], [], []
-        self.unhealthy = self.failed = self.unreached = None
+        self.unhealthy = self.failed = self.unreached = self.unserved = None
         self.order = []
         self.differences = []
         replaced = (
@@ -53,13 +53,22 @@ class Steps:
         for name in replaced:
             monkeypatch.setattr(module, name, getattr(self, f"_{name}"))
         monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
+        monkeypatch.setattr(module, "ServedBy", self._served_by)
+
+    def _served_by(self, placement):
+        async def verify():
+            self.order.append("served by")
+            if self.unserved:
+                raise self.unserved
+
+        return SimpleNamespace(preview=placement.preview, control=placement.control, verify=verify)
 
     async def _verify_private_route(self, _config, _discovered, private, _requests):
         self.order.append(f"nonce of {private}")
         if self.unreached and private == "control rules":
             raise self.unreached
 
-    async def _verify_forwarded(self, _config, private, _requests):
+    async def _verify_forwarded(self, _config, private, _route, _requests):
         self.order.append(f"forward of {private}")
 
     async def _wait_until_healthy(self, *_):
@@ -67,7 +76,7 @@ class Steps:
             raise self.unhealthy
         return TargetHealth(healthy=1, states={}, reasons=())
 
-    async def _run_checks(self, _name, _where, route, checks):
+    async def _run_checks(self, _aws, _name, _where, route, checks):
         self.order.append("checks")
         self.routes.append(route)
         if self.failed:
@@ -164,6 +173,7 @@ async def test_nothing_is_checked_before_both_routes_are_proven(steps):
         "forward of preview rules",
         "forward of control rules",
         "checks",
+        "served by",
     ]
 
 
@@ -173,3 +183,10 @@ async def test_a_route_that_is_not_reached_fails_the_service_before_any_check(st
         await verify_candidate(placement(), "users:1", weight=0)
     assert "checks" not in steps.order
     assert [verdict for verdict, _, _ in steps.events] == ["fail"]
+
+
+async def test_a_service_that_was_never_asked_is_not_fit_for_traffic(steps):
+    steps.unserved = CheckFailed("users: 5 requests were sent, and users-tg counted 0")
+    with pytest.raises(CheckFailed):
+        await verify_candidate(placement(), "users:1", weight=0)
+    assert steps.events[-1] == ("fail", str(steps.unserved), {})
