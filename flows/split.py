@@ -36,8 +36,7 @@ from flows.report.artifacts import evidence_markdown
 from flows.runtime.config_source import ConfigSource
 from flows.runtime.result import read_engine, read_monolith_outcome, read_services
 from flows.runtime.run import begin_run, locked_run, published_plan
-from flows.service.placement import first_requests
-from flows.service.routes import verify_header_arrives
+from flows.service.header import verify_header_arrives
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered
 from tasks.elbv2.lock import is_abandoned
@@ -79,7 +78,7 @@ async def split(
         plan = await work.verified(plan)
         unsettled = [item.service for item in plan.services if not item.settled]
         if discovered.monolith.desired_count:
-            await verify_header_arrives(config, discovered, first_requests(config, unsettled))
+            await verify_header_arrives(config, discovered, unsettled)
         results = await settle_all(config, discovered, unsettled, options, plan.images)
         error = await work.finish(plan, results)
         run.finish(await work.outcome(plan, results, error))

@@ -27,11 +27,12 @@ from tasks.elbv2.rule import (
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW
 from tasks.elbv2.target_group import desired_target_group, ensure_target_group
 from tasks.elbv2.weights import check_unchanged
+from tasks.http.checks import check_requests
 from tasks.http.client import PREVIEW_HEADER, Route
-from tasks.http.parity import parity_paths
+from tasks.http.parity import parity_paths, parity_requests
 from tasks.http.request import Request
 
-__all__ = ["Placement", "current_weight", "first_requests", "placed"]
+__all__ = ["Placement", "current_weight", "own_requests", "placed"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Placement:
     """To the monolith alone."""
     probe_paths: tuple[str, ...]
     """Safe GETs that both respond to."""
+    requests: tuple[Request, ...] = ()
+    """The tool's own requests to the service: those of parity and checks, with their headers."""
     private_routes: tuple[PrivateRoute, ...] = ()
     """The rules of `preview` and `control`."""
 
@@ -59,11 +62,6 @@ class Placement:
     def name(self) -> str:
         """The service's name."""
         return self.service.name
-
-    @property
-    def requests(self) -> list[Request]:
-        """The tool's own requests to the service."""
-        return [Request(path) for path in self.probe_paths]
 
     @property
     def aws(self) -> AwsConfig:
@@ -152,6 +150,7 @@ async def _ensure_path_rules(
         preview=preview.route,
         control=control.route,
         probe_paths=_probe_paths(service),
+        requests=await call(own_requests, config.aws, service),
         private_routes=(preview, control),
     )
 
@@ -196,13 +195,15 @@ async def _ensure_dark_rules(
     return tuple(arns)
 
 
-def first_requests(config: SplitConfig, names: Sequence[str]) -> list[Request]:
-    """The first of the tool's own requests to each of the services, where it has any."""
-    requests = []
-    for name in names:
-        paths = _probe_paths(config.service(name))
-        requests += [Request(path) for path in paths[:1]]
-    return requests
+def own_requests(aws: AwsConfig, service: ServiceConfig) -> tuple[Request, ...]:
+    """
+    The tool's own requests to a service: those of parity and checks, each once.
+
+    Raises:
+        CheckFailed: A request header cannot be read.
+    """
+    requests = [*parity_requests(aws, service), *check_requests(aws, service.own_checks)]
+    return tuple(dict.fromkeys(requests))
 
 
 def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:

@@ -6,32 +6,27 @@ meant for the service: every check would pass without the service. So each priva
 answers with a nonce, which is read through the URL that checks use, before it forwards.
 """
 
-import asyncio
-import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from config.aws import AwsConfig
-from config.errors import CheckFailed, PreflightFailed
+from config.errors import CheckFailed
 from config.path_pattern import matches
 from config.split import SplitConfig
-from flows.record.events import emit
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.discovery import Discovered
 from tasks.elbv2.path_rule import PathRule
-from tasks.elbv2.rule import delete_rule, desired_preview_rules, ensure_rule, own_rules, read_rules
+from tasks.elbv2.rule import desired_preview_rules, ensure_rule, own_rules, read_rules
 from tasks.elbv2.rule_matching import Rule
-from tasks.elbv2.temporary.header_rule import create_header_rule, left_header_rules
 from tasks.http.client import PREVIEW_HEADER, Route
 from tasks.http.nonce import Miss, nonce_of, wait_for_nonce, wait_until_forwarded
 from tasks.http.request import Request
 
 __all__ = [
     "PrivateRoute",
+    "header_remedy",
     "verify_forwarded",
-    "verify_header_arrives",
     "verify_private_route",
 ]
 
@@ -143,7 +138,7 @@ async def _explain(
     """What keeps a request from its rule, and what to do about it."""
     rules = await call(read_rules, private.aws, private.listener_arn)
     in_front = _rules_in_front(rules, private, miss.request)
-    remedy = _header_remedy(config, discovered)
+    remedy = header_remedy(config, discovered)
     if in_front:
         labels = ", ".join(rule.label for rule in in_front)
         remedy = (
@@ -168,7 +163,8 @@ def _rules_in_front(rules: Sequence[Rule], private: PrivateRoute, request: Reque
     ]
 
 
-def _header_remedy(config: SplitConfig, discovered: Discovered) -> str:
+def header_remedy(config: SplitConfig, discovered: Discovered) -> str:
+    """What to do where the header does not arrive."""
     limit = config.listener.rule_timeout
     return (
         f"the request header {PREVIEW_HEADER} is lost between this machine and the load balancer, "
@@ -176,55 +172,3 @@ def _header_remedy(config: SplitConfig, discovered: Discovered) -> str:
         f"the load balancer itself ({discovered.balancer_url}); raise listener.rule_timeout if "
         f"{limit:g} s are too few for a rule change to reach every node"
     )
-
-
-async def verify_header_arrives(
-    config: SplitConfig, discovered: Discovered, requests: Sequence[Request]
-) -> None:
-    """
-    Verify, before anything else is created, that the secret header reaches the load balancer.
-
-    A rule before all others answers it with a nonce for this while.
-
-    Args:
-        config: The split.
-        discovered: What the split only reads.
-        requests: One for each service; nothing is verified without any.
-
-    Raises:
-        PreflightFailed: It does not, within `listener.rule_timeout`.
-    """
-    if not requests:
-        return
-    headers = {PREVIEW_HEADER: f"{secrets.token_urlsafe(24)}.test"}
-    route = Route(discovered.alb_url, headers)
-    async with _header_rule(config, discovered, route):
-        limit = config.listener.rule_timeout
-        miss = await wait_for_nonce(route, requests, (), limit)
-    if miss:
-        raise PreflightFailed(
-            f"listener.url: {miss} through {discovered.alb_url}, which is not the response of the "
-            f"rule for it; {_header_remedy(config, discovered)}"
-        )
-    emit("note", None, f"requests reach the listener's rules through {discovered.alb_url}")
-
-
-@asynccontextmanager
-async def _header_rule(
-    config: SplitConfig, discovered: Discovered, route: Route
-) -> AsyncIterator[None]:
-    """The rule while the block runs; also those that killed runs have left are deleted."""
-    aws = config.aws
-    listener = discovered.listener_arn
-    header = (PREVIEW_HEADER, route.headers[PREVIEW_HEADER])
-    try:
-        await create_header_rule(aws, listener, config.name, header, nonce_of(route))
-        yield
-    finally:
-        await asyncio.shield(_delete_header_rules(config, listener))
-
-
-async def _delete_header_rules(config: SplitConfig, listener_arn: str) -> None:
-    rules = await call(read_rules, config.aws, listener_arn)
-    for rule in left_header_rules(rules, config.name):
-        await delete_rule(config.aws, rule.arn)

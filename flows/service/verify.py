@@ -1,7 +1,7 @@
 """Verifies a service: before any user reaches it, and on the public route at the end."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
 from config.errors import CheckFailed, StepFailed
@@ -10,10 +10,11 @@ from flows.service.placement import Placement
 from flows.service.routes import verify_forwarded, verify_private_route
 from flows.service.served_by import ServedBy
 from flows.service.shift import roll_back_to_monolith
+from tasks.aws.call import call
 from tasks.ecs.wait import wait_until_healthy
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
-from tasks.http.parity import Difference, compare_with_monolith, parity_paths
+from tasks.http.parity import compare_with_monolith, parity_requests
 
 __all__ = [
     "ON_PUBLIC_ROUTE",
@@ -117,25 +118,14 @@ async def _run_preview_checks(placement: Placement, preview: Route) -> None:
 
 
 async def _compare_with_monolith(placement: Placement, served_by: ServedBy) -> None:
-    paths = parity_paths(placement.service)
-    if not paths:
+    requests = await call(parity_requests, placement.aws, placement.service)
+    if not requests:
         emit("check", placement.name, "parity: no paths configured", verdict="pass")
         return
-    differences = await compare_with_monolith(
-        placement.service, served_by.control, served_by.preview, paths
+    result = await compare_with_monolith(
+        placement.service, served_by.control, served_by.preview, requests
     )
-    _emit_parity(placement.name, len(paths), differences)
-
-
-def _emit_parity(name: str, compared: int, differences: Sequence[Difference]) -> None:
-    matched = compared - len(differences)
-    numbers = {
-        "compared": compared,
-        "matched": matched,
-        "differences": [str(difference) for difference in differences],
-    }
-    text = f"parity: {matched}/{compared} responses match"
-    emit("check", name, text, verdict="pass", numbers=numbers)
+    emit("check", placement.name, str(result), verdict="pass", numbers=result.numbers)
 
 
 def emit_checks_passed(name: str, where: str, count: int) -> None:

@@ -9,10 +9,12 @@ from config.service import Check, Parity, ServiceConfig
 from flows.service import verify as module
 from flows.service.verify import verify_candidate, verify_public_route
 from tasks.elbv2.target_group import TargetHealth
-from tasks.http.parity import Difference
+from tasks.http.comparison.difference import Difference
+from tasks.http.parity import Comparison, ParityResult
 
 FAILED = CheckFailed("users: checks failed", {"checks": 2, "passed": 1, "failed": 1})
 DIFFERENCE = Difference("/u/2", "status", "200", "404")
+NOTHING = {"differences": [], "inconclusive": [], "noise": []}
 
 
 def placement(*, checks=2, paths=("/u/1", "/u/2")):
@@ -45,7 +47,7 @@ class Steps:
         self.events, self.rolled_back, self.routes = [], [], []
         self.unhealthy = self.failed = self.unreached = self.unserved = None
         self.order = []
-        self.differences = []
+        self.differences = {}
         replaced = (
             *("wait_until_healthy", "run_checks", "compare_with_monolith", "emit"),
             *("verify_private_route", "verify_forwarded"),
@@ -83,8 +85,9 @@ class Steps:
             raise self.failed
         return len(checks)
 
-    async def _compare_with_monolith(self, *_):
-        return self.differences
+    async def _compare_with_monolith(self, _service, _monolith, _candidate, requests):
+        found = [Comparison(request, self.differences.get(request.path)) for request in requests]
+        return ParityResult(tuple(found))
 
     def _emit(self, kind, _service, text, *, verdict=None, numbers=None):
         if kind == "check":
@@ -110,7 +113,7 @@ async def test_checks_and_parity_are_recorded_with_their_numbers(steps):
         (
             "pass",
             "parity: 2/2 responses match",
-            {"compared": 2, "matched": 2, "differences": []},
+            NOTHING | {"compared": 2, "matched": 2},
         ),
     ]
 
@@ -124,12 +127,12 @@ async def test_a_service_without_checks_and_parity_says_so(steps):
 
 
 async def test_allowed_differences_are_recorded(steps):
-    steps.differences = [DIFFERENCE]
+    steps.differences = {"/u/2": DIFFERENCE}
     await verify_candidate(placement(), "users:1", weight=0)
     assert steps.events[-1] == (
         "pass",
         "parity: 1/2 responses match",
-        {"compared": 2, "matched": 1, "differences": [str(DIFFERENCE)]},
+        NOTHING | {"compared": 2, "matched": 1, "differences": [str(DIFFERENCE)]},
     )
 
 
