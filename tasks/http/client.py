@@ -15,10 +15,9 @@ import httpcore
 import httpx
 
 from tasks.http.failure import describe_failure
-from tasks.http.request import Request, as_request
+from tasks.http.request import USER_AGENT, Request, as_request
 from tasks.http.session import Session, open_session
 from tasks.http.target import request_target
-from tasks.http.user_agent import USER_AGENT
 
 __all__ = ["PREVIEW_HEADER", "Response", "Route", "Session", "fetch", "open_session"]
 

@@ -15,8 +15,8 @@ from typing import Final
 import httpcore
 
 from tasks.http.failure import describe_failure
+from tasks.http.request import USER_AGENT
 from tasks.http.target import request_target
-from tasks.http.user_agent import USER_AGENT
 
 __all__ = ["TIMEOUT", "Connections"]
 

@@ -2,8 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
-__all__ = ["Request", "as_request"]
+__all__ = ["USER_AGENT", "Request", "as_request"]
+
+_NAME: Final = "ecs-splitter"
+
+
+def _version() -> str:
+    """The installed version; `dev` in a checkout that is not installed."""
+    try:
+        return version(_NAME)
+    except PackageNotFoundError:
+        return "dev"
+
+
+USER_AGENT: Final = f"{_NAME}/{_version()}"
+"""For example `ecs-splitter/0.1.0`: log and firewall rules can match it."""
 
 
 @dataclass(frozen=True)
