@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 
 from config.errors import PreflightFailed
 from config.split import SplitConfig
+from flows.plan.owner import owner_of
 from flows.record.events import emit
 from flows.service.placement import own_requests
 from flows.service.routes import header_remedy
 from tasks.aws.call import call
+from tasks.aws.tags import Owner
 from tasks.discovery import Discovered
 from tasks.elbv2.rule import delete_rule, read_rules
 from tasks.elbv2.temporary.header_rule import create_header_rule, left_header_rules
@@ -42,7 +44,8 @@ async def verify_header_arrives(
         return
     headers = {PREVIEW_HEADER: f"{secrets.token_urlsafe(24)}.test"}
     route = Route(discovered.alb_url, headers)
-    async with _header_rule(config, discovered, route):
+    owner = owner_of(config, config.service(names[0]))
+    async with _header_rule(config, discovered, owner, route):
         limit = config.listener.rule_timeout
         miss = await wait_for_nonce(route, requests, (), limit)
     if miss:
@@ -63,14 +66,14 @@ def _first_requests(config: SplitConfig, names: Sequence[str]) -> list[Request]:
 
 @asynccontextmanager
 async def _header_rule(
-    config: SplitConfig, discovered: Discovered, route: Route
+    config: SplitConfig, discovered: Discovered, owner: Owner, route: Route
 ) -> AsyncIterator[None]:
     """The rule while the block runs; also those that killed runs have left are deleted."""
     aws = config.aws
     listener = discovered.listener_arn
     header = (PREVIEW_HEADER, route.headers[PREVIEW_HEADER])
     try:
-        await create_header_rule(aws, listener, config.name, header, nonce_of(route))
+        await create_header_rule(aws, listener, owner, header, nonce_of(route))
         yield
     finally:
         await asyncio.shield(_delete_header_rules(config, listener))

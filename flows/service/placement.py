@@ -29,7 +29,7 @@ from tasks.elbv2.target_group import desired_target_group, ensure_target_group
 from tasks.elbv2.weights import check_unchanged
 from tasks.http.checks import check_requests
 from tasks.http.client import PREVIEW_HEADER, Route
-from tasks.http.parity import parity_paths, parity_requests
+from tasks.http.parity import parity_requests
 from tasks.http.request import Request
 
 __all__ = ["Placement", "current_weight", "own_requests", "placed"]
@@ -51,8 +51,6 @@ class Placement:
     """To the service alone."""
     control: Route
     """To the monolith alone."""
-    probe_paths: tuple[str, ...]
-    """Safe GETs that both respond to."""
     requests: tuple[Request, ...] = ()
     """The tool's own requests to the service: those of parity and checks, with their headers."""
     private_routes: tuple[PrivateRoute, ...] = ()
@@ -62,6 +60,11 @@ class Placement:
     def name(self) -> str:
         """The service's name."""
         return self.service.name
+
+    @property
+    def probe_paths(self) -> tuple[str, ...]:
+        """The paths of the tool's own requests."""
+        return tuple(request.path for request in self.requests)
 
     @property
     def aws(self) -> AwsConfig:
@@ -149,7 +152,6 @@ async def _ensure_path_rules(
         user=Route(discovered.alb_url),
         preview=preview.route,
         control=control.route,
-        probe_paths=_probe_paths(service),
         requests=await call(own_requests, config.aws, service),
         private_routes=(preview, control),
     )
@@ -204,13 +206,6 @@ def own_requests(aws: AwsConfig, service: ServiceConfig) -> tuple[Request, ...]:
     """
     requests = [*parity_requests(aws, service), *check_requests(aws, service.own_checks)]
     return tuple(dict.fromkeys(requests))
-
-
-def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
-    compared = parity_paths(service)
-    checked = [check.path for check in service.checks]
-    distinct = dict.fromkeys([*compared, *checked])
-    return tuple(distinct)
 
 
 async def _ensure_running(placement: Placement, owner: Owner, task_definition: str) -> None:

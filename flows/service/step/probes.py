@@ -14,6 +14,7 @@ from config.traffic import Gates, Step
 from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
 from tasks.http.client import Response, Session, fetch, open_session
+from tasks.http.request import Request
 
 __all__ = ["Probes", "probe_rate", "probing", "synthetic_traffic", "window_of_responses"]
 
@@ -72,14 +73,14 @@ async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIter
         yield
         return
 
-    async def probe(session: Session, path: str) -> None:
+    async def probe(session: Session, request: Request) -> None:
         service, monolith = await asyncio.gather(
-            fetch(session, placement.preview, path),
-            fetch(session, placement.control, path),
+            fetch(session, placement.preview, request),
+            fetch(session, placement.control, request),
         )
         probes.record_pair(preview=service, control=monolith)
 
-    async with _sending(probe, placement.probe_paths, probe_rate(gates, step)):
+    async with _sending(probe, placement.requests, probe_rate(gates, step)):
         yield
 
 
@@ -94,10 +95,10 @@ async def synthetic_traffic(placement: Placement, step: Step) -> AsyncIterator[N
         yield
         return
 
-    async def request(session: Session, path: str) -> None:
-        await fetch(session, placement.user, path)
+    async def synthesize(session: Session, request: Request) -> None:
+        await fetch(session, placement.user, request)
 
-    async with _sending(request, placement.probe_paths, synthetic_rate(gates, step)):
+    async with _sending(synthesize, placement.requests, synthetic_rate(gates, step)):
         yield
 
 
@@ -123,25 +124,29 @@ def _rate(needed: float, step: Step, most: float) -> float:
 
 @asynccontextmanager
 async def _sending(
-    send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
+    send: Callable[[Session, Request], Coroutine[Any, Any, None]],
+    requests: Sequence[Request],
+    rate: float,
 ) -> AsyncIterator[None]:
-    """Send one path after the other at a steady rate, however long the responses take."""
-    running = asyncio.create_task(_send_steadily(send, paths, rate))
+    """Send one request after the other at a steady rate, however long the responses take."""
+    running = asyncio.create_task(_send_steadily(send, requests, rate))
     try:
         yield
     finally:
         running.cancel()
         await asyncio.wait({running})
     if not running.cancelled():
-        running.result()  # it ends by itself without paths, or by a fault
+        running.result()  # it ends by itself without requests, or by a fault
 
 
 async def _send_steadily(
-    send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
+    send: Callable[[Session, Request], Coroutine[Any, Any, None]],
+    requests: Sequence[Request],
+    rate: float,
 ) -> None:
     async with open_session() as session, asyncio.TaskGroup() as sending:
-        for path in itertools.cycle(paths):
-            sending.create_task(send(session, path))
+        for request in itertools.cycle(requests):
+            sending.create_task(send(session, request))
             await asyncio.sleep(1 / rate)
 
 

@@ -13,6 +13,7 @@ from flows.service.placement import Placement
 from flows.service.step.analysis import StepAnalysis
 from flows.service.step.request_rate import Observed, wait_for_rate
 from tasks.http.client import Response, Route, Session, fetch, open_session
+from tasks.http.request import Request
 
 __all__ = ["wait_for_split"]
 
@@ -78,23 +79,23 @@ async def _read_backends(analysis: StepAnalysis) -> _Backends | None:
     header = placement.config.listener.backend_header
     if header is None:
         return None
-    paths = placement.probe_paths
+    requests = placement.requests
     backends = _Backends(
         header=header,
-        service=await _first_name(placement.preview, paths, header),
-        monolith=await _first_name(placement.control, paths, header),
+        service=await _first_name(placement.preview, requests, header),
+        monolith=await _first_name(placement.control, requests, header),
     )
     if backends.are_distinct:
         return backends
-    if paths:
+    if requests:
         _emit_not_distinct(placement.name, backends)
     return None
 
 
-async def _first_name(route: Route, paths: Sequence[str], header: str) -> str:
+async def _first_name(route: Route, requests: Sequence[Request], header: str) -> str:
     async with open_session() as session:
-        for path in paths:
-            response = await fetch(session, route, path)
+        for request in requests:
+            response = await fetch(session, route, request)
             name = response.headers.get(header)
             if name:
                 return str(name)
@@ -209,10 +210,10 @@ def sample_size(weight: int) -> int:
 
 
 async def _fetch_public(session: Session, placement: Placement, size: int) -> list[Response]:
-    paths = list(islice(cycle(placement.probe_paths), size))
+    requests = list(islice(cycle(placement.requests), size))
     responses: list[Response] = []
     for start in range(0, size, _AT_ONCE):
-        batch = paths[start : start + _AT_ONCE]
-        requests = [fetch(session, placement.user, path) for path in batch]
-        responses += await asyncio.gather(*requests)
+        batch = requests[start : start + _AT_ONCE]
+        sending = [fetch(session, placement.user, request) for request in batch]
+        responses += await asyncio.gather(*sending)
     return responses

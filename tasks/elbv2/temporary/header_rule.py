@@ -5,16 +5,18 @@ No user's request has the header, so the rule may come before all others.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from config.aws import AwsConfig
 from config.errors import ResourceConflict
 from tasks.aws.clients import client
 from tasks.aws.log import log
-from tasks.aws.tags import CONFIG, MANAGED_BY, TOOL, tag_list
+from tasks.aws.tags import Owner, tag_list
 from tasks.aws.task import aws_task
 from tasks.elbv2.path_rule import nonce_response
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import (
+    CHUNK,
     CONTROL,
     LAST_PRIORITY,
     ROLE,
@@ -25,10 +27,13 @@ from tasks.elbv2.rule_matching import (
 
 __all__ = ["create_header_rule", "left_header_rules"]
 
+_CHUNK: Final = "999"
+"""No service has so many control rules: a listener has at most 100."""
 
-@aws_task("create the rule that tests {split}'s header")
+
+@aws_task("create the rule that tests the header")
 def create_header_rule(
-    aws: AwsConfig, listener_arn: str, split: str, header: tuple[str, str], nonce: str
+    aws: AwsConfig, listener_arn: str, owner: Owner, header: tuple[str, str], nonce: str
 ) -> str:
     """
     Create the rule before every other rule.
@@ -36,7 +41,8 @@ def create_header_rule(
     Args:
         aws: Where AWS is.
         listener_arn: The listener.
-        split: Name of the split.
+        owner: A service whose control rules it goes with: what a killed run leaves is removed
+            with them.
         header: Name and secret value of the request header.
         nonce: The body of its response.
 
@@ -57,7 +63,7 @@ def create_header_rule(
                 Priority=priority,
                 Conditions=[header_condition(*header)],
                 Actions=nonce_response(nonce),
-                Tags=tag_list({MANAGED_BY: TOOL, CONFIG: split, ROLE: CONTROL}),
+                Tags=tag_list({**owner.tags, ROLE: CONTROL, CHUNK: _CHUNK}),
             )
             return made["Rules"][0]["RuleArn"]
         except elb.exceptions.PriorityInUseException:
@@ -78,7 +84,5 @@ def left_header_rules(rules: Iterable[Rule], split: str) -> list[Rule]:
 
 
 def _is_header_rule(rule: Rule, split: str) -> bool:
-    if rule.role != CONTROL or rule.service is not None:
-        return False
-    fields = [condition["Field"] for condition in rule.conditions]
-    return rule.tags.get(CONFIG) == split and fields == ["http-header"]
+    is_own = rule.is_made_by_this_tool and rule.split == split
+    return is_own and rule.role == CONTROL and rule.tags.get(CHUNK) == _CHUNK
