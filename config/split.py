@@ -40,6 +40,11 @@ class ListenerConfig(ConfigModel):
         | None
     ) = None
     """URL at which clients reach the listener, e.g. with the host name of its certificate."""
+    direct: bool = False
+    """
+    Connect the tool's own requests to the load balancer's DNS name, with the host name of `url` in
+    them: past a CDN or a proxy before it, which may drop their headers or answer from a cache.
+    """
     backend_header: (
         Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", examples=["X-Served-By"])] | None
     ) = None

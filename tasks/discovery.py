@@ -1,6 +1,6 @@
 """What the config leaves out and AWS has: the running monolith, its listener, network and roles."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from tasks.aws.credentials import read_account, refusals_explained
 from tasks.aws.tags import tag_dict
 from tasks.aws.task import aws_task
 from tasks.elbv2.listener import choose_listener, read_listeners, read_load_balancer
+from tasks.http.client import Route
 
 __all__ = ["Discovered", "Monolith", "discover", "read_monolith"]
 
@@ -55,6 +56,17 @@ class Discovered:
     execution_role_arn: str
     balancer_url: str = ""
     """The listener's URL at the load balancer's own DNS name."""
+    alb_address: str | None = None
+    """What the tool's own requests connect to, in place of the host of `alb_url`."""
+
+    def route(self, headers: Mapping[str, str] | None = None) -> Route:
+        """
+        The route to the listener, as users take it.
+
+        Args:
+            headers: Sent with every request.
+        """
+        return Route(self.alb_url, headers or {}, address=self.alb_address)
 
     @property
     def load_balancer_dimension(self) -> str:
@@ -212,6 +224,7 @@ def _discover(config: SplitConfig, account: str) -> Discovered:
         assign_public_ip=_assign_public_ip(config, network),
         execution_role_arn=execution_role,
         balancer_url=_url(listener, balancer),
+        alb_address=balancer["DNSName"] if config.listener.direct else None,
     )
 
 

@@ -10,7 +10,6 @@ from tasks.aws.call import call
 from tasks.discovery import Discovered
 from tasks.elbv2.target_group import read_target_health
 from tasks.http.checks import run_checks
-from tasks.http.client import Route
 
 __all__ = ["verify_public_routes", "verify_services_healthy"]
 
@@ -26,7 +25,7 @@ async def verify_public_routes(config: SplitConfig, discovered: Discovered) -> i
     Raises:
         CheckFailed: With every finding of every service.
     """
-    route = Route(discovered.alb_url)
+    route = discovered.route()
     runs = [
         run_checks(config.aws, name, "on the public route", route, checks)
         for name, checks in _all_checks(config).items()

@@ -306,9 +306,8 @@ class _PlanChecks:
         path = await asyncio.to_thread(first_path, self.services, checks)
         if path is None:
             return []
-        url = self.discovered.alb_url
-        error = await why_unreachable(url, path)
-        return [explain_unreachable(url, error)] if error else []
+        error = await why_unreachable(self.discovered.route(), path)
+        return [explain_unreachable(self.discovered.alb_url, error)] if error else []
 
     async def execution_role(self) -> Findings:
         """The role with which ECS pulls images and writes logs."""

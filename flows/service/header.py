@@ -43,7 +43,7 @@ async def verify_header_arrives(
     if not requests:
         return
     headers = {PREVIEW_HEADER: f"{secrets.token_urlsafe(24)}.test"}
-    route = Route(discovered.alb_url, headers)
+    route = discovered.route(headers)
     owner = owner_of(config, config.service(names[0]))
     async with _header_rule(config, discovered, owner, route):
         limit = config.listener.rule_timeout

@@ -149,7 +149,7 @@ async def _ensure_path_rules(
         service=service,
         target_group_arn=group,
         rule_arns=await _ensure_dark_rules(config, discovered, rules, group),
-        user=Route(discovered.alb_url),
+        user=discovered.route(),
         preview=preview.route,
         control=control.route,
         requests=await call(own_requests, config.aws, service),
@@ -178,7 +178,7 @@ def _private_routes(
             patterns=service.path_patterns,
             group_arn=group,
             monolith_group_arn=monolith,
-            route=Route(discovered.alb_url, headers),
+            route=discovered.route(headers),
         )
 
     return private(PREVIEW, target_group_arn), private(CONTROL, monolith)

@@ -166,9 +166,15 @@ def _rules_in_front(rules: Sequence[Rule], private: PrivateRoute, request: Reque
 def header_remedy(config: SplitConfig, discovered: Discovered) -> str:
     """What to do where the header does not arrive."""
     limit = config.listener.rule_timeout
+    way_past = f"set listener.url to the load balancer itself ({discovered.balancer_url})"
+    if discovered.balancer_url.startswith("https:"):
+        # Its certificate is for the public name.
+        way_past = (
+            f"set listener.direct to true, which connects to {discovered.balancer_url} with the "
+            "host name of listener.url"
+        )
     return (
         f"the request header {PREVIEW_HEADER} is lost between this machine and the load balancer, "
-        "as CloudFront and other proxies drop it by default: let it pass, or set listener.url to "
-        f"the load balancer itself ({discovered.balancer_url}); raise listener.rule_timeout if "
-        f"{limit:g} s are too few for a rule change to reach every node"
+        f"as CloudFront and other proxies drop it by default: let it pass, or {way_past}; raise "
+        f"listener.rule_timeout if {limit:g} s are too few for a rule change to reach every node"
     )

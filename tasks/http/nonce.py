@@ -184,12 +184,13 @@ async def _addresses(route: Route) -> Sequence[str | None]:
     """The addresses that the route's host has now; None where a proxy or nobody resolves it."""
     url = httpcore.URL(route.url)
     host = url.host.decode("ascii")
-    if proxy_for(url.scheme.decode("ascii"), host):
+    connected = route.address or host
+    if proxy_for(url.scheme.decode("ascii"), connected):
         return [None]
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(
-            route.address or host,
+            connected,
             url.port,
             type=socket.SOCK_STREAM,
             flags=socket.AI_ADDRCONFIG,

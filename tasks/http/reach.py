@@ -12,12 +12,12 @@ _ATTEMPTS: Final = 3
 _PAUSE: Final = 0.5
 
 
-async def why_unreachable(url: str, path: str) -> str | None:
+async def why_unreachable(route: Route, path: str) -> str | None:
     """
     Send a GET, and again where there is no response.
 
     Args:
-        url: Scheme, host and port.
+        route: Where it is sent.
         path: One that is safe to request.
 
     Returns:
@@ -28,7 +28,7 @@ async def why_unreachable(url: str, path: str) -> str | None:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(_PAUSE)
-            response = await fetch(session, Route(url), path)
+            response = await fetch(session, route, path)
             error = response.error
             if error is None:
                 break

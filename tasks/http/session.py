@@ -61,17 +61,17 @@ class Session:
             method: `GET` or `HEAD`.
             url: With the request target as it is to be sent.
             headers: Without `Host`, which comes from the URL.
-            address: IP address to connect to in place of the URL's host; not through a proxy.
+            address: Address or host name to connect to in place of the URL's host.
 
         Raises:
             httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpx.DecodingError,
                 OSError: There is no complete response.
         """
         host = url.host.decode("ascii")
-        proxy = proxy_for(url.scheme.decode("ascii"), host)
+        proxy = proxy_for(url.scheme.decode("ascii"), address or host)
         lines = [(b"Host", _host_header(url)), *_encoded(headers)]
         extensions = {}
-        if address and proxy is None:
+        if address:
             url = httpcore.URL(scheme=url.scheme, host=address, port=url.port, target=url.target)
             extensions["sni_hostname"] = host
         found = await self._pool(proxy).request(method, url, headers=lines, extensions=extensions)

@@ -172,7 +172,7 @@ def explain_unreachable(url: str, error: str) -> Finding:
     if "certificate" in error.lower():
         remedy = (
             "set listener.url to a host name that the listener's certificate covers, e.g. "
-            "https://shop.example.com"
+            "https://shop.example.com, and listener.direct to true where that name leads elsewhere"
         )
     return Finding(f"listener.url: {url} gives no response ({error}); {remedy}")
 

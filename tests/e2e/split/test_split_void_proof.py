@@ -39,6 +39,15 @@ def through(url):
     return edit
 
 
+def direct(url):
+    """An edit: they have the host of a URL that leads nowhere, and go to the load balancer."""
+
+    def edit(config):
+        config["listener"] |= {"url": url, "direct": True}
+
+    return edit
+
+
 class Stripping(BaseHTTPRequestHandler):
     """Hands requests on without the header, as CloudFront does by default."""
 
@@ -99,7 +108,11 @@ class Story:
 
     def _with_a_rule_in_front(self):
         """Both routes have been proven when their rules are changed to forward."""
-        config = edited_config(self.sandbox, self._directory, only("users"), quick, wrong_service)
+        port = urlsplit(self.sandbox.state["alb_url"]).port
+        url = f"http://shop.test:{port}"
+        config = edited_config(
+            self.sandbox, self._directory, only("users"), quick, wrong_service, direct(url)
+        )
         self.sandbox.faults("hold=ModifyRule:2")
         run = self._start(config)
         run.wait_while_running(self.sandbox.is_holding)
