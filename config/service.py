@@ -1,16 +1,16 @@
 """One microservice: its image, paths and size, and the checks of its responses."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import jsonschema
-from pydantic import AfterValidator, Field, StrictFloat, StrictInt, field_validator
+from pydantic import AfterValidator, Field, StrictInt, field_validator
 
 from config.base import ConfigModel, relative_to_the_config
 from config.keep_alive import KeepAlive
 from config.path_pattern import is_valid
+from config.requests import Check, HeaderValue, Parity, RequestHeaders, header_faults
 from config.traffic import Traffic
 
 __all__ = [
@@ -93,54 +93,6 @@ class HealthCheck(ConfigModel):
         interval = self.interval
         if timeout >= interval:
             yield f"timeout: {timeout} is not shorter than interval {interval}; lower the timeout"
-
-
-class Check(ConfigModel):
-    """One GET request and its expected response, checked before any user is sent to the service."""
-
-    path: Annotated[str, Field(pattern=r"^/", examples=["/api/users/1"])]
-    """Path with query string, e.g. `/api/users/1`."""
-    status: Annotated[StrictInt, Field(ge=100, le=599)] = 200
-    """Expected HTTP status."""
-    headers: dict[str, str] = Field(default_factory=dict)
-    """Headers that the response must have, with these values."""
-    json_subset: Any = None
-    """JSON that the body must contain: objects by key, lists item by item."""
-    json_schema: dict[str, Any] | None = None
-    """JSON Schema that the body must match."""
-    max_latency: Annotated[StrictFloat, Field(gt=0, le=60)] | None = None
-    """Seconds within which the response must be complete."""
-
-    def faults(self) -> Iterator[str]:
-        """A JSON Schema that is not valid."""
-        schema = self.json_schema
-        if schema is not None:
-            try:
-                jsonschema.validators.validator_for(schema).check_schema(schema)
-            except jsonschema.SchemaError as error:
-                yield f"json_schema: {error.json_path} is not valid ({error.message}); fix it"
-
-
-class Parity(ConfigModel):
-    """GET requests that are sent to monolith and service, whose responses must be equal."""
-
-    paths: tuple[Annotated[str, Field(pattern=r"^/", examples=["/api/users/1"])], ...] = ()
-    """Paths to compare."""
-    paths_file: Annotated[Path | None, AfterValidator(relative_to_the_config)] = None
-    """
-    A file with one path a line, e.g. from an access log; those that the service takes over are
-    compared.
-    """
-    sample: Annotated[StrictInt, Field(ge=1, le=1000)] = 50
-    """How many different paths of the file are compared at most, evenly spread over it."""
-    ignore: tuple[Annotated[str, Field(pattern=r"^/", examples=["/generated_at"])], ...] = ()
-    """
-    JSON pointers (`*` for any item) of fields that may differ, e.g. `/generated_at` or `/*/id`.
-    """
-    unordered: bool = False
-    """Whether the order of lists may differ."""
-    allow_differences: bool = False
-    """Report differences, but continue."""
 
 
 class PolicyStatement(ConfigModel):
@@ -233,6 +185,11 @@ class ServiceConfig(ConfigModel):
     """Requests whose responses are checked."""
     parity: Parity = Parity()
     """Requests whose responses must be equal to the monolith's."""
+    request_headers: RequestHeaders = Field(default_factory=dict)
+    """
+    Headers of all the tool's own requests to the service: checks, parity and probes. A value is a
+    text, or a reference to a secret one: `{env: NAME}`, `{secret: NAME}` or `{parameter: NAME}`.
+    """
     traffic: Traffic | None = None
     """Traffic steps and gates of this service; by default the split's."""
 
@@ -254,6 +211,7 @@ class ServiceConfig(ConfigModel):
         yield from self._size_faults()
         for name in sorted(set(self.environment) & set(self.secrets)):
             yield f"environment.{name}: is a secret as well; keep one of the two"
+        yield from header_faults(self.request_headers)
 
     def _size_faults(self) -> Iterator[str]:
         """A size that Fargate does not support."""
@@ -274,6 +232,16 @@ class ServiceConfig(ConfigModel):
         parity = self.parity
         compared = parity.paths or parity.paths_file
         return bool(self.checks or compared)
+
+    @property
+    def own_checks(self) -> tuple[Check, ...]:
+        """The checks, each with the service's request headers beside its own."""
+        return tuple(check.with_request_headers(self.request_headers) for check in self.checks)
+
+    @property
+    def parity_headers(self) -> Mapping[str, HeaderValue]:
+        """The request headers of parity, with the service's."""
+        return {**self.request_headers, **self.parity.request_headers}
 
     @property
     def target_group(self) -> str:

@@ -45,6 +45,11 @@ class ListenerConfig(ConfigModel):
         | None
     ) = None
     """URL at which clients reach the listener, e.g. with the host name of its certificate."""
+    direct: bool = False
+    """
+    Connect the tool's own requests to the load balancer's DNS name, with the host name of `url` in
+    them: past a CDN or a proxy before it, which may drop their headers or answer from a cache.
+    """
     backend_header: (
         Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", examples=["X-Served-By"])] | None
     ) = None
@@ -52,6 +57,8 @@ class ListenerConfig(ConfigModel):
     Response header with which every backend identifies itself, e.g. `X-Served-By`: it proves where
     a request went.
     """
+    rule_timeout: Annotated[StrictFloat, Field(ge=1, le=600)] = 60
+    """Seconds that a changed rule may take to reach every node of the load balancer."""
 
 
 class NetworkConfig(ConfigModel):

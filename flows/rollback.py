@@ -42,7 +42,6 @@ from tasks.elbv2.rule import delete_rule
 from tasks.elbv2.rule_matching import Rule
 from tasks.elbv2.weights import is_returned, return_rule
 from tasks.http.checks import run_checks
-from tasks.http.client import Route
 from tasks.preflight.finding import refuse
 from tasks.state.owned import OwnedResources
 
@@ -173,9 +172,10 @@ class _Rollback:
         if not plan.was_drained:
             return
         await run_checks(
+            self.config.aws,
             monolith.service,
             "on the public route",
-            Route(self.discovered.alb_url),
+            self.discovered.route(),
             monolith.checks,
         )
 

@@ -37,6 +37,7 @@ from flows.report.artifacts import evidence_markdown
 from flows.runtime.config_source import ConfigSource
 from flows.runtime.result import read_engine, read_monolith_outcome, read_services
 from flows.runtime.run import begin_run, locked_run, published_plan
+from flows.service.header import verify_header_arrives
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered
 from tasks.elbv2.lock import is_abandoned
@@ -77,6 +78,8 @@ async def split(
     async with locked_run(config, discovered) as run:
         plan = await work.verified(plan)
         unsettled = [item.service for item in plan.services if not item.settled]
+        if discovered.monolith.desired_count:
+            await verify_header_arrives(config, discovered, unsettled)
         async with scale_in_held(config, discovered, shifts=plan.shifts):
             results = await settle_all(config, discovered, unsettled, options, plan.images)
             error = await work.finish(plan, results)

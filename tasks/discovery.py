@@ -1,6 +1,6 @@
 """What the config leaves out and AWS has: the running monolith, its listener, network and roles."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from tasks.elbv2.listener import (
     read_listeners,
     read_load_balancer,
 )
+from tasks.http.client import Route
 
 __all__ = ["Discovered", "Monolith", "discover", "read_monolith"]
 
@@ -73,6 +74,19 @@ class Discovered:
     """`internet-facing` or `internal`."""
     listener_protocol: str = "HTTP"
     """`HTTP` or `HTTPS`."""
+    balancer_url: str = ""
+    """The listener's URL at the load balancer's own DNS name."""
+    alb_address: str | None = None
+    """What the tool's own requests connect to, in place of the host of `alb_url`."""
+
+    def route(self, headers: Mapping[str, str] | None = None) -> Route:
+        """
+        The route to the listener, as users take it.
+
+        Args:
+            headers: Sent with every request.
+        """
+        return Route(self.alb_url, headers or {}, address=self.alb_address)
 
     @property
     def load_balancer_dimension(self) -> str:
@@ -279,6 +293,8 @@ def _discover(config: SplitConfig, account: str) -> Discovered:
         execution_role_arn=execution_role,
         load_balancer_scheme=balancer.get("Scheme", "internet-facing"),
         listener_protocol=listener["Protocol"],
+        balancer_url=_url(listener, balancer),
+        alb_address=balancer["DNSName"] if config.listener.direct else None,
     )
 
 

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from config.errors import CheckFailed, DrainRefused
-from config.service import Check
+from config.requests import Check
 from config.split import SplitConfig
 from tasks.aws.call import call
 from tasks.discovery import Discovered
 from tasks.elbv2.target_group import read_target_health
 from tasks.http.checks import run_checks
-from tasks.http.client import Route
 
 __all__ = ["verify_public_routes", "verify_services_healthy"]
 
@@ -26,9 +25,9 @@ async def verify_public_routes(config: SplitConfig, discovered: Discovered) -> i
     Raises:
         CheckFailed: With every finding of every service.
     """
-    route = Route(discovered.alb_url)
+    route = discovered.route()
     runs = [
-        run_checks(name, "on the public route", route, checks)
+        run_checks(config.aws, name, "on the public route", route, checks)
         for name, checks in _all_checks(config).items()
     ]
     results = await asyncio.gather(*runs, return_exceptions=True)
@@ -40,7 +39,7 @@ def _all_checks(config: SplitConfig) -> dict[str, Sequence[Check]]:
     checks: dict[str, Sequence[Check]] = {}
     for service in config.services:
         if service.checks:
-            checks[service.name] = service.checks
+            checks[service.name] = service.own_checks
     if config.monolith.checks:
         checks[config.monolith.service] = config.monolith.checks
     return checks

@@ -24,6 +24,7 @@ from tasks.cloudwatch.connections import read_connection_figures
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.http.parity import parity_paths
+from tasks.http.reach import why_unreachable
 from tasks.preflight.alarms import check_alarms
 from tasks.preflight.connections import check_delays, check_long_connections
 from tasks.preflight.duration import check_life, run_duration
@@ -32,9 +33,15 @@ from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
 from tasks.preflight.images import check_engine, check_ready_image
 from tasks.preflight.listener import check_listener, check_stickiness
 from tasks.preflight.monolith import check_deployment
-from tasks.preflight.network import check_network, check_ports, read_network
+from tasks.preflight.network import (
+    check_network,
+    check_ports,
+    explain_unreachable,
+    read_network,
+)
 from tasks.preflight.priorities import lint_priorities
 from tasks.preflight.quotas import Need, Usage, check_quotas, read_limits, read_usage
+from tasks.preflight.requests import check_own_requests, first_path
 from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns
 
 __all__ = ["check_command", "preflight", "survey"]
@@ -223,6 +230,8 @@ class _PlanChecks:
                 self.network(),
                 self.execution_role(),
                 self.quotas(),
+                self.own_requests(),
+                self.url(),
                 _alarms(self.config, self.services),
                 _parity(self.services),
             ]
@@ -350,6 +359,20 @@ class _PlanChecks:
         findings = check_network(self.discovered, network)
         findings += check_ports(self.services, network)
         return findings
+
+    async def own_requests(self) -> Findings:
+        """What checks, parity and probes send."""
+        checks = self.config.monolith.checks
+        return await call(check_own_requests, self.config.aws, self.services, checks)
+
+    async def url(self) -> Findings:
+        """Whether checks reach the listener at all; without any, nothing is sent."""
+        checks = self.config.monolith.checks
+        path = await asyncio.to_thread(first_path, self.services, checks)
+        if path is None:
+            return []
+        error = await why_unreachable(self.discovered.route(), path)
+        return [explain_unreachable(self.discovered.alb_url, error)] if error else []
 
     async def execution_role(self) -> Findings:
         """The role with which ECS pulls images and writes logs."""

@@ -10,6 +10,7 @@ from config.aws import AwsConfig
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from config.traffic import Gates, Traffic
+from flows.service.routes import PrivateRoute
 from flows.service.running import ensure_running
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
@@ -20,7 +21,6 @@ from tasks.elbv2.rule import (
     PathRule,
     delete_rule,
     desired_path_rules,
-    desired_preview_rules,
     ensure_rule,
     own_rules,
     read_rules,
@@ -28,10 +28,12 @@ from tasks.elbv2.rule import (
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW
 from tasks.elbv2.target_group import desired_target_group, ensure_target_group
 from tasks.elbv2.weights import check_unchanged
+from tasks.http.checks import check_requests
 from tasks.http.client import PREVIEW_HEADER, Route
-from tasks.http.parity import parity_paths
+from tasks.http.parity import parity_requests
+from tasks.http.request import Request
 
-__all__ = ["Placement", "current_weight", "placed"]
+__all__ = ["Placement", "current_weight", "own_requests", "placed"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,20 @@ class Placement:
     """To the service alone."""
     control: Route
     """To the monolith alone."""
-    probe_paths: tuple[str, ...]
-    """Safe GETs that both respond to."""
+    requests: tuple[Request, ...] = ()
+    """The tool's own requests to the service: those of parity and checks, with their headers."""
+    private_routes: tuple[PrivateRoute, ...] = ()
+    """The rules of `preview` and `control`."""
 
     @property
     def name(self) -> str:
         """The service's name."""
         return self.service.name
+
+    @property
+    def probe_paths(self) -> tuple[str, ...]:
+        """The paths of the tool's own requests."""
+        return tuple(request.path for request in self.requests)
 
     @property
     def aws(self) -> AwsConfig:
@@ -120,8 +129,8 @@ async def placed(
     """
     placement = await _ensure_path_rules(config, discovered, service, owner)
     try:
-        await _ensure_private_rules(placement, owner, PREVIEW)
-        await _ensure_private_rules(placement, owner, CONTROL)
+        for private in placement.private_routes:
+            await private.answer_with_nonce()
         await _ensure_running(placement, owner, task_definition)
         yield placement
     finally:
@@ -134,18 +143,46 @@ async def _ensure_path_rules(
     desired = desired_target_group(service, owner, discovered.vpc_id)
     group = await ensure_target_group(config.aws, desired)
     rules = desired_path_rules(service.path_patterns, owner)
-    secret = secrets.token_urlsafe(24)
+    preview, control = _private_routes(config, discovered, service, owner, group)
     return Placement(
         config=config,
         discovered=discovered,
         service=service,
         target_group_arn=group,
         rule_arns=await _ensure_dark_rules(config, discovered, rules, group),
-        user=Route(discovered.alb_url),
-        preview=_private_route(discovered, secret, PREVIEW),
-        control=_private_route(discovered, secret, CONTROL),
-        probe_paths=_probe_paths(service),
+        user=discovered.route(),
+        preview=preview.route,
+        control=control.route,
+        requests=await call(own_requests, config.aws, service),
+        private_routes=(preview, control),
     )
+
+
+def _private_routes(
+    config: SplitConfig,
+    discovered: Discovered,
+    service: ServiceConfig,
+    owner: Owner,
+    target_group_arn: str,
+) -> tuple[PrivateRoute, PrivateRoute]:
+    """The routes to the service alone and to the monolith alone, by a new secret."""
+    secret = secrets.token_urlsafe(24)
+    monolith = discovered.monolith.target_group_arn
+
+    def private(role: str, group: str) -> PrivateRoute:
+        headers = {PREVIEW_HEADER: f"{secret}.{role}"}
+        return PrivateRoute(
+            aws=config.aws,
+            listener_arn=discovered.listener_arn,
+            owner=owner,
+            role=role,
+            patterns=service.path_patterns,
+            group_arn=group,
+            monolith_group_arn=monolith,
+            route=discovered.route(headers),
+        )
+
+    return private(PREVIEW, target_group_arn), private(CONTROL, monolith)
 
 
 async def _ensure_dark_rules(
@@ -161,30 +198,15 @@ async def _ensure_dark_rules(
     return tuple(arns)
 
 
-def _private_route(discovered: Discovered, secret: str, role: str) -> Route:
-    value = f"{secret}.{role}"
-    return Route(discovered.alb_url, {PREVIEW_HEADER: value})
+def own_requests(aws: AwsConfig, service: ServiceConfig) -> tuple[Request, ...]:
+    """
+    The tool's own requests to a service: those of parity and checks, each once.
 
-
-def _probe_paths(service: ServiceConfig) -> tuple[str, ...]:
-    compared = parity_paths(service)
-    checked = [check.path for check in service.checks]
-    distinct = dict.fromkeys([*compared, *checked])
-    return tuple(distinct)
-
-
-async def _ensure_private_rules(placement: Placement, owner: Owner, role: str) -> None:
-    """The rules that select service (preview) or monolith (control) by the secret header."""
-    monolith = placement.monolith_group_arn
-    route = placement.control
-    group = monolith
-    if role == PREVIEW:
-        route = placement.preview
-        group = placement.target_group_arn
-    header = (PREVIEW_HEADER, route.headers[PREVIEW_HEADER])
-    patterns = placement.service.path_patterns
-    for rule in desired_preview_rules(patterns, owner, role, header):
-        await ensure_rule(placement.aws, placement.listener_arn, rule, {group: 1}, monolith)
+    Raises:
+        CheckFailed: A request header cannot be read.
+    """
+    requests = [*parity_requests(aws, service), *check_requests(aws, service.own_checks)]
+    return tuple(dict.fromkeys(requests))
 
 
 async def _ensure_running(placement: Placement, owner: Owner, task_definition: str) -> None:

@@ -22,7 +22,6 @@ from tasks.ecs.service import desired_service, read_service
 from tasks.ecs.wait import wait_until_healthy
 from tasks.elbv2.target_group import TargetHealth, desired_target_group, ensure_target_group
 from tasks.http.checks import run_checks
-from tasks.http.client import Route
 
 __all__ = ["good_revision", "roll_out"]
 
@@ -102,8 +101,9 @@ class _Rollout:
     async def verify(self) -> None:
         """Run the checks as a user would."""
         emit("stage", self.service.name, "verifying")
-        route = Route(self.discovered.alb_url)
-        await run_checks(self.service.name, ON_PUBLIC_ROUTE, route, self.service.checks)
+        route = self.discovered.route()
+        checks = self.service.own_checks
+        await run_checks(self.config.aws, self.service.name, ON_PUBLIC_ROUTE, route, checks)
 
     async def go_back_to(self, revision: str) -> str:
         """Run the old revision again; returns whether it serves, as a line of the error."""

@@ -1,16 +1,21 @@
 """Verifies a service: before any user reaches it, and on the public route at the end."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
 from config.errors import CheckFailed, StepFailed
 from flows.record.events import emit
 from flows.service.keep_alive import KeepAliveCheck
 from flows.service.placement import Placement
+from flows.service.routes import verify_forwarded, verify_private_route
+from flows.service.served_by import ServedBy
 from flows.service.shift import roll_back_to_monolith
+from tasks.aws.call import call
 from tasks.ecs.wait import wait_until_healthy
 from tasks.http.checks import run_checks
-from tasks.http.parity import Difference, compare_with_monolith, parity_paths
+from tasks.http.client import Route
+from tasks.http.parity import compare_with_monolith, parity_requests
 
 __all__ = [
     "ON_PUBLIC_ROUTE",
@@ -41,10 +46,14 @@ async def verify_candidate(placement: Placement, task_definition: str, weight: i
     """
     keep_alive = KeepAliveCheck(placement)
     try:
+        await _verify_private_routes(placement)
+        served_by = ServedBy(placement)
         await _wait_until_stable(placement, task_definition)
+        await _verify_forwarded(placement, served_by)
         keep_alive.start()
-        await _run_preview_checks(placement)
-        await _compare_with_monolith(placement)
+        await _run_preview_checks(placement, served_by.preview)
+        await _compare_with_monolith(placement, served_by)
+        await served_by.verify()
         await keep_alive.verify()
     except StepFailed as error:
         emit_failed_check(placement.name, error)
@@ -63,12 +72,36 @@ async def verify_public_route(placement: Placement) -> None:
     Raises:
         CheckFailed: A check failed.
     """
-    checks = placement.service.checks
+    checks = placement.service.own_checks
     try:
-        await run_checks(placement.name, ON_PUBLIC_ROUTE, placement.user, checks)
+        await run_checks(placement.aws, placement.name, ON_PUBLIC_ROUTE, placement.user, checks)
     except StepFailed:
         await roll_back_to_monolith(placement, f"checks failed {ON_PUBLIC_ROUTE}")
         raise
+
+
+async def _verify_private_routes(placement: Placement) -> None:
+    """That requests reach the rules of both; then these forward."""
+    await _all_of(
+        verify_private_route(placement.config, placement.discovered, private, placement.requests)
+        for private in placement.private_routes
+    )
+
+
+async def _verify_forwarded(placement: Placement, served_by: ServedBy) -> None:
+    """That the rules of both forward on every node."""
+    routes = (served_by.preview, served_by.control)
+    await _all_of(
+        verify_forwarded(placement.config, private, route, placement.requests)
+        for private, route in zip(placement.private_routes, routes, strict=True)
+    )
+
+
+async def _all_of(verifications: Iterable[Awaitable[None]]) -> None:
+    """Side by side, and all to their end: none may change a rule after it was deleted."""
+    for result in await asyncio.gather(*verifications, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def _wait_until_stable(placement: Placement, task_definition: str) -> None:
@@ -84,33 +117,21 @@ async def _wait_until_stable(placement: Placement, task_definition: str) -> None
     emit("note", placement.name, f"stable: {health}", numbers=numbers)
 
 
-async def _run_preview_checks(placement: Placement) -> None:
-    passed = await run_checks(
-        placement.name, ON_PREVIEW_ROUTE, placement.preview, placement.service.checks
-    )
+async def _run_preview_checks(placement: Placement, preview: Route) -> None:
+    checks = placement.service.own_checks
+    passed = await run_checks(placement.aws, placement.name, ON_PREVIEW_ROUTE, preview, checks)
     emit_checks_passed(placement.name, ON_PREVIEW_ROUTE, passed)
 
 
-async def _compare_with_monolith(placement: Placement) -> None:
-    paths = parity_paths(placement.service)
-    if not paths:
+async def _compare_with_monolith(placement: Placement, served_by: ServedBy) -> None:
+    requests = await call(parity_requests, placement.aws, placement.service)
+    if not requests:
         emit("check", placement.name, "parity: no paths configured", verdict="pass")
         return
-    differences = await compare_with_monolith(
-        placement.service, placement.control, placement.preview, paths
+    result = await compare_with_monolith(
+        placement.service, served_by.control, served_by.preview, requests
     )
-    _emit_parity(placement.name, len(paths), differences)
-
-
-def _emit_parity(name: str, compared: int, differences: Sequence[Difference]) -> None:
-    matched = compared - len(differences)
-    numbers = {
-        "compared": compared,
-        "matched": matched,
-        "differences": [str(difference) for difference in differences],
-    }
-    text = f"parity: {matched}/{compared} responses match"
-    emit("check", name, text, verdict="pass", numbers=numbers)
+    emit("check", placement.name, str(result), verdict="pass", numbers=result.numbers)
 
 
 def emit_checks_passed(name: str, where: str, count: int) -> None:

@@ -1,15 +1,29 @@
 """The desired rules for a service's paths: pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tasks.aws.tags import Owner
-from tasks.elbv2.rule_matching import CHUNK, PATH, ROLE, chunks, header_condition, path_condition
+from tasks.elbv2.rule_matching import (
+    CHUNK,
+    PATH,
+    ROLE,
+    chunks,
+    header_condition,
+    path_condition,
+    weighted_forward,
+)
 from tasks.elbv2.rules.edits import PRIORITY, forms_tag
 from tasks.elbv2.rules.form import form_of
 
-__all__ = ["WEIGHTS", "PathRule", "desired_path_rules", "desired_preview_rules"]
+__all__ = [
+    "WEIGHTS",
+    "PathRule",
+    "desired_path_rules",
+    "desired_preview_rules",
+    "nonce_response",
+]
 
 WEIGHTS: Final = "split:weights"
 """Tag on a path rule: the service's weight before and after the tool's last write, e.g. `10:50`."""
@@ -29,6 +43,19 @@ class PathRule:
     owner: Owner
     header: tuple[str, str] | None = None
     """Name and value of the request header that it matches as well."""
+    nonce: str | None = None
+    """A random value that it answers with, instead of forwarding."""
+
+    def actions(self, weights: Mapping[str, int]) -> list[Any]:
+        """
+        The actions as ELBv2 takes them.
+
+        Args:
+            weights: Weight by target group ARN, of a rule that forwards.
+        """
+        if self.nonce:
+            return nonce_response(self.nonce)
+        return weighted_forward(weights)
 
     @property
     def conditions(self) -> list[Any]:
@@ -63,8 +90,18 @@ def desired_path_rules(patterns: tuple[str, ...], owner: Owner) -> list[PathRule
     return [PathRule(PATH, chunk, part, owner) for chunk, part in numbered]
 
 
+def nonce_response(nonce: str) -> list[Any]:
+    """The action that answers with a nonce, without any target group."""
+    response = {"StatusCode": "200", "ContentType": "text/plain", "MessageBody": nonce}
+    return [{"Type": "fixed-response", "FixedResponseConfig": response}]
+
+
 def desired_preview_rules(
-    patterns: tuple[str, ...], owner: Owner, role: str, header: tuple[str, str]
+    patterns: tuple[str, ...],
+    owner: Owner,
+    role: str,
+    header: tuple[str, str],
+    nonce: str | None = None,
 ) -> list[PathRule]:
     """
     The rules that send requests with a secret header to one target group only.
@@ -74,6 +111,7 @@ def desired_preview_rules(
         owner: Whose they are.
         role: `PREVIEW` for the service's target group, `CONTROL` for the monolith's.
         header: Its name and secret value.
+        nonce: What they answer with instead, until it is proven that requests reach them.
     """
     numbered = enumerate(chunks(patterns, PATTERNS_PER_PREVIEW_RULE))
-    return [PathRule(role, chunk, part, owner, header) for chunk, part in numbered]
+    return [PathRule(role, chunk, part, owner, header, nonce) for chunk, part in numbered]

@@ -22,7 +22,6 @@ from tasks.elbv2.rule_matching import (
     Rule,
     by_priority,
     own_rules,
-    weighted_forward,
 )
 from tasks.elbv2.rule_priority import free_priority
 from tasks.elbv2.rules.edits import edit_text, edited, forms_tag
@@ -196,7 +195,7 @@ def _create_rule(
     priority: int,
 ) -> str:
     """Create the rule, and return its ARN."""
-    actions = weighted_forward(weights)
+    actions = desired.actions(weights)
     made = client(aws, "elbv2").create_rule(
         ListenerArn=listener_arn,
         Priority=priority,
@@ -218,7 +217,7 @@ def _update_rule(
     client(aws, "elbv2").modify_rule(
         RuleArn=observed.arn,
         Conditions=desired.conditions,
-        Actions=weighted_forward(weights),
+        Actions=desired.actions(weights),
     )
 
 

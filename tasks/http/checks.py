@@ -1,4 +1,4 @@
-"""Checks: GET requests whose responses must match the config."""
+"""Checks: requests whose responses must match the config."""
 
 import asyncio
 import json
@@ -10,13 +10,17 @@ from typing import Any, Final
 import jsonschema
 from prefect import task
 
+from config.aws import AwsConfig
 from config.errors import CheckFailed
-from config.service import Check
+from config.requests import Check
+from tasks.aws.call import call
 from tasks.aws.task import log
 from tasks.http.client import Response, Route, Session, fetch, open_session
 from tasks.http.json_value import same_json
+from tasks.http.request import Request
+from tasks.http.request_headers import read_headers, without_secrets
 
-__all__ = ["judge_response", "run_checks"]
+__all__ = ["check_requests", "judge_response", "run_checks"]
 
 _SHOWN: Final = 200
 _RETRY_FOR: Final = 3.0
@@ -32,11 +36,14 @@ class _FailedCheck:
 
     def lines(self) -> list[str]:
         """For a message: one a finding."""
-        return [f"  GET {self.check.path}: {finding}" for finding in self.findings]
+        request = f"{self.check.method} {self.check.path}"
+        return [f"  {request}: {finding}" for finding in self.findings]
 
 
 @task(name="run checks", task_run_name="check {name} {where}", tags=["http"], persist_result=False)
-async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check]) -> int:
+async def run_checks(
+    aws: AwsConfig, name: str, where: str, route: Route, checks: Sequence[Check]
+) -> int:
     """
     Run all checks on a route.
 
@@ -44,6 +51,7 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
     repeated for three seconds before they count.
 
     Args:
+        aws: Where the values of secret request headers are.
         name: The service, for messages.
         where: The route, for messages, e.g. `on the preview route`.
         route: Where the requests are sent.
@@ -53,10 +61,14 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
         How many passed: all of them.
 
     Raises:
-        CheckFailed: With every finding; its numbers are `checks`, `passed` and `failed`.
+        CheckFailed: With every finding; its numbers are `checks`, `passed` and `failed`. Or a
+            request header cannot be read.
+
+    Source: see `read_headers`.
     """
+    requests = await call(check_requests, aws, checks)
     async with open_session() as session:
-        failed = await _run_until_passed(session, route, checks)
+        failed = await _run_until_passed(session, route, checks, requests)
     count = len(checks)
     if failed:
         text = _explain(name, where, failed)
@@ -65,11 +77,25 @@ async def run_checks(name: str, where: str, route: Route, checks: Sequence[Check
     return count
 
 
+def check_requests(aws: AwsConfig, checks: Sequence[Check]) -> list[Request]:
+    """
+    The request of each check.
+
+    Raises:
+        CheckFailed: A request header cannot be read.
+    """
+    requests = []
+    for check in checks:
+        headers = read_headers(aws, check.request_headers)
+        requests.append(Request(check.path, check.method, headers))
+    return requests
+
+
 def _explain(name: str, where: str, failed: Sequence[_FailedCheck]) -> str:
     lines = [f"{name}: checks failed {where}:"]
     for item in failed:
         lines += item.lines()
-    return "\n".join(lines)
+    return without_secrets("\n".join(lines))
 
 
 def _numbers(checks: int, failed: int) -> dict[str, int]:
@@ -78,26 +104,24 @@ def _numbers(checks: int, failed: int) -> dict[str, int]:
 
 
 async def _run_until_passed(
-    session: Session, route: Route, checks: Sequence[Check]
+    session: Session, route: Route, checks: Sequence[Check], requests: Sequence[Request]
 ) -> list[_FailedCheck]:
     """Those that still fail after the retries; a check that has passed once is not repeated."""
     deadline = time.monotonic() + _RETRY_FOR
-    failed = await _run_once(session, route, checks)
-    while failed and time.monotonic() < deadline:
+    left = list(zip(checks, requests, strict=True))
+    while True:
+        responses = await asyncio.gather(*(fetch(session, route, sent) for _, sent in left))
+        failed = []
+        missed = []
+        for (check, sent), response in zip(left, responses, strict=True):
+            findings = judge_response(check, response)
+            if findings:
+                failed.append(_FailedCheck(check, findings))
+                missed.append((check, sent))
+        if not failed or time.monotonic() >= deadline:
+            return failed
+        left = missed
         await asyncio.sleep(_RETRY_EVERY)
-        failed = await _run_once(session, route, [item.check for item in failed])
-    return failed
-
-
-async def _run_once(session: Session, route: Route, checks: Sequence[Check]) -> list[_FailedCheck]:
-    requests = [fetch(session, route, check.path) for check in checks]
-    responses = await asyncio.gather(*requests)
-    failed = []
-    for check, response in zip(checks, responses, strict=True):
-        findings = judge_response(check, response)
-        if findings:
-            failed.append(_FailedCheck(check, findings))
-    return failed
 
 
 def judge_response(check: Check, response: Response) -> list[str]:

@@ -2,24 +2,22 @@
 HTTP requests through the load balancer: each is sent once, to exactly the configured path, and no
 redirect is followed.
 
-httpx's engine, httpcore, opens a connection at most once a request and never writes a request
-twice; an idle connection that the server has closed is replaced before anything is written to it.
-So every reset that a user would see is seen here as well.
+No request is ever written twice, so every reset that a user would see is seen here as well.
 """
 
 import asyncio
-import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+import httpcore
 import httpx
 
 from tasks.http.failure import describe_failure
 from tasks.http.pacing import pace
+from tasks.http.request import USER_AGENT, Request, as_request
+from tasks.http.session import Session, open_session
 from tasks.http.target import request_target
 
 __all__ = ["PREVIEW_HEADER", "Response", "Route", "Session", "fetch", "open_session"]
@@ -28,19 +26,20 @@ PREVIEW_HEADER: Final = "X-Split-Preview"
 """Request header that preview and control rules match."""
 
 _TIMEOUT: Final = 10.0
-_CONNECTIONS: Final = 16
-_KEEP_ALIVE: Final = 15.0
-
-Session: TypeAlias = httpx.AsyncClient
-
-
-@dataclass(frozen=True)
-class Route:
-    """The load balancer's address, and the header that selects a preview or control rule."""
-
-    url: str
-    """Scheme, host and port, e.g. `http://127.0.0.1:8080`."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+_HEADERS: Final[Mapping[str, str]] = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": USER_AGENT,
+}
+_FAILURES: Final = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    httpx.DecodingError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,21 @@ class Response:
     error: str | None = None
     at: float = 0.0
     """Seconds since the epoch when the request was sent."""
+    is_refused: bool = False
+    """Whether no connection could be opened."""
 
     @property
     def failed(self) -> bool:
         """Whether a user would call it an outage: 5xx, or no response."""
         has_no_response = self.status == 0
         return has_no_response or self.status >= 500
+
+    @property
+    def is_from_cdn_cache(self) -> bool:
+        """Whether a content delivery network gave it without asking the load balancer."""
+        cloudfront = str(self.headers.get("X-Cache", "")).lower()
+        cloudflare = str(self.headers.get("CF-Cache-Status", "")).lower()
+        return cloudfront.endswith("hit from cloudfront") or cloudflare == "hit"
 
     @property
     def content_type(self) -> str:
@@ -71,34 +79,60 @@ class Response:
         return media_type.strip().lower()
 
 
-def open_session() -> Session:
-    """A session for many requests; close it with `async with`."""
-    return httpx.AsyncClient(
-        verify=_system_trust(),
-        limits=httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE),
-        timeout=None,  # noqa: S113 - `fetch` limits whole requests, httpx would every read alone
-        trust_env=False,
-        # A kept cookie would tie all requests to one target group where the listener is sticky.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+@dataclass(frozen=True)
+class Route:
+    """The load balancer's address, and the header that selects a preview or control rule."""
+
+    url: str
+    """Scheme, host and port, e.g. `http://127.0.0.1:8080`."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with every request; their values may be secret."""
+    address: str | None = None
+    """Address or host name to connect to in place of the URL's host."""
+    record: Callable[[Request, Response], None] | None = field(
+        default=None, repr=False, compare=False
     )
+    """Called with every request that is sent on the route, and its response."""
+
+    def recording_in(self, record: Callable[[Request, Response], None]) -> "Route":
+        """The same route, every request of which is recorded."""
+        return replace(self, record=record)
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Route":
+        """The same route with further headers; its own stay."""
+        return replace(self, headers={**headers, **self.headers})
+
+    def at(self, address: str) -> "Route":
+        """The same route through one of the addresses of its host."""
+        return replace(self, address=address)
 
 
-@cache
-def _system_trust() -> ssl.SSLContext:
-    """The system's certificate store, which may have a private authority; httpx uses its own."""
-    return ssl.create_default_context()
+async def fetch(session: Session, route: Route, request: Request | str) -> Response:
+    """
+    Send one request; without a complete response within 10 seconds that is a `Response` too.
+
+    Args:
+        session: The connections to use.
+        route: Where it is sent.
+        request: What is sent; a plain path means a GET.
+    """
+    sent = as_request(request)
+    response = await _fetch(session, route, sent)
+    if route.record:
+        route.record(sent, response)
+    return response
 
 
-async def fetch(session: Session, route: Route, path: str) -> Response:
-    """Send one GET; a request without a complete response within 10 seconds is a `Response` too."""
+async def _fetch(session: Session, route: Route, request: Request) -> Response:
     await pace().turn()
     sending = _Sending()
     try:
-        response = await _get(session, route, path)
+        response = await _send(session, route, request)
     except TimeoutError:
         return sending.failed(f"no complete response within {_TIMEOUT:g} s")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
-        return sending.failed(describe_failure(failure))
+    except _FAILURES as failure:
+        refused = isinstance(failure, httpcore.ConnectError)
+        return sending.failed(describe_failure(failure), is_refused=refused)
     pace().observe(response.status_code)
     return sending.completed(response)
 
@@ -119,16 +153,33 @@ class _Sending:
             at=self._sent_at,
         )
 
-    def failed(self, error: str) -> Response:
-        latency = time.perf_counter() - self._started
-        return Response(0, latency=latency, error=error, at=self._sent_at)
-
-
-async def _get(session: Session, route: Route, path: str) -> httpx.Response:
-    async with asyncio.timeout(_TIMEOUT):
-        return await session.get(
-            route.url,
-            headers=route.headers,
-            # httpx would normalize a path in the URL.
-            extensions={"target": request_target(path)},
+    def failed(self, error: str, *, is_refused: bool = False) -> Response:
+        return Response(
+            status=0,
+            latency=time.perf_counter() - self._started,
+            error=error,
+            at=self._sent_at,
+            is_refused=is_refused,
         )
+
+
+async def _send(session: Session, route: Route, request: Request) -> httpx.Response:
+    base = httpcore.URL(route.url)
+    url = httpcore.URL(
+        scheme=base.scheme,
+        host=base.host,
+        port=base.port,
+        target=request_target(request.path),
+    )
+    headers = _merged(_HEADERS, request.headers, route.headers)
+    async with asyncio.timeout(_TIMEOUT):
+        return await session.send(request.method, url, headers, address=route.address)
+
+
+def _merged(*groups: Mapping[str, str]) -> dict[str, str]:
+    """All headers; of one that is given twice, in any case of its name, the last value."""
+    merged: dict[str, tuple[str, str]] = {}
+    for group in groups:
+        for name, value in group.items():
+            merged[name.lower()] = (name, value)
+    return dict(merged.values())

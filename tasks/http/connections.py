@@ -15,6 +15,7 @@ from typing import Final
 import httpcore
 
 from tasks.http.failure import describe_failure
+from tasks.http.request import USER_AGENT
 from tasks.http.target import request_target
 
 __all__ = ["TIMEOUT", "Connections"]
@@ -25,7 +26,7 @@ _KEEP_ALIVE: Final = 15.0
 _HEADERS: Final = (
     (b"Accept", b"*/*"),
     (b"Accept-Encoding", b"gzip, deflate"),
-    (b"User-Agent", b"ecs-splitter"),
+    (b"User-Agent", USER_AGENT.encode("ascii")),
 )
 
 

@@ -1,7 +1,6 @@
 """Parity: the same safe requests to monolith and candidate, and their responses compared."""
 
 import asyncio
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,36 +9,92 @@ from typing import Any, Final
 
 from prefect import task
 
+from config.aws import AwsConfig
 from config.errors import CheckFailed, InvalidConfig
 from config.path_pattern import matches
-from config.service import Parity, ServiceConfig
+from config.service import ServiceConfig
 from tasks.aws.task import log
-from tasks.http.client import Response, Route, fetch, open_session
-from tasks.http.json_value import same_json, with_sorted_lists, without_field
+from tasks.http.client import Route, fetch
+from tasks.http.comparison.difference import Difference, compare_responses, why_inconclusive
+from tasks.http.comparison.noise import Noise, noise_between
+from tasks.http.request import Request
+from tasks.http.request_headers import read_headers
+from tasks.http.session import Session, open_session
 
-__all__ = ["Difference", "compare_responses", "compare_with_monolith", "parity_paths"]
+__all__ = [
+    "Comparison",
+    "ParityResult",
+    "compare_with_monolith",
+    "parity_paths",
+    "parity_requests",
+]
 
-_SHOWN: Final = 400
-_SHOWN_BEFORE: Final = 100
+_SHOWN: Final = 10
 _AT_ONCE: Final = 8
+_ASKED_AGAIN: Final = 3
+"""Times that the monolith is asked again where the candidate differs."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """In what the two responses to one request differ."""
+class Comparison:
+    """What the responses to one request have shown."""
 
-    path: str
-    what: str
-    monolith: str
-    candidate: str
+    request: Request
+    difference: Difference | None = None
+    inconclusive: str | None = None
+    """Why they show nothing."""
+    noise: tuple[str, ...] = ()
+    """What was ignored, as the monolith's own responses differ in it."""
+
+
+@dataclass(frozen=True)
+class ParityResult:
+    """What all comparisons have shown."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def differences(self) -> list[str]:
+        """The differences as text."""
+        return [str(item.difference) for item in self.comparisons if item.difference]
+
+    @property
+    def inconclusive(self) -> list[str]:
+        """The requests that show nothing, each with the reason."""
+        return [
+            f"{item.request}: {item.inconclusive}" for item in self.comparisons if item.inconclusive
+        ]
+
+    @property
+    def noise(self) -> list[str]:
+        """What was ignored in each request's responses."""
+        noisy = [item for item in self.comparisons if item.noise]
+        return [f"{item.request}: {', '.join(item.noise)}" for item in noisy]
+
+    @property
+    def matched(self) -> int:
+        """How many responses match."""
+        return len(self.comparisons) - len(self.differences) - len(self.inconclusive)
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """For the record."""
+        return {
+            "compared": len(self.comparisons),
+            "matched": self.matched,
+            "differences": self.differences,
+            "inconclusive": self.inconclusive,
+            "noise": self.noise,
+        }
 
     def __str__(self) -> str:
-        """Both sides, one above the other."""
-        return (
-            f"GET {self.path}: {self.what}\n"
-            f"      monolith:  {self.monolith}\n"
-            f"      candidate: {self.candidate}"
-        )
+        """For example `parity: 4/5 responses match, 1 inconclusive`."""
+        text = f"parity: {self.matched}/{len(self.comparisons)} responses match"
+        if self.inconclusive:
+            text += f", {len(self.inconclusive)} inconclusive"
+        if self.noise:
+            text += f"; ignored as noise: {'; '.join(self.noise)}"
+        return text
 
 
 def parity_paths(service: ServiceConfig) -> list[str]:
@@ -81,133 +136,112 @@ def _takes_over(service: ServiceConfig, line: str) -> bool:
     return any(matches(pattern, path) for pattern in service.path_patterns)
 
 
+def parity_requests(aws: AwsConfig, service: ServiceConfig) -> list[Request]:
+    """
+    The requests to compare, with their headers.
+
+    Raises:
+        CheckFailed: A request header cannot be read.
+        InvalidConfig: The file of paths cannot be read.
+    """
+    headers = read_headers(aws, service.parity_headers)
+    method = service.parity.method
+    return [Request(path, method, headers) for path in parity_paths(service)]
+
+
 @task(
     name="compare with monolith",
     task_run_name="compare {service.name} with the monolith",
     tags=["http"],
+    persist_result=False,
 )
 async def compare_with_monolith(
-    service: ServiceConfig, monolith: Route, candidate: Route, paths: Sequence[str]
-) -> list[Difference]:
+    service: ServiceConfig, monolith: Route, candidate: Route, requests: Sequence[Request]
+) -> ParityResult:
     """
-    Send each GET to both, and compare the responses.
+    Send each request to the monolith, to the candidate, and to the monolith again, and compare the
+    responses; what the monolith's own two differ in is noise.
 
     Args:
         service: The service.
         monolith: The route to the monolith alone.
         candidate: The route to the service alone.
-        paths: The paths to request.
+        requests: The requests; at least one.
 
     Returns:
-        The differences, which the config allows.
+        What they have shown, with differences only where the config allows them.
 
     Raises:
-        CheckFailed: With the differences side by side, where the config does not allow them; its
-            numbers are `compared`, `matched` and `differences`.
+        CheckFailed: There are differences, or no pair shows anything; its numbers are those of the
+            result.
     """
-    differences = await _find_differences(service, monolith, candidate, paths)
-    if differences and not service.parity.allow_differences:
-        raise _failed(service, differences, len(paths))
-    matched = len(paths) - len(differences)
-    log().info("%s: parity: %d/%d responses match", service.name, matched, len(paths))
-    return differences
+    result = await _compare_all(service, monolith, candidate, requests)
+    if result.differences and not service.parity.allow_differences:
+        raise CheckFailed(_explain_differences(service, result), result.numbers)
+    if len(result.inconclusive) == len(requests):
+        raise CheckFailed(_explain_inconclusive(service, result), result.numbers)
+    log().info("%s: %s", service.name, result)
+    return result
 
 
-async def _find_differences(
-    service: ServiceConfig, monolith: Route, candidate: Route, paths: Sequence[str]
-) -> list[Difference]:
+async def _compare_all(
+    service: ServiceConfig, monolith: Route, candidate: Route, requests: Sequence[Request]
+) -> ParityResult:
     limit = asyncio.Semaphore(_AT_ONCE)
     async with open_session() as session:
 
-        async def compare(path: str) -> Difference | None:
+        async def compare(request: Request) -> Comparison:
             async with limit:
-                expected, actual = await asyncio.gather(
-                    fetch(session, monolith, path),
-                    fetch(session, candidate, path),
-                )
-            return compare_responses(path, expected, actual, service.parity)
+                return await _compare(session, service, monolith, candidate, request)
 
-        compared = await asyncio.gather(*(compare(path) for path in paths))
-    return [difference for difference in compared if difference]
+        found = await asyncio.gather(*(compare(request) for request in requests))
+    return ParityResult(tuple(found))
 
 
-def _failed(
-    service: ServiceConfig, differences: Sequence[Difference], compared: int
-) -> CheckFailed:
-    shown = [str(difference) for difference in differences]
-    lines = [f"  {difference}" for difference in shown]
-    head = f"{service.name}: parity: {len(differences)}/{compared} responses differ:"
-    numbers = {
-        "compared": compared,
-        "matched": compared - len(differences),
-        "differences": shown,
-    }
-    return CheckFailed("\n".join([head, *lines]), numbers)
+async def _compare(
+    session: Session, service: ServiceConfig, monolith: Route, candidate: Route, request: Request
+) -> Comparison:
+    """
+    The candidate is asked between the monolith's two: what changes with time differs in both.
+
+    Where it still differs, the monolith is asked again: its noise may show only now and then.
+    """
+    first = await fetch(session, monolith, request)
+    actual = await fetch(session, candidate, request)
+    noise = Noise()
+    difference = None
+    for _ in range(_ASKED_AGAIN):
+        again = await fetch(session, monolith, request)
+        noise |= noise_between(first, again, service.parity)
+        reason = why_inconclusive(first, actual, _expected(service, request), noise)
+        if reason:
+            return Comparison(request, inconclusive=reason)
+        difference = compare_responses(request.path, first, actual, service.parity, noise)
+        if difference is None:
+            break
+    if noise.body and difference is None:
+        reason = "the monolith's own responses have nothing in common"
+        return Comparison(request, inconclusive=reason)
+    return Comparison(request, difference, noise=tuple(noise.lines()))
 
 
-def compare_responses(
-    path: str, monolith: Response, candidate: Response, parity: Parity
-) -> Difference | None:
-    """The first difference of two responses: status, content type or body; None if they match."""
-    if monolith.error or candidate.error:
-        return Difference(path, "no response", _result(monolith), _result(candidate))
-    if monolith.status != candidate.status:
-        return Difference(path, "status", str(monolith.status), str(candidate.status))
-    if monolith.content_type != candidate.content_type:
-        return Difference(path, "content type", monolith.content_type, candidate.content_type)
-    return _compare_bodies(path, _content(monolith, parity), _content(candidate, parity))
+def _expected(service: ServiceConfig, request: Request) -> set[int]:
+    """The statuses that checks of the request's path expect."""
+    return {check.status for check in service.checks if check.path == request.path}
 
 
-def _result(response: Response) -> str:
-    if response.error:
-        return response.error
-    return f"status {response.status}"
+def _explain_differences(service: ServiceConfig, result: ParityResult) -> str:
+    compared = len(result.comparisons)
+    head = f"{service.name}: parity: {len(result.differences)}/{compared} responses differ:"
+    lines = [f"  {difference}" for difference in result.differences]
+    return "\n".join([head, *lines])
 
 
-def _content(response: Response, parity: Parity) -> Any:
-    """JSON without what may differ, or the bytes of anything else."""
-    if not response.content_type.endswith("json"):
-        return response.body
-    try:
-        data = json.loads(response.body)
-    except ValueError:
-        return response.body
-    for pointer in parity.ignore:
-        data = without_field(data, pointer)
-    return with_sorted_lists(data) if parity.unordered else data
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, bytes):
-        return content.decode("utf-8", "replace")
-    return json.dumps(content, sort_keys=True)
-
-
-def _compare_bodies(path: str, monolith: Any, candidate: Any) -> Difference | None:
-    """The difference has both bodies, cut to what surrounds the first place where they differ."""
-    if same_json(monolith, candidate):
-        return None
-    expected = _text(monolith)
-    actual = _text(candidate)
-    place = _first_difference(expected, actual)
-    start = max(0, place - _SHOWN_BEFORE)
-    return Difference(
-        path=path,
-        what="body",
-        monolith=_excerpt(expected, start),
-        candidate=_excerpt(actual, start),
+def _explain_inconclusive(service: ServiceConfig, result: ParityResult) -> str:
+    head = (
+        f"{service.name}: parity: none of {len(result.comparisons)} pairs of responses shows "
+        "anything; give parity request_headers with which the monolith answers, choose other "
+        "paths, or add checks that expect these statuses:"
     )
-
-
-def _first_difference(one: str, other: str) -> int:
-    for index, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left != right:
-            return index
-    return min(len(one), len(other))
-
-
-def _excerpt(text: str, start: int) -> str:
-    shown = text[start : start + _SHOWN]
-    if start == 0:
-        return shown
-    return f"…{shown}"
+    lines = [f"  {reason}" for reason in result.inconclusive[:_SHOWN]]
+    return "\n".join([head, *lines])

@@ -11,7 +11,7 @@ from tasks.aws.clients import client
 from tasks.discovery import Discovered
 from tasks.preflight.finding import Finding
 
-__all__ = ["Network", "check_network", "check_ports", "read_network"]
+__all__ = ["Network", "check_network", "check_ports", "explain_unreachable", "read_network"]
 
 _ANY_PROTOCOL: Final = "-1"
 
@@ -177,6 +177,20 @@ def _check_zone(name: str, zone: str, served: Sequence[str]) -> Iterator[Finding
             f"network.subnets: {name} is in {zone}, which the load balancer does not serve (it "
             f"serves {', '.join(served)}); leave it out, or enable the zone for the load balancer"
         )
+
+
+def explain_unreachable(url: str, error: str) -> Finding:
+    """The finding about a URL that gives no response."""
+    remedy = (
+        "run where the load balancer can be reached (an internal one only from its own network), "
+        "let its security groups and network pass this machine, or set listener.url"
+    )
+    if "certificate" in error.lower():
+        remedy = (
+            "set listener.url to a host name that the listener's certificate covers, e.g. "
+            "https://shop.example.com, and listener.direct to true where that name leads elsewhere"
+        )
+    return Finding(f"listener.url: {url} gives no response ({error}); {remedy}")
 
 
 def check_ports(services: Mapping[str, ServiceConfig], network: Network) -> list[Finding]:

@@ -17,6 +17,7 @@ from flows.service.placement import Placement
 from tasks.cloudwatch.metrics import Window
 from tasks.http.client import Response, Session, fetch, open_session
 from tasks.http.pacing import pace
+from tasks.http.request import Request
 
 __all__ = [
     "OwnRequests",
@@ -158,14 +159,14 @@ async def probing(placement: Placement, step: Step, probes: Probes) -> AsyncIter
 
     expected = {check.path: check.status for check in placement.service.checks}
 
-    async def probe(session: Session, path: str) -> None:
+    async def probe(session: Session, request: Request) -> None:
         service, monolith = await asyncio.gather(
-            fetch(session, placement.preview, path),
-            fetch(session, placement.control, path),
+            fetch(session, placement.preview, request),
+            fetch(session, placement.control, request),
         )
-        probes.record_pair(preview=service, control=monolith, expected=expected.get(path))
+        probes.record_pair(preview=service, control=monolith, expected=expected.get(request.path))
 
-    async with _sending(probe, placement.probe_paths, paced_probe_rate(placement, step)):
+    async with _sending(probe, placement.requests, paced_probe_rate(placement, step)):
         yield
 
 
@@ -182,10 +183,10 @@ async def synthetic_traffic(
         yield
         return
 
-    async def request(session: Session, path: str) -> None:
-        probes.record_synthetic(await fetch(session, placement.user, path))
+    async def synthesize(session: Session, request: Request) -> None:
+        probes.record_synthetic(await fetch(session, placement.user, request))
 
-    async with _sending(request, placement.probe_paths, synthetic_rate(gates, step)):
+    async with _sending(synthesize, placement.requests, synthetic_rate(gates, step)):
         yield
 
 
@@ -200,10 +201,10 @@ async def sampling(placement: Placement, probes: Probes) -> AsyncIterator[None]:
         yield
         return
 
-    async def request(session: Session, path: str) -> None:
-        probes.record_sample(await fetch(session, placement.user, path))
+    async def sample(session: Session, request: Request) -> None:
+        probes.record_sample(await fetch(session, placement.user, request))
 
-    async with _sending(request, placement.probe_paths, sampling_rate(gates)):
+    async with _sending(sample, placement.requests, sampling_rate(gates)):
         yield
 
 
@@ -242,29 +243,33 @@ def _rate(needed: float, step: Step, most: float) -> float:
 
 @asynccontextmanager
 async def _sending(
-    send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
+    send: Callable[[Session, Request], Coroutine[Any, Any, None]],
+    requests: Sequence[Request],
+    rate: float,
 ) -> AsyncIterator[None]:
-    """Send one path after the other at a steady rate, however long the responses take."""
-    running = asyncio.create_task(_send_steadily(send, paths, rate))
+    """Send one request after the other at a steady rate, however long the responses take."""
+    running = asyncio.create_task(_send_steadily(send, requests, rate))
     try:
         yield
     finally:
         running.cancel()
         await asyncio.wait({running})
     if not running.cancelled():
-        running.result()  # it ends by itself without paths, or by a fault
+        running.result()  # it ends by itself without requests, or by a fault
 
 
 async def _send_steadily(
-    send: Callable[[Session, str], Coroutine[Any, Any, None]], paths: Sequence[str], rate: float
+    send: Callable[[Session, Request], Coroutine[Any, Any, None]],
+    requests: Sequence[Request],
+    rate: float,
 ) -> None:
     # Responses that are late, or turns that are rare: then fewer are sent, and none pile up.
     open_requests = asyncio.Semaphore(_MOST_OPEN)
     async with open_session() as session, asyncio.TaskGroup() as sending:
-        for path in itertools.cycle(paths):
+        for request in itertools.cycle(requests):
             await open_requests.acquire()
-            request = sending.create_task(send(session, path))
-            request.add_done_callback(lambda _: open_requests.release())
+            sent = sending.create_task(send(session, request))
+            sent.add_done_callback(lambda _: open_requests.release())
             await asyncio.sleep(1 / rate)
 
 

@@ -12,6 +12,7 @@ from flows.record.events import emit
 from flows.service.step.analysis import StepAnalysis
 from flows.service.step.request_rate import wait_for_counts
 from tasks.http.client import Response, Route, Session, fetch, open_session
+from tasks.http.request import Request
 
 __all__ = ["wait_for_split"]
 
@@ -74,23 +75,23 @@ async def _read_backends(analysis: StepAnalysis) -> _Backends | None:
     header = placement.config.listener.backend_header
     if header is None:
         return None
-    paths = placement.probe_paths
+    requests = placement.requests
     backends = _Backends(
         header=header,
-        service=await _first_name(placement.preview, paths, header),
-        monolith=await _first_name(placement.control, paths, header),
+        service=await _first_name(placement.preview, requests, header),
+        monolith=await _first_name(placement.control, requests, header),
     )
     if backends.are_distinct:
         return backends
-    if paths:
+    if requests:
         _emit_not_distinct(placement.name, backends)
     return None
 
 
-async def _first_name(route: Route, paths: Sequence[str], header: str) -> str:
+async def _first_name(route: Route, requests: Sequence[Request], header: str) -> str:
     async with open_session() as session:
-        for path in paths:
-            response = await fetch(session, route, path)
+        for request in requests:
+            response = await fetch(session, route, request)
             name = response.headers.get(header)
             if name:
                 return str(name)
@@ -216,11 +217,11 @@ async def _take_sample(session: Session, analysis: StepAnalysis, backends: _Back
     weight = analysis.step.weight
     before = analysis.previous.step.weight if analysis.previous else 0
     sample = _Sample(weight, 0, 0)
-    paths = cycle(analysis.placement.probe_paths)
+    requests = cycle(analysis.placement.requests)
     for _ in range(0, sample_size(weight), _AT_ONCE):
-        batch = list(islice(paths, _AT_ONCE))
-        requests = [fetch(session, analysis.placement.user, path) for path in batch]
-        responses = await asyncio.gather(*requests)
+        batch = islice(requests, _AT_ONCE)
+        sending = [fetch(session, analysis.placement.user, request) for request in batch]
+        responses = await asyncio.gather(*sending)
         named = [backends.of(response) for response in responses]
         reached = _reached(responses, named, backends.service)
         analysis.probes.record_public(reached)

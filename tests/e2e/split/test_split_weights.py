@@ -61,8 +61,8 @@ class Story:
     def _leave_a_private_rule_behind(self):
         """As it was created for the run before, with the secret of that run."""
         (made,) = created_rules(self.sandbox, "preview")
-        group = made["Actions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn"]
         elb = self.sandbox.boto("elbv2")
+        (group,) = elb.describe_target_groups(Names=["users-tg"])["TargetGroups"]
         header = {
             "HttpHeaderName": "X-Split-Preview",
             "Values": [f"{self.first_secrets[0]}.preview"],
@@ -74,7 +74,7 @@ class Story:
                 {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/api/users*"]}},
                 {"Field": "http-header", "HttpHeaderConfig": header},
             ],
-            Actions=[{"Type": "forward", "TargetGroupArn": group}],
+            Actions=[{"Type": "forward", "TargetGroupArn": group["TargetGroupArn"]}],
             Tags=[
                 {
                     "Key": made[f"Tags.member.{place}.Key"],

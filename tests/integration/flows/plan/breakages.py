@@ -300,6 +300,20 @@ def paths_file_is_not_there(forum):
     forum.users["parity"]["paths_file"] = "access.log"
 
 
+def url_gives_no_response(forum):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        forum.config["listener"]["url"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def a_check_is_about_another_path(forum):
+    forum.users["checks"].append({"path": "/health"})
+
+
+def a_request_header_is_not_there(forum):
+    forum.users["checks"][0]["request_headers"] = {"Cookie": {"secret": "no-such-secret"}}
+
+
 def only_names_nobody(forum):
     forum.arguments += ["--only", "user"]
 

@@ -48,6 +48,22 @@ def forum(sandbox, clients, tmp_path, monkeypatch):
 
 
 CASES = [
+    (
+        broken.url_gives_no_response,
+        "listener.url: http://127.0.0.1:",
+        "gives no response (ConnectError",
+        "or set listener.url",
+    ),
+    (
+        broken.a_check_is_about_another_path,
+        "services[0].checks[3].path: '/health' matches none of path_patterns (/api/users*)",
+        "move the check to monolith.checks",
+    ),
+    (
+        broken.a_request_header_is_not_there,
+        "services[0].checks[0].request_headers.Cookie: secret no-such-secret cannot be read (Reso",
+        "allow secretsmanager:GetSecretValue",
+    ),
     (broken.cluster_is_not_there, "cluster: nowhere does not exist in us-east-1; check the name"),
     (
         broken.monolith_is_not_there,

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import pytest
 
 from tasks.http import client as module
 from tasks.http.client import Response, Route, fetch, open_session
+from tasks.http.request import Request
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Respond = Callable[[int, Writer], Awaitable[None]]
@@ -192,11 +194,80 @@ async def test_nothing_listening_is_a_failure_with_its_reason():
     )
 
 
-async def test_a_proxy_in_the_environment_is_not_used(monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.delenv("NO_PROXY", raising=False)
+@pytest.fixture
+def proxy_at(monkeypatch):
+    """Names a proxy in the environment, and no exception from it."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+    def name_it(url):
+        monkeypatch.setenv("HTTP_PROXY", url)
+        monkeypatch.setenv("HTTPS_PROXY", url)
+
+    return name_it
+
+
+async def test_a_proxy_in_the_environment_is_not_used_for_this_machines_own_addresses(proxy_at):
+    proxy_at("http://127.0.0.1:9")
     _, response = await fetch_once(reply())
     assert response.status == 200
+
+
+async def test_a_proxy_in_the_environment_gets_the_whole_url_with_the_path_as_written(proxy_at):
+    async with serving(answering(reply())) as (raw, route), open_session() as session:
+        proxy_at(route.url)
+        response = await fetch(session, Route("http://shop.test:8080"), "/a%2fb/../c?x={1}")
+    assert response.status == 200
+    assert raw.request_lines == [b"GET http://shop.test:8080/a%2fb/../c?x={1} HTTP/1.1"]
+    assert b"\r\nHost: shop.test:8080\r\n" in raw.requests[0]
+
+
+async def test_an_https_url_is_reached_through_a_tunnel_to_its_host(proxy_at):
+    refused = answering(reply(status=403))
+    async with serving(refused) as (raw, route), open_session() as session:
+        proxy_at(route.url.replace("http://", "http://me:pass@"))
+        response = await fetch(session, Route("https://shop.test"), "/cart")
+    assert raw.request_lines == [b"CONNECT shop.test:443 HTTP/1.1"]
+    assert b"Proxy-Authorization: Basic bWU6cGFzcw==" in raw.requests[0]
+    assert (response.failed, response.error) == (True, "ProxyError: 403 X")
+
+
+async def test_a_host_that_no_proxy_names_is_reached_directly(proxy_at, monkeypatch):
+    async with serving(answering(reply())) as (_, route), open_session() as session:
+        proxy_at("http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", ".test")
+        port = route.url.rpartition(":")[2]
+        response = await fetch(session, Route(f"http://shop.test:{port}").at("127.0.0.1"), "/")
+    assert response.status == 200
+
+
+async def test_one_address_of_a_name_is_reached_with_the_names_own_host_header():
+    async with serving(answering(reply())) as (raw, route), open_session() as session:
+        port = route.url.rpartition(":")[2]
+        await fetch(session, Route(f"http://shop.test:{port}").at("127.0.0.1"), "/x")
+    assert f"\r\nHost: shop.test:{port}\r\n".encode() in raw.requests[0]
+
+
+async def test_the_tool_names_itself_and_its_version():
+    raw, _ = await fetch_once(reply())
+    assert re.search(rb"\r\nUser-Agent: ecs-splitter/\S+\r\n", raw.requests[0])
+
+
+async def test_a_request_may_be_a_head_with_headers_of_its_own():
+    answer = answering(reply(body=b"", length=7))
+    async with serving(answer) as (raw, route), open_session() as session:
+        request = Request("/x", "HEAD", {"Authorization": "Bearer 1", "user-agent": "shop"})
+        response = await fetch(session, route, request)
+    assert (response.status, response.body) == (200, b"")
+    assert raw.requests[0].startswith(b"HEAD /x HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer 1\r\n" in raw.requests[0]
+    assert raw.requests[0].lower().count(b"user-agent") == 1
+
+
+def test_the_values_of_headers_are_not_shown():
+    shown = f"{Request('/x', headers={'A': 's3cret'})!r} {Route('http://x', {'A': 's3cret'})!r}"
+    assert "s3cret" not in shown
 
 
 async def test_requests_wait_for_one_of_sixteen_connections():

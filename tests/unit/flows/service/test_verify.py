@@ -9,10 +9,12 @@ from config.service import Check, Parity, ServiceConfig
 from flows.service import verify as module
 from flows.service.verify import verify_candidate, verify_public_route
 from tasks.elbv2.target_group import TargetHealth
-from tasks.http.parity import Difference
+from tasks.http.comparison.difference import Difference
+from tasks.http.parity import Comparison, ParityResult
 
 FAILED = CheckFailed("users: checks failed", {"checks": 2, "passed": 1, "failed": 1})
 DIFFERENCE = Difference("/u/2", "status", "200", "404")
+NOTHING = {"differences": [], "inconclusive": [], "noise": []}
 
 
 def placement(*, checks=2, paths=("/u/1", "/u/2")):
@@ -33,6 +35,8 @@ def placement(*, checks=2, paths=("/u/1", "/u/2")):
         preview="preview",
         control="control",
         user="user",
+        private_routes=("preview rules", "control rules"),
+        requests=("/u/1", "/u/2"),
     )
 
 
@@ -42,12 +46,35 @@ class Steps:
     def __init__(self, monkeypatch):
         self.events, self.rolled_back, self.routes = [], [], []
         self.unhealthy = self.failed = self.short_keep_alive = None
+        self.unreached = self.unserved = None
         self.watching = False
-        self.differences = []
-        for name in ("wait_until_healthy", "run_checks", "compare_with_monolith", "emit"):
+        self.order = []
+        self.differences = {}
+        replaced = (
+            *("wait_until_healthy", "run_checks", "compare_with_monolith", "emit"),
+            *("verify_private_route", "verify_forwarded"),
+        )
+        for name in replaced:
             monkeypatch.setattr(module, name, getattr(self, f"_{name}"))
         monkeypatch.setattr(module, "roll_back_to_monolith", self._roll_back)
         monkeypatch.setattr(module, "KeepAliveCheck", self._keep_alive_check)
+        monkeypatch.setattr(module, "ServedBy", self._served_by)
+
+    def _served_by(self, placement):
+        async def verify():
+            self.order.append("served by")
+            if self.unserved:
+                raise self.unserved
+
+        return SimpleNamespace(preview=placement.preview, control=placement.control, verify=verify)
+
+    async def _verify_private_route(self, _config, _discovered, private, _requests):
+        self.order.append(f"nonce of {private}")
+        if self.unreached and private == "control rules":
+            raise self.unreached
+
+    async def _verify_forwarded(self, _config, private, _route, _requests):
+        self.order.append(f"forward of {private}")
 
     async def _wait_until_healthy(self, *_):
         if self.unhealthy:
@@ -67,14 +94,16 @@ class Steps:
     def _cancel(self):
         self.watching = False
 
-    async def _run_checks(self, _name, _where, route, checks):
+    async def _run_checks(self, _aws, _name, _where, route, checks):
+        self.order.append("checks")
         self.routes.append(route)
         if self.failed:
             raise self.failed
         return len(checks)
 
-    async def _compare_with_monolith(self, *_):
-        return self.differences
+    async def _compare_with_monolith(self, _service, _monolith, _candidate, requests):
+        found = [Comparison(request, self.differences.get(request.path)) for request in requests]
+        return ParityResult(tuple(found))
 
     def _emit(self, kind, _service, text, *, verdict=None, numbers=None):
         if kind == "check":
@@ -100,7 +129,7 @@ async def test_checks_and_parity_are_recorded_with_their_numbers(steps):
         (
             "pass",
             "parity: 2/2 responses match",
-            {"compared": 2, "matched": 2, "differences": []},
+            NOTHING | {"compared": 2, "matched": 2},
         ),
     ]
 
@@ -114,12 +143,12 @@ async def test_a_service_without_checks_and_parity_says_so(steps):
 
 
 async def test_allowed_differences_are_recorded(steps):
-    steps.differences = [DIFFERENCE]
+    steps.differences = {"/u/2": DIFFERENCE}
     await verify_candidate(placement(), "users:1", weight=0)
     assert steps.events[-1] == (
         "pass",
         "parity: 1/2 responses match",
-        {"compared": 2, "matched": 1, "differences": [str(DIFFERENCE)]},
+        NOTHING | {"compared": 2, "matched": 1, "differences": [str(DIFFERENCE)]},
     )
 
 
@@ -168,3 +197,30 @@ async def test_a_check_that_fails_on_the_public_route_rolls_traffic_back(steps):
     with pytest.raises(CheckFailed):
         await verify_public_route(placement())
     assert steps.rolled_back == ["checks failed on the public route"]
+
+
+async def test_nothing_is_checked_before_both_routes_are_proven(steps):
+    await verify_candidate(placement(), "users:1", weight=0)
+    assert steps.order == [
+        "nonce of preview rules",
+        "nonce of control rules",
+        "forward of preview rules",
+        "forward of control rules",
+        "checks",
+        "served by",
+    ]
+
+
+async def test_a_route_that_is_not_reached_fails_the_service_before_any_check(steps):
+    steps.unreached = CheckFailed("users: requests do not reach its control rule")
+    with pytest.raises(CheckFailed):
+        await verify_candidate(placement(), "users:1", weight=0)
+    assert "checks" not in steps.order
+    assert [verdict for verdict, _, _ in steps.events] == ["fail"]
+
+
+async def test_a_service_that_was_never_asked_is_not_fit_for_traffic(steps):
+    steps.unserved = CheckFailed("users: 5 requests were sent, and users-tg counted 0")
+    with pytest.raises(CheckFailed):
+        await verify_candidate(placement(), "users:1", weight=0)
+    assert steps.events[-1] == ("fail", str(steps.unserved), {})

@@ -8,13 +8,31 @@ import pytest
 from config.errors import InvalidConfig
 from config.service import Build, Parity, ServiceConfig
 from tasks.http.client import Response
-from tasks.http.parity import compare_responses, parity_paths
+from tasks.http.comparison.difference import compare_responses, why_inconclusive
+from tasks.http.comparison.noise import Noise, noise_between
+from tasks.http.parity import parity_paths
 
 
-def response(data, *, status=200, content_type="application/json", error=None):
+def response(data, *further, status=200, content_type="application/json", error=None):
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    headers = httpx.Headers({"Content-Type": content_type})
+    headers = httpx.Headers([("Content-Type", content_type), *further])
     return Response(status, headers, body, error=error)
+
+
+def noisy(one, other, candidate, **parity):
+    """What differs, where the monolith answered the same request with `one` and `other`."""
+    settings = Parity(**parity)
+    noise = noise_between(one, other, settings)
+    difference = compare_responses("/api/users", one, candidate, settings, noise)
+    return difference and difference.what
+
+
+def reason(monolith, candidate, expected=(), noise=Noise()):  # noqa: B008 - it is frozen
+    return why_inconclusive(monolith, candidate, expected, noise)
+
+
+def redirect(location):
+    return response(b"", ("Location", location), status=302, content_type="text/plain")
 
 
 def compare(monolith, candidate, **parity):
@@ -199,3 +217,125 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
         InvalidConfig, match=r"services\.users\.parity\.paths_file: .*paths\.txt cannot be read"
     ):
         parity_paths(service(paths_file=file))
+
+
+def test_a_time_in_the_monoliths_own_answers_is_noise():
+    one, other, candidate = (response({"id": 1, "at": at}) for at in (1, 2, 3))
+    assert noisy(one, other, candidate) is None
+    assert noisy(one, other, response({"id": 2, "at": 3})) == "body"
+
+
+def test_a_field_that_is_noise_in_one_item_is_noise_in_all():
+    one, other = response([{"at": 1}, {"at": 1}]), response([{"at": 1}, {"at": 2}])
+    assert noisy(one, other, response([{"at": 7}, {"at": 8}])) is None
+    assert noisy(one, other, response([{"at": 1}, {"at": 1}, {"at": 1}])) == "body"
+
+
+def test_noise_in_a_plain_list_is_that_item_only():
+    one, other = response(["now", "v1"]), response(["then", "v1"])
+    assert noisy(one, other, response(["later", "v1"])) is None
+    assert noisy(one, other, response(["later", "v2"])) == "body"
+
+
+def test_two_items_of_a_plain_list_can_be_noise():
+    assert noisy(response([1, 2, 3]), response([8, 9, 3]), response([4, 5, 3])) is None
+
+
+def test_a_field_that_the_service_lacks_is_no_noise():
+    one, other = response({"at": 1, "id": 1}), response({"at": 2, "id": 1})
+    assert noisy(one, other, response({"at": 3})) == "body"
+
+
+def test_the_order_of_lists_is_not_noise_in_their_items():
+    one = response([{"id": 1, "at": 5}, {"id": 2, "at": 6}])
+    other = response([{"id": 2, "at": 1}, {"id": 1, "at": 2}])
+    same = response([{"id": 2, "at": 9}, {"id": 1, "at": 8}])
+    wrong = response([{"id": 3, "at": 9}, {"id": 1, "at": 8}])
+    assert noisy(one, other, same, unordered=True) is None
+    assert noisy(one, other, wrong, unordered=True) == "body"
+
+
+def test_a_token_in_a_page_is_noise_and_its_text_is_not():
+    page = b'<form><input name="csrf" value="%s"><b>%s</b></form>'
+    html = {"content_type": "text/html"}
+    one, other = (response(page % (token, b"cart"), **html) for token in (b"a1", b"b2"))
+    assert noisy(one, other, response(page % (b"c3", b"cart"), **html)) is None
+    assert noisy(one, other, response(page % (b"c3", b"shop"), **html)) == "body"
+
+
+def test_a_header_that_changes_at_the_monolith_is_noise():
+    answers = [response([], ("Cache-Control", f"max-age={age}")) for age in (10, 9, 8)]
+    assert noisy(*answers) is None
+
+
+def test_noise_is_named():
+    one = response({"at": 1}, ("Location", "/1"))
+    other = response({"at": 2}, ("Location", "/2"))
+    assert list(noise_between(one, other, Parity()).lines()) == ["/at", "header Location"]
+
+
+def test_two_lists_of_other_lengths_have_nothing_in_common():
+    assert noise_between(response([1]), response([1, 2]), Parity()).body
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("Cache-Control", "no-store", "max-age=60"),
+        ("Location", "/a", "/b"),
+        ("Set-Cookie", "session=1; Path=/", "sid=1"),
+        ("Access-Control-Allow-Origin", "*", "https://shop.test"),
+    ],
+)
+def test_a_header_that_matters_to_clients_is_compared(name, one, other):
+    found = (response([], (name, one)), response([], (name, other)))
+    assert what(*found) == f"header {name}"
+    assert what(response([], (name, one)), response([])) == f"header {name}"
+    assert what(*found, ignore_headers=(name.lower(),)) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("Cache-Control", "no-cache, private"), ("Cache-Control", "Private,no-cache")),
+        (("Set-Cookie", "session=1; Path=/"), ("Set-Cookie", "session=2; Secure")),
+        (("Set-Cookie", "AWSALB=1"), ("Set-Cookie", "AWSALBCORS=1")),
+        (("Date", "1"), ("Date", "2")),
+    ],
+)
+def test_spelling_and_values_that_clients_do_not_see_are_not_compared(one, other):
+    assert what(response([], one), response([], other)) is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_the_same_error_from_both_shows_nothing(status):
+    error = response([], status=status)
+    assert str(status) in reason(error, error)
+
+
+def test_an_error_that_a_check_expects_is_compared():
+    error = response([], status=404)
+    assert reason(error, error, expected={404}) is None
+
+
+@pytest.mark.parametrize(("one", "other"), [(200, 404), (401, 200), (404, 500), (200, 429)])
+def test_an_error_of_one_side_is_a_difference(one, other):
+    pair = (response([], status=one), response([], status=other))
+    assert reason(*pair) is None
+    assert what(*pair) == "status"
+
+
+@pytest.mark.parametrize("location", ["/login?next=/cart", "https://id.shop.test/oauth2/authorize"])
+def test_two_redirects_to_a_login_show_nothing(location):
+    assert reason(redirect(location), redirect(location)) == "both redirect to a login"
+
+
+def test_a_redirect_to_a_page_is_compared():
+    assert reason(redirect("/authors/1"), redirect("/authors/2")) is None
+    assert what(redirect("/authors/1"), redirect("/authors/2")) == "header Location"
+
+
+def test_a_monolith_that_is_limited_or_silent_shows_nothing():
+    assert reason(response([], status=429), response([]))
+    assert reason(response(b"", status=0, error="connection reset"), response([]))
+    assert reason(response([]), response([]), noise=Noise(status=True))

@@ -1,0 +1,197 @@
+"""
+Which target group answered the requests of a verification.
+
+The nonce has shown that requests with the secret header reach the preview and control rules. What
+it cannot show: that no rule was put in front of them since, and that no cache on the way answers
+for the load balancer. So the responses of a verification count only if each names its backend in
+`listener.backend_header`, or if the service's target group has counted as many requests as were
+sent.
+"""
+
+import asyncio
+import math
+import time
+from collections import Counter
+from typing import Final
+
+from config.errors import CheckFailed
+from flows.record.events import emit
+from flows.service.placement import Placement
+from tasks.aws.call import call
+from tasks.cloudwatch.metrics import count_requests
+from tasks.http.client import Response, Route, fetch, open_session
+from tasks.http.nonce import nonce_of
+from tasks.http.request import Request
+
+__all__ = ["ServedBy"]
+
+_UNTIL_COUNTED: Final = 5.0
+"""Least seconds to wait for a count beyond the lag of the metrics."""
+_LONGEST_PAUSE: Final = 5.0
+_SHOWN: Final = 5
+_NO_TARGET: Final = 503
+"""ELBv2 counts a request only where it has chosen a target."""
+
+
+class ServedBy:
+    """
+    Records what is sent on the private routes of a verification, and who answered.
+
+    Args:
+        placement: The service's place on the listener; its routes have just been proven.
+    """
+
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        self._header = placement.config.listener.backend_header
+        self._began = time.time()
+        self._preview: list[tuple[Request, Response]] = []
+        self._control: list[tuple[Request, Response]] = []
+        self._nonce = nonce_of(placement.preview).encode()
+
+    @property
+    def preview(self) -> Route:
+        """The preview route, recorded."""
+        return self._placement.preview.recording_in(
+            lambda request, response: self._preview.append((request, response))
+        )
+
+    @property
+    def control(self) -> Route:
+        """The control route, recorded."""
+        return self._placement.control.recording_in(
+            lambda request, response: self._control.append((request, response))
+        )
+
+    async def verify(self) -> None:
+        """
+        Verify that the service's target group answered what was sent on the preview route.
+
+        Raises:
+            CheckFailed: It did not, or it is not known.
+        """
+        if not self._preview:
+            return
+        self._refuse_cached()
+        if self._header and await self._is_shown_by_header(self._header):
+            return
+        await self._wait_until_counted()
+
+    def _refuse_cached(self) -> None:
+        cached = [
+            request
+            for request, response in [*self._preview, *self._control]
+            if response.is_from_cdn_cache
+        ]
+        if cached:
+            raise CheckFailed(
+                f"{self._placement.name}: {_listed(cached)}: answered by a cache before the load "
+                "balancer, so it is not known what the service answers; set listener.url to the "
+                f"load balancer itself ({self._placement.discovered.balancer_url})"
+            )
+
+    async def _is_shown_by_header(self, header: str) -> bool:
+        """
+        Whether the header shows that the service answered everything.
+
+        Raises:
+            CheckFailed: It shows that the monolith answered some of it.
+        """
+        monolith = await self._monolith_names(header)
+        names = [str(response.headers.get(header, "")) for _, response in self._preview]
+        if not monolith or set(names) <= monolith:
+            self._emit_not_distinct(header, monolith)
+            return False
+        wrong = [
+            request
+            for (request, _), name in zip(self._preview, names, strict=True)
+            if name in monolith
+        ]
+        if wrong:
+            raise CheckFailed(
+                f"{self._placement.name}: {_listed(wrong)}: answered by the monolith on the "
+                "preview route; check which other rule matches it"
+            )
+        return all(names)
+
+    async def _monolith_names(self, header: str) -> set[str]:
+        """What the header says on the control route; asked once where nothing was sent yet."""
+        if not self._control:
+            async with open_session() as session:
+                for request in self._placement.requests[:1]:
+                    await fetch(session, self.control, request)
+        names = {str(response.headers.get(header, "")) for _, response in self._control}
+        return names - {""}
+
+    def _emit_not_distinct(self, header: str, monolith: set[str]) -> None:
+        names = ", ".join(sorted(monolith)) or "nothing"
+        text = (
+            f"header {header} names {names} on both routes, so it does not show which of the two "
+            "answered: reading CloudWatch's request counts instead"
+        )
+        emit("note", self._placement.name, text)
+
+    async def _wait_until_counted(self) -> None:
+        """
+        Wait once, after all requests, until CloudWatch has counted them.
+
+        At weight 0 nothing else reaches the service's target group. In a run that goes on at a
+        higher weight users do as well: there the nonce is what proves the route.
+        """
+        sent = self._sent()
+        gates = self._placement.gates
+        patience = max(_UNTIL_COUNTED, gates.metrics_period)
+        deadline = time.time() + gates.metrics_lag + gates.metrics_period + patience
+        while True:
+            counted = await self._count()
+            if counted >= sent:
+                self._emit_counted(sent, counted)
+                return
+            if time.time() > deadline:
+                raise CheckFailed(self._explain(sent, counted), {"sent": sent, "counted": counted})
+            await asyncio.sleep(min(gates.metrics_period, _LONGEST_PAUSE))
+
+    def _sent(self) -> int:
+        """The requests that a target group must have counted."""
+        statuses: Counter[int] = Counter()
+        for _, response in self._preview:
+            if response.body != self._nonce:
+                statuses[response.status] += 1
+        return statuses.total() - statuses[0] - statuses[_NO_TARGET]
+
+    async def _count(self) -> int:
+        """What CloudWatch has counted for the service's target group since the routes' proof."""
+        placement = self._placement
+        period = placement.gates.metrics_period
+        return await call(
+            count_requests,
+            placement.aws,
+            placement.metrics_of(placement.target_group_arn),
+            math.floor(self._began / period) * period,
+            time.time() + period,
+            period,
+        )
+
+    def _emit_counted(self, sent: int, counted: int) -> None:
+        text = f"served by: {self._placement.service.target_group} counted {counted} of {sent} sent"
+        numbers = {"sent": sent, "counted": counted}
+        emit("check", self._placement.name, text, verdict="pass", numbers=numbers)
+
+    def _explain(self, sent: int, counted: int) -> str:
+        placement = self._placement
+        return (
+            f"{placement.name}: {sent} requests were sent on the preview route, and its target "
+            f"group {placement.service.target_group} counted {counted}: something else answered "
+            "them, so no check was about the service. Check which other rule matches "
+            f"{_listed([request for request, _ in self._preview])}, and whether "
+            f"{placement.discovered.alb_url} is cached; raise metrics_lag if CloudWatch is later "
+            "than that"
+        )
+
+
+def _listed(requests: list[Request]) -> str:
+    """Some of the requests, each once."""
+    distinct = list(dict.fromkeys(map(str, requests)))
+    shown = ", ".join(distinct[:_SHOWN])
+    more = len(distinct) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
