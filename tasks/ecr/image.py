@@ -11,7 +11,7 @@ from config.aws import AwsConfig
 from config.errors import BuildFailed
 from config.service import ServiceConfig
 from tasks.aws.clients import client
-from tasks.aws.credentials import why_refused
+from tasks.aws.explain import why_refused
 from tasks.aws.log import log
 from tasks.aws.task import aws_task
 from tasks.ecr.engine import engine

@@ -8,7 +8,7 @@ import botocore.exceptions
 from config.aws import AwsConfig
 from config.errors import PreflightFailed
 from tasks.aws.clients import client
-from tasks.aws.credentials import why_refused
+from tasks.aws.explain import why_refused
 from tasks.ecr.image import read_digest
 from tasks.ecr.reference import ImageReference, InvalidReference, read_reference
 from tasks.ecr.registry import ImageMissing, RegistryUnavailable, read_manifest_digest
