@@ -98,7 +98,7 @@ def _endpoint(
 ) -> AwsEndpoint:
     handlers = strictness.refusals(url)
     handlers["ecs"].append(ecs.handle)
-    handlers["ecr"] = [registry.handle]
+    handlers["ecr"].append(registry.handle)
     after: list[Callable[[Call], None]] = [balancers.after, registry.after, ecs.after]
     return AwsEndpoint(handlers, after, faults, record)
 

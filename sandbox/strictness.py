@@ -13,11 +13,12 @@ from sandbox.api.call import Handler
 from sandbox.api.moto_patches import MotoPatches
 from sandbox.autoscaling import refusals as autoscaling
 from sandbox.cloudwatch import alarms
+from sandbox.ecr import refusals as ecr
 from sandbox.ecs import task_definitions
 from sandbox.elbv2 import answers as elbv2_answers
 from sandbox.elbv2 import attributes as elbv2_attributes
 from sandbox.elbv2 import refusals as elbv2
-from sandbox.iam import managed_policies, trust_policies
+from sandbox.iam import managed_policies, sizes, trust_policies
 from sandbox.logs import refusals as logs
 from sandbox.service_quotas import quotas
 
@@ -33,9 +34,14 @@ def refusals(endpoint_url: str) -> dict[str, list[Handler]]:
     """
     return {
         "application-autoscaling": [partial(autoscaling.refuse, endpoint_url)],
+        "ecr": [ecr.refuse],
         "ecs": [partial(task_definitions.refuse, endpoint_url)],
         "elbv2": [partial(elbv2.refuse, endpoint_url)],
-        "iam": [managed_policies.load_managed_policy, trust_policies.refuse],
+        "iam": [
+            managed_policies.load_managed_policy,
+            trust_policies.refuse,
+            partial(sizes.refuse, endpoint_url),
+        ],
         "logs": [logs.refuse],
         "service-quotas": [quotas.answer],
     }

@@ -17,6 +17,9 @@ _TOO_SMALL: Final = "Member must have value greater than or equal to {}"
 _TOO_LARGE: Final = "Member must have value less than or equal to {}"
 _TOO_SHORT: Final = "Member must have length greater than or equal to {}"
 _TOO_LONG: Final = "Member must have length less than or equal to {}"
+_UNLIKE: Final = "Member must satisfy regular expression pattern: {}"
+_UNICODE: Final = ((r"\p{L}", r"\w"), (r"\p{N}", ""), (r"\p{Z}", " \u00a0"))
+"""Unicode classes in the models' patterns, which Python does not have."""
 
 
 @lru_cache
@@ -67,7 +70,7 @@ def _read_items(member: Any, form: dict[str, str], prefix: str) -> list[Any]:
 
 def check_limits(call: Call, parameters: dict[str, Any], code: str) -> None:
     """
-    Refuse values outside the limits of the service model: ranges, lengths, enumerations.
+    Refuse values outside the limits of the service model: ranges, lengths, enumerations, patterns.
 
     Raises:
         AwsError: With `code`, in the wording that all AWS services share.
@@ -88,6 +91,10 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
         case "list" if isinstance(value, list):
             for number, item in enumerate(value, 1):
                 yield from _violations(shape.member, item, f"{path}.{number}.member")
+        case "map" if isinstance(value, dict):
+            for key, item in value.items():
+                yield from _violations(shape.key, key, path)
+                yield from _violations(shape.value, item, f"{path}.{key}")
     if constraint := _broken_constraint(shape, value):
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"
 
@@ -100,7 +107,7 @@ def _join(path: str, name: str) -> str:
 def _broken_constraint(shape: Any, value: Any) -> str | None:
     if shape.type_name in ("integer", "long", "float", "double"):
         size, small, large = value, _TOO_SMALL, _TOO_LARGE
-    elif shape.type_name in ("string", "list"):
+    elif shape.type_name in ("string", "list", "map"):
         size, small, large = len(value), _TOO_SHORT, _TOO_LONG
     else:
         return None
@@ -111,4 +118,22 @@ def _broken_constraint(shape: Any, value: Any) -> str | None:
     allowed = shape.metadata.get("enum")
     if allowed and value not in allowed:
         return f"Member must satisfy enum value set: [{', '.join(allowed)}]"
+    pattern = shape.metadata.get("pattern")
+    if shape.type_name == "string" and pattern and not _is_like(pattern, value):
+        return _UNLIKE.format(pattern)
     return None
+
+
+@lru_cache
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    for name, characters in _UNICODE:
+        pattern = pattern.replace(name, characters)
+    try:
+        return re.compile(pattern)
+    except re.error:
+        return None  # some models have patterns that only other languages read
+
+
+def _is_like(pattern: str, text: str) -> bool:
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.fullmatch(text) is not None

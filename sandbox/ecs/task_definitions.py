@@ -1,5 +1,6 @@
 """ECS task definitions, which moto keeps: what AWS refuses, and how AWS writes them back."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -10,12 +11,16 @@ from sandbox.api.call import Call
 from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
 from sandbox.api.moto_patches import MotoPatches
+from sandbox.api.request import check_limits
 
 __all__ = ["patch_moto", "refuse"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ROLE: Final = re.compile(r"(?:arn:aws[\w-]*:iam::\d{12}:role/)?[\w+=,.@/-]+")
 _ECR_HOST: Final = re.compile(r"\d{12}\.dkr\.ecr\.[\w-]+\.amazonaws\.com(?:\.cn)?/")
+_LARGEST: Final = 65_536
+"""Bytes of a task definition."""
+_MOST_CONTAINERS: Final = 10
 _FARGATE_LOG_DRIVERS: Final = ("awslogs", "splunk", "awsfirelens")
 _MEMORY_BY_CPU: Final = {
     256: (512, 1024, 2048),
@@ -35,6 +40,7 @@ def refuse(endpoint_url: str, call: Call) -> None:
 
     Source: ECS RegisterTaskDefinition, and reports of its errors.
     """
+    check_limits(call, call.parameters, "InvalidParameterException")
     if call.action == "RegisterTaskDefinition":
         reason = next(_reasons(endpoint_url, call.parameters), None)
         if reason is not None:
@@ -42,9 +48,20 @@ def refuse(endpoint_url: str, call: Call) -> None:
 
 
 def _reasons(endpoint_url: str, definition: dict[str, Any]) -> Iterator[str]:
+    yield from _amount_reasons(definition)
     yield from _definition_reasons(definition)
     if "FARGATE" in definition.get("requiresCompatibilities", []):
         yield from _fargate_reasons(endpoint_url, definition)
+
+
+def _amount_reasons(definition: dict[str, Any]) -> Iterator[str]:
+    """Source: "Amazon ECS service quotas"; the error as quoted in awsdocs' ECS guide, #149."""
+    text = json.dumps(definition, separators=(",", ":"), ensure_ascii=False)
+    size = len(text.encode())
+    if size > _LARGEST:
+        yield f"Actual length: '{size}'. Max allowed length is '{_LARGEST}' bytes."
+    if len(definition.get("containerDefinitions") or []) > _MOST_CONTAINERS:
+        yield f"A task definition can have at most {_MOST_CONTAINERS} containers."
 
 
 def patch_moto(patches: MotoPatches) -> None:

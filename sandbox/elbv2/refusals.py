@@ -15,12 +15,12 @@ from sandbox.api.call import Call
 from sandbox.api.errors import AwsError
 from sandbox.api.internal import internal_client
 from sandbox.api.request import check_limits, read_parameters
-from sandbox.elbv2 import attributes, rules, target_groups
+from sandbox.elbv2 import attributes, conditions, rules, target_groups
 
 __all__ = ["refuse"]
 
 _LB_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
-_TAG: Final = re.compile(r"[\w\s.:/=+\-@]*")
+_TAGS: Final = 50
 _LISTENERS: Final = 50
 _DESCRIBED_AT_ONCE: Final = 20
 
@@ -34,19 +34,22 @@ def refuse(endpoint_url: str, call: Call) -> None:
     parameters = read_parameters(call)
     check_limits(call, parameters, "ValidationError")
     _check_tags(parameters.get("Tags", []))
+    conditions.check_sizes(parameters.get("Conditions", []))
     check = _CHECKS.get(call.action)
     if check:
         check(endpoint_url, parameters)
 
 
 def _check_tags(tags: list[dict[str, str]]) -> None:
-    """Source: the pattern of TagKey and TagValue in the ELBv2 API reference."""
-    for tag in tags:
-        for text in (tag.get("Key", ""), tag.get("Value", "")):
-            if not _TAG.fullmatch(text):
-                raise AwsError(
-                    "ValidationError", f"'{text}' contains characters that a tag cannot have"
-                )
+    """Source: ELB user guide, "Tag restrictions"; characters are in the service model."""
+    keys = [tag.get("Key", "") for tag in tags]
+    if len(keys) > _TAGS:
+        raise AwsError("TooManyTags", f"The quota for the number of tags is {_TAGS}")
+    if len(set(keys)) < len(keys):
+        raise AwsError("DuplicateTagKeys", "Each tag key must be unique")
+    for key in keys:
+        if key.lower().startswith("aws:"):
+            raise AwsError("ValidationError", f"Tag key '{key}' cannot begin with 'aws:'")
 
 
 def _check_load_balancer(endpoint_url: str, parameters: dict[str, Any]) -> None:

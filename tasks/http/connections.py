@@ -84,7 +84,14 @@ class Connections:
             try:
                 yield connection
             finally:
-                self._idle.append(connection)
+                await self._give_back(connection)
+
+    async def _give_back(self, connection: httpcore.AsyncHTTPConnection) -> None:
+        """Keep an idle connection; close one whose request was cut off, which is of no more use."""
+        if connection.is_idle() and not connection.is_closed():
+            self._idle.append(connection)
+        else:
+            await connection.aclose()
 
     async def _reuse(self) -> httpcore.AsyncHTTPConnection | None:
         while self._idle:

@@ -205,6 +205,7 @@ def _write_config(listener: Listener, own_address: str, directory: Path) -> None
         errors="\n    ".join(map(_error_page, _ERROR_PAGES)),
         binds=",".join(f"{address}:{listener.port}" for address in addresses),
         bad_gateway=_page(502),
+        uri_too_long=_page(414),
     )
     (directory / "haproxy.cfg").write_text(config)
 

@@ -169,6 +169,16 @@ function act.redirect(rule, txn)
   answer(txn, rule.status, { location = location })
 end
 
+local LONGEST_HEADER = 16384
+
+core.register_action("check_headers", { "http-req" }, function(txn)
+  for name, values in pairs(txn.http:req_get_headers()) do
+    for _, value in pairs(values) do
+      if #name + #value > LONGEST_HEADER then txn:set_var("txn.large", 1) end
+    end
+  end
+end, 0)
+
 core.register_action("route", { "http-req" }, function(txn)
   for _, rule in ipairs(listener.rules) do
     if applies(rule, txn) then return act[rule.action](rule, txn) end

@@ -51,6 +51,13 @@ class _Answer(BaseHTTPRequestHandler):
             self.close_connection = True
         elif self.path.startswith("/status/"):
             self.reply(int(self.path.removeprefix("/status/")), b"")
+        elif self.path.startswith("/headers/"):
+            size = int(self.path.removeprefix("/headers/"))
+            self.send_response_only(200)
+            for number in range(size // 1000):
+                self.send_header(f"X-{number}", "x" * 990)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif self.path.startswith("/echo"):
             self.reply(200, f"{self.requestline}\n{self.headers}".encode() + body)
         else:

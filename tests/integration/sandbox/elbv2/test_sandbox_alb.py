@@ -135,6 +135,32 @@ def test_the_target_gets_the_request_with_forwarding_headers(site):
     assert headers["x-forwarded-port"] == str(listener.port)
 
 
+LONG = "x" * 16_000
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        (f"/{LONG}", {"X-A": LONG, "X-B": LONG, "X-C": LONG}, 200),
+        (f"/?{LONG}{LONG}", {}, 414),
+        ("/", {"X-A": LONG + LONG}, 400),
+        ("/", {f"X-{number}": LONG for number in range(5)}, 400),
+    ],
+    ids=["within every limit", "request line", "one header", "all headers"],
+)
+def test_a_request_over_a_size_limit_is_refused(site, path, headers, status):
+    listener = site.serve(fixed("served"))
+    response, _ = listener.ask(path, headers=headers)
+    assert (response.status, response.getheader("Server")) == (status, "awselb/2.0")
+
+
+def test_a_response_with_more_than_32_kb_of_headers_is_502(site):
+    listener = site.serve(forward({site.group(site.run_target()): 1}))
+    eventually(lambda: listener.status() == 200)
+    assert listener.status("/headers/30000") == 200
+    assert listener.status("/headers/34000") == 502
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_target_that_closes_a_connection_under_a_request_is_502(site, method):
     target = site.run_target()
