@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -79,7 +79,7 @@ def _key(stage: Stage, command: list[str], environment: Mapping[str, str]) -> st
 
 def _run(
     stage: Stage, instruction: Instruction, command: list[str], environment: Mapping[str, str]
-) -> Iterator[str]:
+) -> Generator[str, None, dict[str, Any]]:
     """Run the command; returns a note about its layer for the store."""
     folder = stage.folder / "run"
     base = stage.base.digest if stage.base else None
@@ -105,7 +105,7 @@ def _run(
         remove_tree(folder)
 
 
-def _output(command: list[str], environment: Mapping[str, str]) -> Iterator[str]:
+def _output(command: list[str], environment: Mapping[str, str]) -> Generator[str, None, int]:
     """Start the command, yield its lines, and return its exit code."""
     process = subprocess.Popen(
         command,
