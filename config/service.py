@@ -179,8 +179,8 @@ class ServiceConfig(ConfigModel):
         Annotated[str, Field(pattern=r"^\S+$", examples=["registry.example.com/users:1.4"])] | None
     ) = None
     """
-    A ready image in any registry, e.g. `nginx:1.27`; alternatively give `build`. Its tag is replaced
-    by the digest where the registry is ECR, or names it without credentials.
+    A ready image in any registry, e.g. `nginx:1.27`; alternatively give `build`. Its tag is
+    replaced by the digest where the registry is ECR, or names it without credentials.
     """
     port: Annotated[StrictInt, Field(ge=1, le=65535)] = 3000
     """Port that the container listens on."""
