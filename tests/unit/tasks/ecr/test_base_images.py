@@ -113,6 +113,14 @@ def test_a_registry_that_is_down_does_not_cause_a_build(world, service):
     assert wanted(service).reference == pushed
 
 
+def test_a_base_image_that_was_deleted_does_not_matter_once_the_image_is_built(world, service):
+    world.remote["nginx:1.27"] = PreflightFailed("image: nginx:1.27 is not in docker.io; push it")
+    pushed = content_tag(service.build, service.cpu_architecture)
+    when = SimpleNamespace(timestamp=lambda: 1.0)
+    world.pushed = [PushedImage(ONE, (pushed,), when)]
+    assert wanted(service).reference == pushed
+
+
 def test_a_base_image_that_does_not_exist_is_refused(world, service):
     world.remote["nginx:1.27"] = PreflightFailed("image: nginx:1.27 is not in docker.io; push it")
     with pytest.raises(
