@@ -66,7 +66,10 @@ class Build(ConfigModel):
     context: Annotated[Path, AfterValidator(relative_to_the_config)]
     """Folder sent to the engine; relative to the config file."""
     dockerfile: str = "Dockerfile"
-    """Dockerfile, relative to the context."""
+    """
+    Dockerfile, relative to the context, which it may be outside of. Beside it may be its own ignore
+    file, e.g. `Dockerfile.dockerignore`.
+    """
     args: dict[str, str] = Field(default_factory=dict)
     """Build arguments, e.g. the base image."""
 
@@ -128,7 +131,10 @@ class ServiceConfig(ConfigModel):
     image: (
         Annotated[str, Field(pattern=r"^\S+$", examples=["registry.example.com/users:1.4"])] | None
     ) = None
-    """A ready image, e.g. in another repository; alternatively give `build`."""
+    """
+    A ready image in any registry, e.g. `nginx:1.27`; alternatively give `build`. Its tag is
+    replaced by the digest where the registry is ECR, or names it without credentials.
+    """
     port: Annotated[StrictInt, Field(ge=1, le=65535)] = 3000
     """Port that the container listens on."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256

@@ -13,7 +13,7 @@ from config.service import Build, ServiceConfig
 from tasks.aws.log import log
 from tasks.aws.task import aws_task
 from tasks.ecr.context.archive import write_archive
-from tasks.ecr.context.entries import Entry, read_context, why_unreadable
+from tasks.ecr.context.entries import Context, Entry, read_context, why_unreadable
 from tasks.ecr.engine import engine
 
 __all__ = ["PLATFORMS", "build_image", "content_tag", "is_tag_of", "tag_with_bases"]
@@ -42,12 +42,17 @@ def content_tag(build: Build, cpu_architecture: str) -> str:
     if context.has_own_ignore_file and context.ignore_file is not None:
         # It is sent as .dockerignore, which COPY may find.
         _add_content(digest, context.ignore_file)
+    _add_entries(digest, context)
+    return f"c-{digest.hexdigest()[:16]}"
+
+
+def _add_entries(digest: Any, context: Context) -> None:
+    """Every entry of a context."""
     try:
         for entry in context.entries:
             _add_entry(digest, entry)
     except OSError as error:
-        raise BuildFailed(why_unreadable(build, error)) from None
-    return f"c-{digest.hexdigest()[:16]}"
+        raise BuildFailed(why_unreadable(context.build, error)) from None
 
 
 def tag_with_bases(tag: str, bases: Mapping[str, str]) -> str:

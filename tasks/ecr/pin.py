@@ -60,7 +60,7 @@ def pin_image(aws: AwsConfig, image: str) -> PinnedImage:
         digest = _digest_in_ecr(ecr, reference) if ecr else read_manifest_digest(reference)
     except ImageMissing as error:
         raise PreflightFailed(
-            f"image: {image}: {error}; push it, or name a tag that is there"
+            f"image: {image} {error}; push it, or name a tag that is there"
         ) from None
     except RegistryUnavailable as error:
         return PinnedImage(image, _why_not_pinned(image, error), str(error))
@@ -133,5 +133,5 @@ def _digest_in_ecr(ecr: EcrRegistry, reference: ImageReference) -> str:
             raise
         raise RegistryUnavailable(f"{where}: {refusal.removeprefix('aws: ')}") from None
     if digest is None:
-        raise ImageMissing(f"{reference.tag} is not in ECR")
+        raise ImageMissing("is not in ECR")
     return digest

@@ -125,7 +125,7 @@ def _refusal(response: httpx.Response, reference: ImageReference) -> Exception:
     """Why the registry did not name a digest."""
     status = response.status_code
     if status == httpx.codes.NOT_FOUND and _MISSING in _error_codes(response):
-        return ImageMissing(f"{reference.registry} does not have it")
+        return ImageMissing(f"is not in {reference.registry}")
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
         return RegistryUnavailable(
             f"{reference.registry} does not have it, or requires credentials (HTTP {status})"

@@ -11,10 +11,12 @@ The embedded engine: builds images without containers, and runs containers as pr
 
 import contextlib
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Literal
@@ -69,6 +71,7 @@ class ProcessEngine:
         self._images, self._transfer = Images(), Transfer(self._store)
         self._lock = threading.Lock()
         self._containers: dict[str, ProcessContainer] = {}
+        self._commands: set[int] = set()
         self._numbers = itertools.count(1)
         self._closing = threading.Event()
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
@@ -83,7 +86,7 @@ class ProcessEngine:
             self._images,
             self._transfer,
             self.containers,
-            Abilities(self.why_no_roots, self._may_have_image),
+            Abilities(self.why_no_roots, self._may_have_image, self._watching),
             self._find_image,
         )
         self._server.start(api.answer)
@@ -133,10 +136,27 @@ class ProcessEngine:
         self._watch.join()
         for container in self.containers():
             container.kill()
+        with self._lock:
+            for group in self._commands:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
         self._server.close()
         self._warden.close()
         self._spawner.shutdown()
         remove_tree(self._folder)
+
+    @contextlib.contextmanager
+    def _watching(self, group: int) -> Iterator[None]:
+        """End a build's command with the sandbox."""
+        self._warden.add(group)
+        with self._lock:
+            self._commands.add(group)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._commands.discard(group)
+            self._warden.discard(group)
 
     def _may_have_image(self, name: str) -> bool:
         """Whether it is here, or in a registry on this machine."""

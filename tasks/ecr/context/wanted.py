@@ -25,7 +25,7 @@ def wanted_tag(aws: AwsConfig, docker_host: str | None, service: ServiceConfig) 
 
     Raises:
         BuildFailed: The context cannot be read.
-        PreflightFailed: A registry does not have a base image.
+        PreflightFailed: A registry does not have a base image that has to be built from.
 
     Source: Docker ImageInspect, OCI distribution specification, ECR DescribeImages.
     """
@@ -35,39 +35,51 @@ def wanted_tag(aws: AwsConfig, docker_host: str | None, service: ServiceConfig) 
     tag = content_tag(build, service.cpu_architecture)
     bases = {}
     for image in base_images(read_dockerfile(build), build.args):
-        digest, note = _base_digest(aws, docker_host, image)
-        if digest is None:
-            return PinnedImage(_pushed_tag(aws, service.name, tag) or tag, note)
-        bases[image] = digest
+        try:
+            bases[image] = _base_digest(aws, docker_host, image)
+        except _DigestUnknown as unknown:
+            pushed = _pushed_tag(aws, service.name, tag)
+            if unknown.is_missing and pushed is None:
+                raise PreflightFailed(f"build.dockerfile: base image {unknown}") from None
+            return PinnedImage(pushed or tag, _why_unknown(image, unknown))
     return PinnedImage(tag_with_bases(tag, bases))
 
 
-def _base_digest(aws: AwsConfig, docker_host: str | None, image: str) -> tuple[str | None, str]:
+class _DigestUnknown(Exception):
+    """Raised when a base image's digest cannot be read; the message has the reason."""
+
+    def __init__(self, reason: str, *, is_missing: bool = False) -> None:
+        super().__init__(reason)
+        self.is_missing = is_missing
+
+
+def _base_digest(aws: AwsConfig, docker_host: str | None, image: str) -> str:
     """
-    The digest of a base image, and why it is unknown.
+    The digest of a base image.
 
     The engine's own comes first: a build uses it, and pulls only what it does not have.
     """
     try:
         reference = read_reference(image)
     except InvalidReference as error:
-        return None, _why_unknown(image, str(error))
+        raise _DigestUnknown(str(error)) from None
     if reference.pinned:
-        return reference.digest, ""
+        return reference.digest
     local = _digest_in_engine(docker_host, image, reference)
     if local:
-        return local, ""
+        return local
     try:
         pinned = pin_image(aws, image)
     except PreflightFailed as error:
-        text = str(error).removeprefix("image: ")
-        raise PreflightFailed(f"build.dockerfile: base image {text}") from None
+        reason = str(error).removeprefix("image: ")
+        raise _DigestUnknown(reason, is_missing=True) from None
     if pinned.note:
-        return None, _why_unknown(image, pinned.reason)
-    return pinned.reference.partition("@")[2], ""
+        raise _DigestUnknown(pinned.reason)
+    return pinned.reference.partition("@")[2]
 
 
-def _why_unknown(image: str, reason: str) -> str:
+def _why_unknown(image: str, reason: Exception) -> str:
+    """The note about a base image that is not part of the tag."""
     return (
         f"build.dockerfile: the digest of base image {image} is unknown ({reason}), so a newer "
         "one does not lead to a new image; name it as repository@sha256:… to pin it"

@@ -133,7 +133,7 @@ class Build:
             case "COPY" | "ADD":
                 yield from self._copy(instruction)
             case "RUN":
-                yield from run(self._stages[-1], instruction)
+                yield from run(self._stages[-1], instruction, self._abilities)
             case "WORKDIR":
                 yield from self._enter(instruction.value)
             case _:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +47,8 @@ class Abilities:
     """Why RUN is not supported; None when it is."""
     has_image: Callable[[str], bool]
     """Whether the engine has an image, or a registry on this machine may have it."""
+    watching: Callable[[int], AbstractContextManager[object]] = nullcontext
+    """Ends a process group with the sandbox, while a command runs in it."""
 
 
 @dataclass(frozen=True)

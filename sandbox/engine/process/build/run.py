@@ -6,13 +6,14 @@ import os
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from sandbox.engine.content.base_image import BASE_SITE
 from sandbox.engine.content.layer import Entry, Layer, content_key, write_layer
+from sandbox.engine.process.build.check import Abilities
 from sandbox.engine.process.build.dockerfile import Instruction
 from sandbox.engine.process.build.settings import shell_of
 from sandbox.engine.process.build.stage import Stage
@@ -31,11 +32,16 @@ _NOTHING: Final = Path(os.devnull)
 _OWN: Final = f"{Path(BASE_SITE).parent}/__pycache__/sitecustomize."
 
 
-def run(stage: Stage, instruction: Instruction) -> Iterator[str]:
+def run(stage: Stage, instruction: Instruction, abilities: Abilities) -> Iterator[str]:
     """
     Carry out a RUN; yields its output and Docker's progress lines.
 
     The same command on the same layers, with the same variables, is not run again.
+
+    Args:
+        stage: The command runs in its files.
+        instruction: The RUN.
+        abilities: Of the engine.
 
     Raises:
         BuildRefused: It failed.
@@ -49,7 +55,7 @@ def run(stage: Stage, instruction: Instruction) -> Iterator[str]:
     if known and (known["layer"] is None or stage.store.has(known["layer"]["digest"])):
         yield " ---> Using cache"
     else:
-        known = yield from _run(stage, instruction, command, environment)
+        known = yield from _run(stage, instruction, command, environment, abilities)
         stage.store.note(key, known)
     if known["layer"] is None:
         stage.remember(text, empty=True)
@@ -78,8 +84,12 @@ def _key(stage: Stage, command: list[str], environment: Mapping[str, str]) -> st
 
 
 def _run(
-    stage: Stage, instruction: Instruction, command: list[str], environment: Mapping[str, str]
-) -> Iterator[str]:
+    stage: Stage,
+    instruction: Instruction,
+    command: list[str],
+    environment: Mapping[str, str],
+    abilities: Abilities,
+) -> Generator[str, None, dict[str, Any]]:
     """Run the command; returns a note about its layer for the store."""
     folder = stage.folder / "run"
     base = stage.base.digest if stage.base else None
@@ -95,7 +105,7 @@ def _run(
     )
     try:
         yield f" ---> Running {' '.join(command)}"
-        code = yield from _output(entered(plan, *command), environment)
+        code = yield from _output(entered(plan, *command), environment, abilities)
         if code != 0:
             raise instruction.refused(
                 f"returned a non-zero code: {code}", "its output is above; correct the command"
@@ -105,7 +115,9 @@ def _run(
         remove_tree(folder)
 
 
-def _output(command: list[str], environment: Mapping[str, str]) -> Iterator[str]:
+def _output(
+    command: list[str], environment: Mapping[str, str], abilities: Abilities
+) -> Generator[str, None, int]:
     """Start the command, yield its lines, and return its exit code."""
     process = subprocess.Popen(
         command,
@@ -116,9 +128,10 @@ def _output(command: list[str], environment: Mapping[str, str]) -> Iterator[str]
         start_new_session=True,
     )
     try:
-        for line in process.stdout or ():
-            yield line.decode(errors="replace").rstrip("\r\n")
-        return process.wait()
+        with abilities.watching(process.pid):
+            for line in process.stdout or ():
+                yield line.decode(errors="replace").rstrip("\r\n")
+            return process.wait()
     finally:
         # Also when the client hangs up. What a command leaves behind ends with it, as in Docker.
         with contextlib.suppress(ProcessLookupError):

@@ -89,7 +89,10 @@ class Tree:
         for part in pattern.split("/"):
             if part in ("", "."):
                 continue
-            found = [match for folder in found for match in self._in_folder(folder, part)]
+            inner: list[str] = []
+            for folder in found:
+                inner += self._in_folder(folder, part)
+            found = inner
         return found
 
     def _in_folder(self, folder: str, part: str) -> list[str]:

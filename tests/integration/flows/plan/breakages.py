@@ -266,6 +266,20 @@ def dockerfile_is_not_there(forum):
     forum.users["build"]["dockerfile"] = "Dockerfile.prod"
 
 
+def dockerfile_is_refused_by_the_engine(forum):
+    dockerfile = forum.folder / "users.Dockerfile"
+    dockerfile.write_text("FROM split-sandbox/python\nADD https://x.example/a /a\nINCLUDE b\n")
+    forum.users["build"]["dockerfile"] = str(dockerfile)
+
+
+def image_is_no_reference(forum):
+    forum.use_image("Nginx:1.27")
+
+
+def environment_is_too_large(forum):
+    forum.users["environment"] = {"CATALOG": "x" * 66_000}
+
+
 def engine_is_not_there(forum):
     forum.config["docker_host"] = "unix:///nowhere/docker.sock"
 

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import threading
-from pathlib import Path
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
@@ -168,19 +167,19 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(start_module_sandbox, tmp_path_factory):
-    """The story, with a count of the contexts whose files are listed to be hashed."""
-    hashed, list_files = collections.Counter(), tasks.ecr.build.exclude_paths
+    """The story, with a count of the contexts whose files are hashed."""
+    hashed, add_entries = collections.Counter(), tasks.ecr.build._add_entries
 
-    def count(root, *arguments, **options):
-        hashed[Path(root).name] += 1
-        return list_files(root, *arguments, **options)
+    def count(digest, context):
+        hashed[context.build.context.name] += 1
+        add_entries(digest, context)
 
     with (
         pytest.MonkeyPatch.context() as patch,
         prefect_test_harness(server_startup_timeout=90),
     ):
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
-        patch.setattr(tasks.ecr.build, "exclude_paths", count)
+        patch.setattr(tasks.ecr.build, "_add_entries", count)
         yield Story(start_module_sandbox(), tmp_path_factory.mktemp("story"), hashed)
     gc.collect()  # connections of loops that have ended, while their warnings are ignored
 

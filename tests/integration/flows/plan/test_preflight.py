@@ -286,6 +286,21 @@ CASES = [
         "Dockerfile.prod is not a file; create it",
     ),
     (
+        broken.dockerfile_is_refused_by_the_engine,
+        "services[0].build.dockerfile: Dockerfile line 3: INCLUDE b: ",
+        "use a Docker engine: --engine docker",
+    ),
+    (
+        broken.image_is_no_reference,
+        "services[0].image: 'Nginx:1.27': ",
+        "write the repository in lower case",
+    ),
+    (
+        broken.environment_is_too_large,
+        "services[0].environment: the task definition has 66",
+        "ECS allows 65536; move large values to S3 or SSM Parameter Store",
+    ),
+    (
         broken.engine_is_not_there,
         "docker_host: no Docker engine answers at unix:///nowhere/docker.sock",
         "or set docker_host",

@@ -292,6 +292,20 @@ def test_a_command_is_not_run_twice(client, tmp_path):
     assert "---> Using cache" in lines
 
 
+def test_a_command_of_a_build_ends_with_the_engine(engine, client, tmp_path):
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text(
+        "FROM split-sandbox/python\nRUN sh -c 'echo $$ && sleep 300'\n"
+    )
+    stream = client.api.build(path=str(tmp_path / "context"), decode=True)
+    lines = (event.get("stream", "").strip() for event in stream)
+    pid = next(line for line in lines if line.isdigit())
+    engine.close()
+    assert not runs(pid)
+    for _ in lines:  # the connection ends
+        pass
+
+
 def test_triggers_shell_and_volumes(engine, client, tmp_path):
     dockerfile = """
         FROM split-sandbox/python AS parent
