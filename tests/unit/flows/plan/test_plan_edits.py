@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from flows.plan.change import PlannedChange
 from flows.plan.drain import DrainDecision, decide_drain
-from flows.plan.split import Plan
+from flows.plan.split import Plan, edited_rules
 from tasks.aws.change import Conflict
 from tasks.aws.tags import Owner
 from tasks.elbv2.default_action import edit_of_taken_over, taken_over_rules
@@ -85,3 +85,31 @@ def test_a_default_action_that_was_taken_over_is_known_by_the_listeners_tags():
 def test_an_older_version_recorded_nothing_of_what_it_took_over():
     (rule,) = taken_over_rules([DEFAULT], {"split:taken-over": "shop"}, "shop")
     assert edit_of_taken_over(rule) is None
+
+
+def conflicts(*rules, desired_count=0, taken_over=()):
+    monolith = SimpleNamespace(desired_count=desired_count, target_group_arn=MONOLITH)
+    config = SimpleNamespace(
+        name="shop", monolith=SimpleNamespace(service="shop-web", default_action=None)
+    )
+    found = edited_rules(
+        config,
+        SimpleNamespace(monolith=monolith),
+        SimpleNamespace(rules=rules, taken_over=taken_over),
+    )
+    return [item.conflict for item in found]
+
+
+def test_a_rule_for_a_drained_monolith_is_a_conflict_also_without_any_record():
+    returned = replace(DEFAULT, actions=tuple(weighted_forward({MONOLITH: 1})))
+    (text,) = conflicts(CART_RULE, returned)
+    assert "the default action forwards to shop-web, which is drained" in text
+    assert conflicts(CART_RULE, returned, desired_count=2) == []
+
+
+def test_an_edited_rule_that_was_taken_over_is_a_conflict_once():
+    tags = {"split:taken-over": "shop", **forms_tag(form_of((), DEFAULT.actions))}
+    returned = replace(DEFAULT, actions=tuple(weighted_forward({MONOLITH: 1})), tags=tags)
+    (text,) = conflicts(CART_RULE, returned, desired_count=2, taken_over=(returned,))
+    assert "the default action was taken over" in text
+    assert len(conflicts(CART_RULE, returned, taken_over=(returned,))) == 1
