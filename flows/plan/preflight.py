@@ -31,8 +31,7 @@ from tasks.preflight.duration import check_life, run_duration
 from tasks.preflight.execution_role import check_execution_role, read_trust_policy
 from tasks.preflight.finding import Finding, errors, failure, refuse, warnings
 from tasks.preflight.images import check_engine, check_ready_image
-from tasks.preflight.listener import check_listener, check_stickiness
-from tasks.preflight.monolith import check_deployment
+from tasks.preflight.monolith import check_deployment, check_listener, check_stickiness
 from tasks.preflight.network import (
     check_network,
     check_ports,

@@ -25,6 +25,7 @@ from tasks.elbv2.rule_matching import (
     users_rules,
     weights_of,
 )
+from tasks.elbv2.rules.edits import edit_text
 from tasks.elbv2.rules.precedence import overtaken
 from tasks.elbv2.weights import check_weights, service_weight
 from tasks.state.service import ServiceState
@@ -135,6 +136,9 @@ class ServiceRoutes:
             steps: The traffic steps.
         """
         left = self.state.preview_rules(self.owner)
+        open_rules = [rule for rule in left if not _is_secret(rule)]
+        if open_rules:
+            return [_open_to_users(rule) for rule in open_rules]
         return self.temporary_rules() if steps or left else []
 
     def temporary_rules(self) -> list[PlannedChange]:
@@ -150,6 +154,20 @@ class ServiceRoutes:
         )
         names = [", ".join(rule.patterns) for rule in rules]
         return [PlannedChange(f"{role} rule", name, Create(), temporary=True) for name in names]
+
+
+def _is_secret(rule: Rule) -> bool:
+    """Whether a preview or control rule matches only requests with a header."""
+    return any(condition.header for condition in rule.conditions_read)
+
+
+def _open_to_users(rule: Rule) -> PlannedChange:
+    """A preview or control rule that somebody has taken the header condition from."""
+    reason = (
+        f"{edit_text(rule, 'no condition on a header, so it takes requests of users')}; delete it "
+        f"with `aws elbv2 delete-rule --rule-arn {rule.arn}`, then run again"
+    )
+    return PlannedChange(f"{rule.role} rule", rule.label, Conflict(reason))
 
 
 def _new_paths(service: ServiceConfig, held: Mapping[int, Rule]) -> list[str]:

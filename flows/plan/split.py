@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from config.monolith import KeepDefault
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.plan.change import PlannedChange, Row, ServicePlan, service_plan_rows
@@ -19,13 +20,13 @@ from tasks.discovery import Discovered
 from tasks.ecr.repository import compare_repository, desired_repository
 from tasks.ecs.service import compare_service, desired_service
 from tasks.ecs.task_definition import compare_task_definition, desired_task_definition
-from tasks.elbv2.default_action import edit_of_taken_over
+from tasks.elbv2.default_action import edit_of_taken_over, monolith_rules
 from tasks.elbv2.rule_matching import Rule
 from tasks.elbv2.target_group import compare_target_group, desired_target_group
 from tasks.iam.task_role import compare_task_role, desired_task_role
 from tasks.state.service import ServiceState
 
-__all__ = ["Plan", "plan_split"]
+__all__ = ["Plan", "edited_rules", "plan_split"]
 
 
 @dataclass(frozen=True)
@@ -110,20 +111,53 @@ def plan_split(
         monolith_service=config.monolith.service,
         monolith=(
             *hold,
-            *_edited_rules(observed.taken_over),
+            *edited_rules(config, discovered, observed),
             *plan_drain(config, discovered, observed.rules, decision),
         ),
         drain=decision,
     )
 
 
-def _edited_rules(taken_over: Iterable[Rule]) -> Iterator[PlannedChange]:
-    """Rules that were taken over from the monolith, and that somebody else has changed since."""
-    for rule in taken_over:
-        reason = edit_of_taken_over(rule)
-        if reason:
-            resource = "listener" if rule.is_default else "listener rule"
-            yield PlannedChange(resource, rule.label, Conflict(reason))
+def edited_rules(
+    config: SplitConfig, discovered: Discovered, observed: Observation
+) -> Iterator[PlannedChange]:
+    """
+    Find rules that were taken over from the monolith, and that somebody else has changed since.
+
+    Args:
+        config: The split.
+        discovered: The monolith.
+        observed: All rules of the listener, and those that were taken over.
+    """
+    returned = _returned_rules(config, discovered, observed.rules)
+    for rule in returned:
+        reason = (
+            f"{rule.label} forwards to {config.monolith.service}, which is drained: its requests "
+            "are answered with 503. Somebody else changed it; give it the action of "
+            "monolith.default_action again, or restore the monolith with `python -m flows.rollback`"
+        )
+        yield _edited_rule(rule, reason)
+    known = {rule.arn for rule in returned}
+    for rule in observed.taken_over:
+        change = edit_of_taken_over(rule)
+        if change and rule.arn not in known:
+            yield _edited_rule(rule, change)
+
+
+def _returned_rules(
+    config: SplitConfig, discovered: Discovered, rules: Iterable[Rule]
+) -> list[Rule]:
+    """Rules that forward to a drained monolith, although the split gave them another action."""
+    if discovered.monolith.desired_count > 0:
+        return []
+    if isinstance(config.monolith.default_action, KeepDefault):
+        return []
+    return monolith_rules(list(rules), discovered.monolith.target_group_arn)
+
+
+def _edited_rule(rule: Rule, reason: str) -> PlannedChange:
+    resource = "listener" if rule.is_default else "listener rule"
+    return PlannedChange(resource, rule.label, Conflict(reason))
 
 
 def _plan_service(

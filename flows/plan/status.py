@@ -310,10 +310,13 @@ def _lock(rules: Iterable[Rule]) -> LockNow | None:
 
 def _drift(plan: Plan) -> list[Row]:
     """What a split would still do for the services, apart from rules that it removes again."""
-    services = [
-        row
-        for row in service_plan_rows(plan.services)
-        if row["action"] != "no change" and row["resource"] not in _PRIVATE
-    ]
+    services = [row for row in service_plan_rows(plan.services) if _is_drift(row)]
     conflicts = [item for item in plan.monolith if item.conflict]
     return services + [item.row(plan.monolith_service) for item in conflicts]
+
+
+def _is_drift(row: Row) -> bool:
+    """Whether a row of a plan is neither done nor about a rule that the run removes again."""
+    if row["action"] == "conflict":
+        return True
+    return row["action"] != "no change" and row["resource"] not in _PRIVATE

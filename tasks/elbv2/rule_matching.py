@@ -8,6 +8,7 @@ Source: ELBv2 user guide, "Listener rules for your Application Load Balancer".
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from config.path_pattern import covers, overlaps
@@ -91,7 +92,7 @@ class Rule:
         """What the rule is for; None when this tool did not make it."""
         return self.tags.get(ROLE)
 
-    @property
+    @cached_property
     def conditions_read(self) -> list[Condition]:
         """Its conditions, as far as they are understood."""
         return [read_condition(described) for described in self.conditions]

@@ -132,14 +132,18 @@ def check_weights(rule: Rule, service_group: str) -> int:
     """
     weight = service_weight(rule, service_group)
     written = _written_weights(rule)
-    if weight not in written:
-        known = " or ".join(map(str, written)) or "none"
-        raise TrafficConflict(
-            f"{rule.label} gives the service {weight}%, but this tool last wrote {known}: "
-            "somebody else changed it. Traffic stays as it is; set the weights back, or tag the "
-            f"rule {WEIGHTS}={weight}:{weight} to accept them, then run again"
-        )
-    return weight
+    weights = weights_of(rule)
+    share = 100 * weights[service_group] / sum(weights.values())
+    if weight in written and share == weight:
+        return weight
+    known = " or ".join(map(str, written)) or "none"
+    remedy = "set the weights back"
+    if share == weight:
+        remedy += f", or tag the rule {WEIGHTS}={weight}:{weight} to accept them"
+    raise TrafficConflict(
+        f"{rule.label} gives the service {share:.3g}%, but this tool last wrote {known}: "
+        f"somebody else changed it. Traffic stays as it is; {remedy}, then run again"
+    )
 
 
 def _refuse_edit(rule: Rule, change: str | None) -> None:

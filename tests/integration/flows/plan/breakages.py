@@ -241,6 +241,17 @@ def rules_do_not_fit(forum):
         forum.rule(1000 + number, f"/img/{number}")
 
 
+def monolith_s_group_is_sticky(forum):
+    group = forum.monolith_group
+
+    def stick(value):
+        attributes = [{"Key": "stickiness.enabled", "Value": value}]
+        forum.elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=attributes)
+
+    stick("true")
+    forum.undo.callback(stick, "false")
+
+
 # Images, engine, gates, parity, names.
 
 

@@ -75,6 +75,12 @@ CASES = [
         "name the service",
     ),
     (
+        broken.monolith_s_group_is_sticky,
+        "monolith.service: target group forum-monolith-tg is sticky",
+        "aws elbv2 modify-target-group-attributes --target-group-arn arn:",
+        "Key=stickiness.enabled,Value=false",
+    ),
+    (
         broken.monolith_has_no_tasks,
         "services[0]: users is not split off yet, and asleep has no tasks",
         "flows.rollback",

@@ -7,7 +7,7 @@ import pytest
 
 from config.split import ListenerConfig
 from tasks.preflight.finding import errors
-from tasks.preflight.listener import check_listener
+from tasks.preflight.monolith import check_listener
 
 
 def findings(url, *, scheme="internet-facing", protocol="HTTP", configured=True):

@@ -1,5 +1,6 @@
 """The listener rules that a service needs, and the weight that its own rules give it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,14 +11,18 @@ from flows.plan.routes import ServiceRoutes
 from tasks.aws.change import Conflict, Create, NoChange, Update
 from tasks.aws.tags import Owner
 from tasks.elbv2.path_rule import WEIGHTS
-from tasks.elbv2.rule import desired_path_rules
-from tasks.elbv2.rule_matching import Rule, weighted_forward
+from tasks.elbv2.rule import desired_path_rules, desired_preview_rules
+from tasks.elbv2.rule_matching import PREVIEW, Rule, path_condition, weighted_forward
 from tasks.state.service import ServiceState
 
 GROUP = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup"
 MONOLITH, USERS, OTHER = f"{GROUP}/forum-tg/1", f"{GROUP}/users-tg/2", f"{GROUP}/other-tg/3"
 OWNER = Owner(split="forum", service="users")
 CONFIG = SimpleNamespace(traffic_of=lambda _: Traffic(shift=Linear(step=25)))
+GET = {
+    "Field": "http-request-method",
+    "HttpRequestMethodConfig": {"Values": ["GET"]},
+}
 FIVE = ("/a", "/b", "/c", "/d", "/e")
 """As many as one rule has."""
 
@@ -110,3 +115,44 @@ def test_a_rule_that_somebody_else_changed_is_a_conflict_and_gives_it_nothing():
 def test_the_steps_go_on_from_the_weight():
     found = routes(("/a",), rules_of(("/a",), forward(50)))
     assert found.steps(found.weight()) == (50, 75, 100)
+
+
+def left_preview_rule(header):
+    """A preview rule that a killed run has left."""
+    (wanted,) = desired_preview_rules(("/a",), OWNER, PREVIEW, ("X-Split-Preview", "secret"))
+    conditions = wanted.conditions if header else wanted.conditions[:1]
+    return Rule("arn:rule", 3, tuple(conditions), tuple(forward(100)), wanted.tags)
+
+
+def test_a_preview_rule_that_was_opened_to_users_is_a_conflict():
+    rules = rules_of(("/a",), forward(100))
+    (found,) = routes(("/a",), (*rules, left_preview_rule(header=False))).preview_rules(())
+    assert "rule 3 (/a) of service users is not as this tool left it" in found.conflict
+    assert "aws elbv2 delete-rule --rule-arn arn:rule" in found.conflict
+
+
+def test_a_preview_rule_that_a_killed_run_left_is_no_conflict():
+    rules = rules_of(("/a",), forward(100))
+    found = routes(("/a",), (*rules, left_preview_rule(header=True))).preview_rules(())
+    assert [item.conflict for item in found] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({"tags": {WEIGHTS: "0:50"}}, id="weights"),
+        pytest.param({"conditions": (path_condition("/a"), GET)}, id="a method condition"),
+        pytest.param({"transforms": ({"Type": "url-rewrite"},)}, id="a rewrite"),
+    ],
+)
+def test_an_edit_of_its_rule_is_a_conflict_also_when_it_is_settled(edit):
+    (rule,) = rules_of(("/a",), forward(100))
+    tags = {**rule.tags, **edit.get("tags", {})}
+    found = routes(("/a",), (replace(rule, **{**edit, "tags": tags}),))
+    assert kinds(found) == [Conflict]
+
+
+def test_a_rule_that_came_before_its_rule_is_a_conflict():
+    other = Rule("arn:other", 1, (path_condition("/a"),), tuple(weighted_forward({OTHER: 1})))
+    found = routes(("/a",), (other, *rules_of(("/a",), forward(100))))
+    assert kinds(found) == [Conflict]

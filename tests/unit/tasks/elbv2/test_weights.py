@@ -83,3 +83,11 @@ def test_a_weight_that_this_tool_did_not_write_is_a_conflict(tags, known):
         TrafficConflict, match=f"30%, but this tool last wrote {known}: somebody else changed it"
     ):
         check_unchanged(observed, USERS)
+
+
+def test_a_weight_that_only_rounds_to_what_was_written_is_a_conflict():
+    observed = rule({MONOLITH: 997, USERS: 3}, {WEIGHTS: "0:0"})
+    with pytest.raises(
+        TrafficConflict, match=r"gives the service 0\.3%, but this tool last wrote 0"
+    ):
+        check_unchanged(observed, USERS)
