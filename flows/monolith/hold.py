@@ -238,8 +238,7 @@ async def _release(site: Site, held: Held, record: SizeRecord) -> None:
     """The record last: what a killed run has left of it makes the next run repeat this."""
     if record.suspension and held.monolith.scaling != record.suspension:
         await write_suspension(site.aws, site.cluster_arn, site.name, record.suspension)
-        text = f"scaling of {site.name} is as before: suspended {record.suspension}"
-        _note(text, suspended=str(record.suspension))
+        _note(f"scaling of {site.name} is as before", suspended=str(record.suspension))
     if SizeRecord.from_tags(held.monolith.tags):
         await forget_size(site.aws, held.monolith.service_arn)
     if held.is_serving:
