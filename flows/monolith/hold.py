@@ -214,7 +214,7 @@ async def end_hold(site: Site, *, cancelled: bool = False) -> None:
         return
     try:
         await _release(site, held, record)
-    except botocore.exceptions.ClientError as error:
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
         raise StepFailed(
             f"scaling of {site.name} is still suspended and could not be restored to "
             f"{record.suspension} ({error}); run again"
