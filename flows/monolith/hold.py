@@ -22,6 +22,7 @@ from tasks.ecs.size_record import (
     SizeRecord,
     forget_on_rules,
     forget_size,
+    is_taggable,
     own_path_rules,
     record_on_rules,
     record_size,
@@ -122,6 +123,12 @@ async def hold_scale_in(site: Site) -> Held:
     monolith = held.monolith
     if monolith.desired_count == 0 and held.record is None:
         return held
+    if not (held.rules or is_taggable(monolith.service_arn)):
+        _note(
+            f"scale-in of {site.name} is not suspended: ECS allows no tags on a service with an "
+            "ARN of the old format, so its size cannot be recorded yet"
+        )
+        return held
     record = size_to_record(
         monolith.desired_count, monolith.scaling, held.record, is_serving=held.is_serving
     )
@@ -156,8 +163,9 @@ async def record_monolith(
         in_this_run: Its size as the run found it, where that is another.
     """
     wanted = in_this_run or record
-    if SizeRecord.from_tags(held.monolith.tags) != wanted:
-        await record_size(site.aws, held.monolith.service_arn, site.config.name, wanted)
+    service_arn = held.monolith.service_arn
+    if is_taggable(service_arn) and SizeRecord.from_tags(held.monolith.tags) != wanted:
+        await record_size(site.aws, service_arn, site.config.name, wanted)
     lacking = [rule.arn for rule in held.rules if SizeRecord.from_rule(rule.tags) != record]
     if lacking:
         await record_on_rules(site.aws, lacking, record)
@@ -206,7 +214,7 @@ async def end_hold(site: Site, *, cancelled: bool = False) -> None:
         return
     try:
         await _release(site, held, record)
-    except botocore.exceptions.ClientError as error:
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
         raise StepFailed(
             f"scaling of {site.name} is still suspended and could not be restored to "
             f"{record.suspension} ({error}); run again"
@@ -230,8 +238,7 @@ async def _release(site: Site, held: Held, record: SizeRecord) -> None:
     """The record last: what a killed run has left of it makes the next run repeat this."""
     if record.suspension and held.monolith.scaling != record.suspension:
         await write_suspension(site.aws, site.cluster_arn, site.name, record.suspension)
-        text = f"scaling of {site.name} is as before: suspended {record.suspension}"
-        _note(text, suspended=str(record.suspension))
+        _note(f"scaling of {site.name} is as before", suspended=str(record.suspension))
     if SizeRecord.from_tags(held.monolith.tags):
         await forget_size(site.aws, held.monolith.service_arn)
     if held.is_serving:

@@ -23,6 +23,7 @@ __all__ = [
     "SizeRecord",
     "forget_on_rules",
     "forget_size",
+    "is_taggable",
     "own_path_rules",
     "record_on_rules",
     "record_size",
@@ -94,6 +95,15 @@ def _parse(scaling: str) -> Suspension | None:
     if scaling == _NOT_SCALED:
         return None
     return Suspension.parse(scaling)
+
+
+def is_taggable(service_arn: str) -> bool:
+    """
+    Whether a service can have tags: not one with an ARN of the old format, without its cluster.
+
+    Source: ECS developer guide, "Amazon Resource Names (ARNs) and IDs".
+    """
+    return service_arn.count("/") > 1
 
 
 def own_path_rules(rules: Iterable[Rule], split: str) -> list[Rule]:

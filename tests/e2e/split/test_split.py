@@ -125,7 +125,13 @@ def test_every_planned_image_is_pushed_under_its_tag(story):
 
 def test_the_apply_updates_only_what_the_plan_updates(story):
     resources = Counter(resource for resource, _ in planned(story, "update"))
-    assert resources == {"traffic": 3, "listener": 1, "listener rule": 1, "ECS service": 1}
+    assert resources == {
+        "traffic": 3,
+        "scalable target": 1,
+        "listener": 1,
+        "listener rule": 1,
+        "ECS service": 1,
+    }
 
 
 def test_the_listener_is_as_it_was_after_a_plan(story):

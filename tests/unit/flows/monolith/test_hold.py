@@ -38,7 +38,7 @@ class Aws:
             desired_count=desired_count,
             scaling=scaling,
             tags=tags,
-            service_arn="arn:service",
+            service_arn="arn:service/shop/shop-web",
             target_group_arn=WEB,
         )
         for name in (
@@ -126,6 +126,21 @@ async def test_a_monolith_without_autoscaling_is_only_recorded(monkeypatch):
     aws = Aws(monkeypatch, scaling=None)
     await hold(aws)
     assert aws.changes == [("record_size", SizeRecord(4, None))]
+
+
+async def test_a_monolith_that_cannot_have_tags_is_split_without_a_hold(monkeypatch):
+    aws = Aws(monkeypatch)
+    aws.monolith.service_arn = "arn:service/shop-web"
+    await hold(aws)
+    assert aws.changes == []
+    assert "scale-in of shop-web is not suspended" in aws.notes[0]
+
+
+async def test_a_monolith_that_cannot_have_tags_is_recorded_on_path_rules_that_exist(monkeypatch):
+    aws = Aws(monkeypatch, rule(100, "50:100"))
+    aws.monolith.service_arn = "arn:service/shop-web"
+    await hold(aws)
+    assert aws.changes[0] == ("record_on_rules", SizeRecord(4, ON))
 
 
 async def test_a_monolith_without_tasks_and_record_is_left_alone(monkeypatch):
