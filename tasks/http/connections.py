@@ -83,12 +83,7 @@ class Connections:
             try:
                 yield connection
             finally:
-                # A request that was cancelled may leave it in the middle of a response: reused, it
-                # would fail all requests after.
-                if connection.is_idle() and not connection.is_closed():
-                    self._idle.append(connection)
-                else:
-                    await connection.aclose()
+                self._idle.append(connection)
 
     async def _reuse(self) -> httpcore.AsyncHTTPConnection | None:
         while self._idle:
