@@ -66,6 +66,21 @@ def test_a_4xx_is_no_failure(measured):
     assert measured.window().failed == 0
 
 
+def test_responses_are_counted_by_the_class_of_their_status(measured):
+    measured.ask("/", 4)
+    measured.ask("/status/302", 3)
+    measured.ask("/status/404", 2)
+    window = measured.window()
+    assert [window.of_class(family) for family in (2, 3, 4)] == [4, 3, 2]
+
+
+def test_a_connection_that_the_target_refuses_is_counted_for_its_group(measured):
+    measured.target.close()
+    assert measured.ask("/") == 502
+    window = measured.window()
+    assert (window.failed, window.connection_errors) == (1, 1)
+
+
 def test_a_5xx_of_a_target_is_a_failure(measured):
     measured.ask("/status/500", 3)
     measured.ask("/status/503", 2)
