@@ -223,8 +223,8 @@ def _inner_schema(node: dict[str, Any], part: int | str) -> Any:
         mapping = node["discriminator"]["mapping"]
         return {"$ref": mapping.get(part)}
     properties = node.get("properties", {})
-    other = node.get("additionalProperties")
-    return properties.get(part, other)
+    others = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
+    return properties.get(part, others[-1])
 
 
 def _resolved(node: dict[str, Any]) -> dict[str, Any]:

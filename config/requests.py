@@ -5,11 +5,20 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import jsonschema
-from pydantic import AfterValidator, Field, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetJsonSchemaHandler,
+    StrictFloat,
+    StrictInt,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from config.base import ConfigModel, relative_to_the_config
 
-__all__ = ["Check", "HeaderFrom", "HeaderValue", "Parity", "RequestHeaders", "header_faults"]
+__all__ = ["Check", "HeaderValue", "Parity", "RequestHeaders", "header_faults"]
 
 _OWN_HEADERS: Final = {
     "connection": "the tool keeps its connections itself",
@@ -20,12 +29,14 @@ _OWN_HEADERS: Final = {
 }
 
 
-class HeaderFrom(ConfigModel):
+class HeaderValue(ConfigModel):
     """
-    Where the secret value of a request header is read from when it is sent; it is in no log, plan
-    or record.
+    The value of a request header, or where it is read from when it is sent: a secret value is in no
+    log, plan or record. A plain text means `value`.
     """
 
+    value: str | None = None
+    """The value itself, if it is not secret."""
     env: (
         Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["SHOP_TOKEN"])] | None
     ) = None
@@ -39,28 +50,52 @@ class HeaderFrom(ConfigModel):
     prefix: str = ""
     """Text before the value, e.g. `Bearer ` with its space."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, data: Any) -> Any:
+        """Read a plain text as a value."""
+        if isinstance(data, str):
+            return {"value": data}
+        if not isinstance(data, dict | HeaderValue):
+            raise ValueError(": is neither text nor a reference; write text, or e.g. {env: NAME}")  # noqa: TRY004 - pydantic expects a ValueError
+        return data
+
     def faults(self) -> Iterator[str]:
-        """No source, or several; a key without a secret."""
-        sources = [self.env, self.secret, self.parameter]
+        """No source, or several; a key without a secret; characters that no header has."""
+        sources = [self.value, self.env, self.secret, self.parameter]
         given = sum(source is not None for source in sources)
         if given != 1:
-            yield f"env / secret / parameter: {given} are given; give exactly one of them"
+            yield f"value / env / secret / parameter: {given} are given; give exactly one of them"
         if self.key is not None and self.secret is None:
             yield "key: is for a secret only; leave it out"
+        # Without the text itself, which may be meant to be secret.
+        for name, text in (("value", self.value), ("prefix", self.prefix)):
+            if text and not (text.isascii() and text.isprintable()):
+                yield f"{name}: has characters that a header cannot have; use printable ASCII text"
 
     def __str__(self) -> str:
         """For messages: `environment variable SHOP_TOKEN`."""
-        if self.env:
+        if self.env is not None:
             return f"environment variable {self.env}"
-        if self.secret:
+        if self.secret is not None:
             return f"secret {self.secret}"
-        return f"parameter {self.parameter}"
+        if self.parameter is not None:
+            return f"parameter {self.parameter}"
+        return "a literal value"
 
 
-HeaderValue = Annotated[str, Field(pattern=r"^[\t -~]*$")] | HeaderFrom
+class _OrText:
+    """Adds plain text to the JSON Schema of a value."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(core_schema), {"type": "string"}]}
+
+
 RequestHeaders = dict[
     Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")],
-    HeaderValue,
+    Annotated[HeaderValue, _OrText()],
 ]
 
 

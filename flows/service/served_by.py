@@ -11,7 +11,8 @@ sent.
 import asyncio
 import math
 import time
-from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from config.errors import CheckFailed
@@ -29,8 +30,20 @@ _UNTIL_COUNTED: Final = 5.0
 """Least seconds to wait for a count beyond the lag of the metrics."""
 _LONGEST_PAUSE: Final = 5.0
 _SHOWN: Final = 5
-_NO_TARGET: Final = 503
-"""ELBv2 counts a request only where it has chosen a target."""
+_WITHOUT_TARGET: Final = (0, 503)
+"""No response, or the load balancer's own: it counts a request only where it chose a target."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is kept of a response; its body may be large."""
+
+    request: Request
+    status: int
+    backend: str
+    """Its name in the backend header; empty without one."""
+    is_cached: bool
+    is_nonce: bool
 
 
 class ServedBy:
@@ -45,23 +58,32 @@ class ServedBy:
         self._placement = placement
         self._header = placement.config.listener.backend_header
         self._began = time.time()
-        self._preview: list[tuple[Request, Response]] = []
-        self._control: list[tuple[Request, Response]] = []
+        self._preview: list[_Answer] = []
+        self._control: list[_Answer] = []
         self._nonce = nonce_of(placement.preview).encode()
 
     @property
     def preview(self) -> Route:
         """The preview route, recorded."""
-        return self._placement.preview.recording_in(
-            lambda request, response: self._preview.append((request, response))
-        )
+        return self._placement.preview.recording_in(self._recorder(self._preview))
 
     @property
     def control(self) -> Route:
         """The control route, recorded."""
-        return self._placement.control.recording_in(
-            lambda request, response: self._control.append((request, response))
-        )
+        return self._placement.control.recording_in(self._recorder(self._control))
+
+    def _recorder(self, answers: list[_Answer]) -> Callable[[Request, Response], None]:
+        def record(request: Request, response: Response) -> None:
+            answer = _Answer(
+                request=request,
+                status=response.status,
+                backend=str(response.headers.get(self._header or "", "")),
+                is_cached=response.is_from_cdn_cache,
+                is_nonce=response.body == self._nonce,
+            )
+            answers.append(answer)
+
+        return record
 
     async def verify(self) -> None:
         """
@@ -78,11 +100,8 @@ class ServedBy:
         await self._wait_until_counted()
 
     def _refuse_cached(self) -> None:
-        cached = [
-            request
-            for request, response in [*self._preview, *self._control]
-            if response.is_from_cdn_cache
-        ]
+        answers = [*self._preview, *self._control]
+        cached = [answer.request for answer in answers if answer.is_cached]
         if cached:
             raise CheckFailed(
                 f"{self._placement.name}: {_listed(cached)}: answered by a cache before the load "
@@ -97,31 +116,26 @@ class ServedBy:
         Raises:
             CheckFailed: It shows that the monolith answered some of it.
         """
-        monolith = await self._monolith_names(header)
-        names = [str(response.headers.get(header, "")) for _, response in self._preview]
-        if not monolith or set(names) <= monolith:
+        monolith = await self._monolith_names()
+        names = {answer.backend for answer in self._preview}
+        if not monolith or names <= monolith:
             self._emit_not_distinct(header, monolith)
             return False
-        wrong = [
-            request
-            for (request, _), name in zip(self._preview, names, strict=True)
-            if name in monolith
-        ]
+        wrong = [answer.request for answer in self._preview if answer.backend in monolith]
         if wrong:
             raise CheckFailed(
                 f"{self._placement.name}: {_listed(wrong)}: answered by the monolith on the "
                 "preview route; check which other rule matches it"
             )
-        return all(names)
+        return "" not in names
 
-    async def _monolith_names(self, header: str) -> set[str]:
+    async def _monolith_names(self) -> set[str]:
         """What the header says on the control route; asked once where nothing was sent yet."""
         if not self._control:
             async with open_session() as session:
                 for request in self._placement.requests[:1]:
                     await fetch(session, self.control, request)
-        names = {str(response.headers.get(header, "")) for _, response in self._control}
-        return names - {""}
+        return {answer.backend for answer in self._control} - {""}
 
     def _emit_not_distinct(self, header: str, monolith: set[str]) -> None:
         names = ", ".join(sorted(monolith)) or "nothing"
@@ -138,7 +152,7 @@ class ServedBy:
         At weight 0 nothing else reaches the service's target group. In a run that goes on at a
         higher weight users do as well: there the nonce is what proves the route.
         """
-        sent = self._sent()
+        sent = max(1, self._sent())
         gates = self._placement.gates
         patience = max(_UNTIL_COUNTED, gates.metrics_period)
         deadline = time.time() + gates.metrics_lag + gates.metrics_period + patience
@@ -153,11 +167,12 @@ class ServedBy:
 
     def _sent(self) -> int:
         """The requests that a target group must have counted."""
-        statuses: Counter[int] = Counter()
-        for _, response in self._preview:
-            if response.body != self._nonce:
-                statuses[response.status] += 1
-        return statuses.total() - statuses[0] - statuses[_NO_TARGET]
+        counted = [
+            answer
+            for answer in self._preview
+            if not answer.is_nonce and answer.status not in _WITHOUT_TARGET
+        ]
+        return len(counted)
 
     async def _count(self) -> int:
         """What CloudWatch has counted for the service's target group since the routes' proof."""
@@ -183,7 +198,7 @@ class ServedBy:
             f"{placement.name}: {sent} requests were sent on the preview route, and its target "
             f"group {placement.service.target_group} counted {counted}: something else answered "
             "them, so no check was about the service. Check which other rule matches "
-            f"{_listed([request for request, _ in self._preview])}, and whether "
+            f"{_listed([answer.request for answer in self._preview])}, and whether "
             f"{placement.discovered.alb_url} is cached; raise metrics_lag if CloudWatch is later "
             "than that"
         )

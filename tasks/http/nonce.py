@@ -11,7 +11,7 @@ import hashlib
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Final
 
@@ -79,10 +79,11 @@ async def wait_for_nonce(
         return response.body == nonce
 
     async with open_session() as session:
-        miss = await _wait_in_a_row(session, route, requests, is_nonce, deadline)
+        first = _as_gets(requests)
+        miss = await _wait_in_a_row(session, route, first, is_nonce, deadline)
         if miss:
             return miss
-        return await _wait_once_each(session, route, others, is_nonce, deadline)
+        return await _wait_once_each(session, route, _as_gets(others), is_nonce, deadline)
 
 
 async def wait_until_forwarded(
@@ -106,7 +107,13 @@ async def wait_until_forwarded(
         return response.status > 0 and response.body != nonce
 
     async with open_session() as session:
-        return await _wait_in_a_row(session, route, requests, is_forwarded, deadline)
+        first = _as_gets(requests)
+        return await _wait_in_a_row(session, route, first, is_forwarded, deadline)
+
+
+def _as_gets(requests: Sequence[Request]) -> list[Request]:
+    """The same as GETs: the response to a HEAD has no body, and so no nonce."""
+    return [replace(request, method="GET") for request in requests]
 
 
 async def _wait_in_a_row(

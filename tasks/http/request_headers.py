@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from config.aws import AwsConfig
 from config.errors import CheckFailed
-from config.requests import HeaderFrom, HeaderValue
+from config.requests import HeaderValue
 from tasks.aws.clients import client
 
 __all__ = ["read_headers", "without_secrets"]
@@ -31,15 +31,15 @@ def read_headers(aws: AwsConfig, headers: Mapping[str, HeaderValue]) -> dict[str
     """
     values = {}
     for name, value in headers.items():
-        if isinstance(value, str):
-            values[name] = value
+        if value.value is not None:
+            values[name] = value.prefix + value.value
         else:
             values[name] = value.prefix + _read(aws, name, value)
     return values
 
 
 @lru_cache(maxsize=256)
-def _read(aws: AwsConfig, name: str, source: HeaderFrom) -> str:
+def _read(aws: AwsConfig, name: str, source: HeaderValue) -> str:
     value = _read_source(aws, name, source)
     # A file or a secret typed by hand often ends with a line break.
     value = value.strip()
@@ -52,7 +52,7 @@ def _read(aws: AwsConfig, name: str, source: HeaderFrom) -> str:
     return value
 
 
-def _read_source(aws: AwsConfig, name: str, source: HeaderFrom) -> str:
+def _read_source(aws: AwsConfig, name: str, source: HeaderValue) -> str:
     if source.env is not None:
         value = os.environ.get(source.env)
         if value is None:
@@ -75,7 +75,7 @@ def _read_source(aws: AwsConfig, name: str, source: HeaderFrom) -> str:
         ) from None
 
 
-def _read_secret(aws: AwsConfig, name: str, source: HeaderFrom) -> str:
+def _read_secret(aws: AwsConfig, name: str, source: HeaderValue) -> str:
     found = client(aws, "secretsmanager").get_secret_value(SecretId=source.secret)
     text = str(found.get("SecretString", ""))
     if source.key is None:

@@ -126,3 +126,10 @@ async def test_a_route_forwards_when_no_node_answers_with_the_nonce_any_more(bal
 async def test_a_cache_that_keeps_the_nonce_is_a_miss(balancer):
     async with balancer(Node([NONCE])) as route:
         assert await wait_until_forwarded(route, [CART], limit=0.1)
+
+
+async def test_the_nonce_of_a_head_is_read_with_a_get(balancer):
+    head = Request("/cart", "HEAD")
+    async with balancer(Node([NONCE])) as route:
+        assert await wait_for_nonce(route, [head], [head], limit=10) is None
+        assert await wait_until_forwarded(route, [head], limit=0.1)

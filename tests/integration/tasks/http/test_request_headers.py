@@ -6,7 +6,7 @@ import pytest
 
 from config.errors import CheckFailed
 from config.load import load_config
-from config.requests import Check, HeaderFrom, Parity
+from config.requests import Check, HeaderValue, Parity
 from config.service import ServiceConfig
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
@@ -28,12 +28,12 @@ def aws(sandbox):
 
 def test_a_value_comes_from_where_it_is_kept(aws, monkeypatch):
     monkeypatch.setenv("SHOP_COOKIE", "session=of-the-shop")
-    token = HeaderFrom(secret="ecs-splitter/shop", key="token", prefix="Bearer ")
+    token = HeaderValue(secret="ecs-splitter/shop", key="token", prefix="Bearer ")
     headers = {
-        "Accept-Language": "de",
+        "Accept-Language": HeaderValue(value="de"),
         "Authorization": token,
-        "X-Key": HeaderFrom(parameter="/ecs-splitter/shop"),
-        "Cookie": HeaderFrom(env="SHOP_COOKIE"),
+        "X-Key": HeaderValue(parameter="/ecs-splitter/shop"),
+        "Cookie": HeaderValue(env="SHOP_COOKIE"),
     }
     assert read_headers(aws, headers) == {
         "Accept-Language": "de",
@@ -53,7 +53,7 @@ def test_a_value_comes_from_where_it_is_kept(aws, monkeypatch):
 )
 def test_a_value_that_is_not_there_is_named_by_header_and_source(aws, source, words):
     with pytest.raises(CheckFailed) as failed:
-        read_headers(aws, {"X-Key": HeaderFrom(**source)})
+        read_headers(aws, {"X-Key": HeaderValue(**source)})
     assert str(failed.value).startswith("request_headers.X-Key: ")
     assert words in str(failed.value)
 
@@ -62,7 +62,7 @@ def test_a_value_that_is_not_there_is_named_by_header_and_source(aws, source, wo
 def test_a_value_that_no_header_can_have_is_refused(aws, monkeypatch, value):
     monkeypatch.setenv(f"SHOP_{len(value)}", value)
     with pytest.raises(CheckFailed, match="store printable ASCII text"):
-        read_headers(aws, {"X-Key": HeaderFrom(env=f"SHOP_{len(value)}")})
+        read_headers(aws, {"X-Key": HeaderValue(env=f"SHOP_{len(value)}")})
 
 
 def test_a_services_headers_go_with_its_checks_and_its_parity(aws):
@@ -75,14 +75,15 @@ def test_a_services_headers_go_with_its_checks_and_its_parity(aws):
         parity=Parity(paths=("/cart",), request_headers={"X-B": "parity"}),
     )
     (check,) = service.own_checks
-    assert check.request_headers == {"X-A": "service", "X-B": "check"}
+    values = {name: value.value for name, value in check.request_headers.items()}
+    assert values == {"X-A": "service", "X-B": "check"}
     (request,) = parity_requests(aws, service)
     assert request.headers == {"X-A": "service", "X-B": "parity"}
 
 
 async def test_a_server_that_echoes_a_secret_does_not_bring_it_into_the_message(aws, monkeypatch):
     monkeypatch.setenv("SHOP_ECHOED", "s3cret-of-the-shop")
-    check = Check(path="/", request_headers={"X-Key": HeaderFrom(env="SHOP_ECHOED")})
+    check = Check(path="/", request_headers={"X-Key": HeaderValue(env="SHOP_ECHOED")})
     read_headers(aws, check.request_headers)
     assert without_secrets("you sent s3cret-of-the-shop") == "you sent ***"
     with pytest.raises(CheckFailed) as failed:

@@ -125,3 +125,10 @@ async def test_an_answer_from_a_cache_is_nobodys(verification, header):
 async def test_without_requests_there_is_nothing_to_know(verification):
     await verification().verify()
     assert verification.events == []
+
+
+async def test_a_service_without_a_target_was_not_asked(verification):
+    served_by = verification(header=None)
+    send(served_by, [answer(status=503)] * 3)
+    with pytest.raises(CheckFailed, match="counted 0"):
+        await served_by.verify()
