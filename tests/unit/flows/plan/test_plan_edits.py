@@ -3,9 +3,9 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from flows.plan.drain import DrainDecision, decide_drain
 
 from flows.plan.change import PlannedChange
+from flows.plan.monolith.drain import DrainDecision, decide_drain
 from flows.plan.split import Plan, edited_rules
 from tasks.aws.change import Conflict
 from tasks.aws.tags import Owner
