@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictFloat
 
 from config.base import ConfigModel
-from config.requests import Check
+from config.proof.requests import Check
 
 __all__ = ["FixedResponse", "ForwardTo", "KeepDefault", "MonolithConfig"]
 

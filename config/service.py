@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StrictInt, field_validator
 
 from config.base import ConfigModel, relative_to_the_config
-from config.keep_alive import KeepAlive
 from config.path_pattern import is_valid
-from config.requests import Check, HeaderValue, Parity, RequestHeaders, header_faults
+from config.proof.keep_alive import KeepAlive
+from config.proof.requests import Check, HeaderValue, Parity, RequestHeaders, header_faults
 from config.traffic import Traffic
 
 __all__ = [

@@ -37,7 +37,7 @@ from flows.report.artifacts import evidence_markdown
 from flows.runtime.config_source import ConfigSource
 from flows.runtime.result import read_engine, read_monolith_outcome, read_services
 from flows.runtime.run import begin_run, locked_run, published_plan
-from flows.service.header import verify_header_arrives
+from flows.service.proof.header import verify_header_arrives
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered
 from tasks.elbv2.lock import is_abandoned

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from config.errors import CheckFailed, DrainRefused
-from config.requests import Check
+from config.proof.requests import Check
 from config.split import SplitConfig
 from tasks.aws.call import call
 from tasks.discovery import Discovered

@@ -23,7 +23,7 @@ from tasks.cloudwatch.alarms import read_alarms
 from tasks.cloudwatch.connections import read_connection_figures
 from tasks.discovery import Discovered, discover
 from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
-from tasks.http.parity import parity_paths
+from tasks.http.comparison.parity import parity_paths
 from tasks.http.reach import why_unreachable
 from tasks.preflight.alarms import check_alarms
 from tasks.preflight.connections import check_delays, check_long_connections
@@ -38,10 +38,10 @@ from tasks.preflight.network import (
     explain_unreachable,
     read_network,
 )
-from tasks.preflight.priorities import lint_priorities
 from tasks.preflight.quotas import Need, Usage, check_quotas, read_limits, read_usage
 from tasks.preflight.requests import check_own_requests, first_path
-from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns
+from tasks.preflight.rules.priorities import lint_priorities
+from tasks.preflight.rules.routes import Claim, lint_overlaps, lint_owners, lint_patterns
 
 __all__ = ["check_command", "preflight", "survey"]
 

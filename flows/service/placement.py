@@ -10,7 +10,7 @@ from config.aws import AwsConfig
 from config.service import ServiceConfig
 from config.split import SplitConfig
 from config.traffic import Gates, Traffic
-from flows.service.routes import PrivateRoute
+from flows.service.proof.routes import PrivateRoute
 from flows.service.running import ensure_running
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
@@ -30,7 +30,7 @@ from tasks.elbv2.target_group import desired_target_group, ensure_target_group
 from tasks.elbv2.weights import check_unchanged
 from tasks.http.checks import check_requests
 from tasks.http.client import PREVIEW_HEADER, Route
-from tasks.http.parity import parity_requests
+from tasks.http.comparison.parity import parity_requests
 from tasks.http.request import Request
 
 __all__ = ["Placement", "current_weight", "own_requests", "placed"]

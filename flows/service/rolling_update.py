@@ -13,8 +13,8 @@ from config.split import SplitConfig
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
 from flows.service.prepare import Prepared
+from flows.service.proof.verify import ON_PUBLIC_ROUTE, emit_checks_passed, emit_failed_check
 from flows.service.running import ensure_running
-from flows.service.verify import ON_PUBLIC_ROUTE, emit_checks_passed, emit_failed_check
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.discovery import Discovered

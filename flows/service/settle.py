@@ -9,10 +9,10 @@ from flows.record.outcome import ServiceOutcome
 from flows.service.capacity import record_monolith_size
 from flows.service.placement import Placement, current_weight, placed
 from flows.service.prepare import Prepared, prepare
+from flows.service.proof.verify import verify_candidate, verify_public_route
 from flows.service.rolling_update import roll_out
 from flows.service.shift import shift_traffic
 from flows.service.step.figures import pace_by_traffic
-from flows.service.verify import verify_candidate, verify_public_route
 from tasks.aws.call import call
 from tasks.discovery import Discovered
 from tasks.elbv2.target_group import read_target_health

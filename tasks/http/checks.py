@@ -12,11 +12,11 @@ from prefect import task
 
 from config.aws import AwsConfig
 from config.errors import CheckFailed
-from config.requests import Check
+from config.proof.requests import Check
 from tasks.aws.call import call
 from tasks.aws.task import log
 from tasks.http.client import Response, Route, Session, fetch, open_session
-from tasks.http.json_value import same_json
+from tasks.http.comparison.json_value import same_json
 from tasks.http.request import Request
 from tasks.http.request_headers import read_headers, without_secrets
 

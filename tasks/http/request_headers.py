@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from config.aws import AwsConfig
 from config.errors import CheckFailed
-from config.requests import HeaderValue
+from config.proof.requests import HeaderValue
 from tasks.aws.clients import client
 
 __all__ = ["read_headers", "without_secrets"]

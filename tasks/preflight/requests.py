@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from config.aws import AwsConfig
 from config.errors import CheckFailed
 from config.path_pattern import matches
-from config.requests import Check, HeaderValue
+from config.proof.requests import Check, HeaderValue
 from config.service import ServiceConfig
-from tasks.http.parity import parity_paths
+from tasks.http.comparison.parity import parity_paths
 from tasks.http.request_headers import read_headers
 from tasks.preflight.finding import Finding
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
 
-from config.requests import Parity
+from config.proof.requests import Parity
 from tasks.http.client import Response
-from tasks.http.json_value import same_json, with_sorted_lists, without_field
+from tasks.http.comparison.json_value import same_json, with_sorted_lists, without_field
 
 __all__ = [
     "Json",

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from config.requests import Parity
+from config.proof.requests import Parity
 from tasks.http.client import Response
 from tasks.http.comparison.content import (
     Json,
@@ -16,8 +16,8 @@ from tasks.http.comparison.content import (
     without_fields,
 )
 from tasks.http.comparison.headers import compared_headers
+from tasks.http.comparison.json_value import same_json
 from tasks.http.comparison.noise import Noise
-from tasks.http.json_value import same_json
 from tasks.http.request_headers import without_secrets
 
 __all__ = ["Difference", "compare_responses", "why_inconclusive"]

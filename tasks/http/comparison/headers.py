@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from config.requests import Parity
+from config.proof.requests import Parity
 from tasks.http.client import Response
 
 __all__ = ["compared_headers"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from config.requests import Parity
+from config.proof.requests import Parity
 from tasks.http.client import Response
 from tasks.http.comparison.content import (
     Json,
@@ -20,7 +20,7 @@ from tasks.http.comparison.content import (
     without_fields,
 )
 from tasks.http.comparison.headers import compared_headers
-from tasks.http.json_value import same_json
+from tasks.http.comparison.json_value import same_json
 
 __all__ = ["Noise", "noise_between"]
 

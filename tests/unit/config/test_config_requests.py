@@ -4,7 +4,7 @@ import pytest
 
 from config.errors import InvalidConfig
 from config.load import parse_config
-from config.requests import HeaderValue
+from config.proof.requests import HeaderValue
 
 
 def parsed(tmp_path, **service):

@@ -7,8 +7,8 @@ import pytest
 from config.errors import CheckFailed
 from config.load import load_config
 from flows.plan.owner import owner_of
-from flows.service import routes as module
-from flows.service.routes import PrivateRoute, verify_forwarded, verify_private_route
+from flows.service.proof import routes as module
+from flows.service.proof.routes import PrivateRoute, verify_forwarded, verify_private_route
 from tasks.aws.call import call
 from tasks.discovery import discover
 from tasks.elbv2.rule import ensure_rule, own_rules, read_rules

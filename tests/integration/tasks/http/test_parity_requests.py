@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from config.errors import CheckFailed
-from config.requests import Check, Parity
+from config.proof.requests import Check, Parity
 from config.service import ServiceConfig
 from tasks.http.client import Route
-from tasks.http.parity import compare_with_monolith
+from tasks.http.comparison.parity import compare_with_monolith
 from tasks.http.request import Request
 
 

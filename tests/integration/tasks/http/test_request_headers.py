@@ -6,11 +6,11 @@ import pytest
 
 from config.errors import CheckFailed
 from config.load import load_config
-from config.requests import Check, HeaderValue, Parity
+from config.proof.requests import Check, HeaderValue, Parity
 from config.service import ServiceConfig
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
-from tasks.http.parity import parity_requests
+from tasks.http.comparison.parity import parity_requests
 from tasks.http.request_headers import read_headers, without_secrets
 
 

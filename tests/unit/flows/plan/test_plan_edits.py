@@ -3,7 +3,6 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-
 from flows.plan.change import PlannedChange
 from flows.plan.monolith.drain import DrainDecision, decide_drain
 from flows.plan.split import Plan, edited_rules
@@ -32,7 +31,7 @@ METHOD = {
 DEFAULT = Rule("arn:default", DEFAULT_PRIORITY, (), tuple(weighted_forward({CART: 1})))
 CONFIG = SimpleNamespace(
     name="shop",
-    monolith=SimpleNamespace(drain="auto", quiet_period=1, default_action=None),
+    monolith=SimpleNamespace(drain="auto", quiet_seconds=1, default_action=None),
 )
 DISCOVERED = SimpleNamespace(
     monolith=SimpleNamespace(desired_count=1, target_group_arn=MONOLITH, other_ways=())

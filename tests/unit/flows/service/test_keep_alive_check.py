@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from config.errors import CheckFailed
-from config.keep_alive import KeepAlive
+from config.proof.keep_alive import KeepAlive
 from config.service import ServiceConfig
-from flows.service import keep_alive as module
-from flows.service.keep_alive import KeepAliveCheck
+from flows.service.proof import keep_alive as module
+from flows.service.proof.keep_alive import KeepAliveCheck
 from tasks.http.keep_alive import Observed
 
 TARGET = "10.0.0.7:3000"

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from config.errors import CheckFailed
-from flows.service import served_by as module
-from flows.service.served_by import ServedBy
+from flows.service.proof import served_by as module
+from flows.service.proof.served_by import ServedBy
 from tasks.http.client import PREVIEW_HEADER, Response, Route
 from tasks.http.nonce import nonce_of
 from tasks.http.request import Request

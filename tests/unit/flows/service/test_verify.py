@@ -6,11 +6,11 @@ import pytest
 
 from config.errors import CheckFailed, ServiceUnhealthy
 from config.service import Check, Parity, ServiceConfig
-from flows.service import verify as module
-from flows.service.verify import verify_candidate, verify_public_route
+from flows.service.proof import verify as module
+from flows.service.proof.verify import verify_candidate, verify_public_route
 from tasks.elbv2.target_group import TargetHealth
 from tasks.http.comparison.difference import Difference
-from tasks.http.parity import Comparison, ParityResult
+from tasks.http.comparison.parity import Comparison, ParityResult
 
 FAILED = CheckFailed("users: checks failed", {"checks": 2, "passed": 1, "failed": 1})
 DIFFERENCE = Difference("/u/2", "status", "200", "404")

@@ -10,7 +10,7 @@ from config.errors import CheckFailed
 from config.service import Check
 from tasks.http.checks import judge_response
 from tasks.http.client import Response
-from tasks.http.json_value import same_json
+from tasks.http.comparison.json_value import same_json
 
 ABSENT = object()
 

@@ -10,7 +10,7 @@ from config.service import Build, Parity, ServiceConfig
 from tasks.http.client import Response
 from tasks.http.comparison.difference import compare_responses, why_inconclusive
 from tasks.http.comparison.noise import Noise, noise_between
-from tasks.http.parity import parity_paths
+from tasks.http.comparison.parity import parity_paths
 
 
 def response(data, *further, status=200, content_type="application/json", error=None):

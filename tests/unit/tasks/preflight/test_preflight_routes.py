@@ -16,8 +16,8 @@ from tasks.elbv2.rule_matching import (
 )
 from tasks.elbv2.rule_priority import place_rule
 from tasks.preflight.finding import errors, warnings
-from tasks.preflight.priorities import lint_priorities
-from tasks.preflight.routes import Claim, lint_overlaps, lint_owners, lint_patterns
+from tasks.preflight.rules.priorities import lint_priorities
+from tasks.preflight.rules.routes import Claim, lint_overlaps, lint_owners, lint_patterns
 
 MONOLITH, OTHER, USERS = "arn:monolith", "arn:other", "arn:users"
 

@@ -19,7 +19,7 @@ from tasks.elbv2.rule_matching import (
 )
 from tasks.elbv2.rule_priority import choose_priority, place_rule
 from tasks.preflight.finding import Finding
-from tasks.preflight.routes import Claim
+from tasks.preflight.rules.routes import Claim
 
 __all__ = ["lint_priorities"]
 

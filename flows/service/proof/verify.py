@@ -6,16 +6,16 @@ from typing import Final
 
 from config.errors import CheckFailed, StepFailed
 from flows.record.events import emit
-from flows.service.keep_alive import KeepAliveCheck
 from flows.service.placement import Placement
-from flows.service.routes import verify_forwarded, verify_private_route
-from flows.service.served_by import ServedBy
+from flows.service.proof.keep_alive import KeepAliveCheck
+from flows.service.proof.routes import verify_forwarded, verify_private_route
+from flows.service.proof.served_by import ServedBy
 from flows.service.shift import roll_back_to_monolith
 from tasks.aws.call import call
 from tasks.ecs.wait import wait_until_healthy
 from tasks.http.checks import run_checks
 from tasks.http.client import Route
-from tasks.http.parity import compare_with_monolith, parity_requests
+from tasks.http.comparison.parity import compare_with_monolith, parity_requests
 
 __all__ = [
     "ON_PUBLIC_ROUTE",

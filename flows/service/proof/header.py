@@ -10,7 +10,7 @@ from config.split import SplitConfig
 from flows.plan.owner import owner_of
 from flows.record.events import emit
 from flows.service.placement import own_requests
-from flows.service.routes import header_remedy
+from flows.service.proof.routes import header_remedy
 from tasks.aws.call import call
 from tasks.aws.tags import Owner
 from tasks.discovery import Discovered

@@ -1,0 +1,1 @@
+"""What is asked of a service before any user reaches it."""

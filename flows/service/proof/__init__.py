@@ -1,0 +1,1 @@
+"""Proof of a service, before any user reaches it: its routes, checks, parity and keep-alive."""

@@ -1,0 +1,1 @@
+"""The listener's rules: which of them a split would disturb."""
