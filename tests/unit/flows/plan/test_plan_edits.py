@@ -31,7 +31,9 @@ METHOD = {
 DEFAULT = Rule("arn:default", DEFAULT_PRIORITY, (), tuple(weighted_forward({CART: 1})))
 CONFIG = SimpleNamespace(
     name="shop",
-    monolith=SimpleNamespace(drain="auto", quiet_seconds=1, default_action=None),
+    monolith=SimpleNamespace(
+        drain="auto", quiet_seconds=1, longest_connection=0, default_action=None
+    ),
 )
 DISCOVERED = SimpleNamespace(
     monolith=SimpleNamespace(desired_count=1, target_group_arn=MONOLITH, other_ways=())
