@@ -230,7 +230,6 @@ class _PlanChecks:
                 self.execution_role(),
                 self.quotas(),
                 self.own_requests(),
-                self.url(),
                 _alarms(self.config, self.services),
                 _parity(self.services),
             ]
@@ -333,7 +332,17 @@ class _PlanChecks:
     async def listener(self) -> Findings:
         """Whether requests can be sent through the listener."""
         checks = check_listener(self.config.listener, self.discovered)
-        return await asyncio.to_thread(list, checks)
+        found = await asyncio.to_thread(list, checks)
+        return found or await self._url()
+
+    async def _url(self) -> Findings:
+        """Whether checks reach the listener at all; without any, nothing is sent."""
+        checks = self.config.monolith.checks
+        path = await asyncio.to_thread(first_path, self.services, checks)
+        if path is None:
+            return []
+        error = await why_unreachable(self.discovered.route(), path)
+        return [explain_unreachable(self.discovered.alb_url, error)] if error else []
 
     async def stickiness(self) -> Findings:
         """Target groups that cannot be in a weighted rule."""
@@ -363,15 +372,6 @@ class _PlanChecks:
         """What checks, parity and probes send."""
         checks = self.config.monolith.checks
         return await call(check_own_requests, self.config.aws, self.services, checks)
-
-    async def url(self) -> Findings:
-        """Whether checks reach the listener at all; without any, nothing is sent."""
-        checks = self.config.monolith.checks
-        path = await asyncio.to_thread(first_path, self.services, checks)
-        if path is None:
-            return []
-        error = await why_unreachable(self.discovered.route(), path)
-        return [explain_unreachable(self.discovered.alb_url, error)] if error else []
 
     async def execution_role(self) -> Findings:
         """The role with which ECS pulls images and writes logs."""

@@ -65,15 +65,15 @@ def check_listener(config: ListenerConfig, discovered: Discovered) -> Iterator[F
             "use, e.g. https://shop.example.com"
         )
         return
-    reason = _why_unreachable(discovered.alb_url)
+    reason = _why_unreachable(discovered.alb_url, discovered.alb_address)
     if reason:
         yield _unreachable(config, discovered, reason)
 
 
-def _why_unreachable(url: str) -> str | None:
-    """Why no connection can be opened to the URL's host; None when one can."""
+def _why_unreachable(url: str, address: str | None) -> str | None:
+    """Why no connection can be opened to the address, else the URL's host; None when one can."""
     parts = urllib.parse.urlsplit(url)
-    host = parts.hostname or ""
+    host = address or parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
     if _has_proxy(parts.scheme, host):
         return None  # The requests go through the proxy, which may reach what this machine cannot.
