@@ -230,7 +230,8 @@ def _rule_states(sandbox):
 
 def _listener_state(sandbox):
     tags = sandbox.boto("elbv2").describe_tags(ResourceArns=[listener_arn(sandbox)])
-    return _dict(tags["TagDescriptions"][0]["Tags"])
+    # The form is a hash of ARNs, which differ between sandboxes.
+    return _but(_dict(tags["TagDescriptions"][0]["Tags"]), "split:form")
 
 
 def _monolith_state(sandbox):

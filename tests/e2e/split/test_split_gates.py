@@ -226,7 +226,9 @@ def test_after_its_return_no_user_reaches_a_candidate(story, name):
 
 def test_a_slow_candidate_is_returned_by_the_latency_gate(story):
     verdicts = story.verdicts("slow", "fail", gate="latency p50", limit=1.5)
-    assert [verdict["numbers"]["service"] >= 0.3 for verdict in verdicts] == [True]
+    # CloudWatch and the probes may both have enough by then.
+    assert 1 <= len(verdicts) <= 2
+    assert min(verdict["numbers"]["service"] for verdict in verdicts) >= 0.3
 
 
 def test_a_slow_candidate_fails_no_user(story):
