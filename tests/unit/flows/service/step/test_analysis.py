@@ -12,6 +12,7 @@ from flows.service.step.analysis import Breach, StepAnalysis, unless_breached
 from flows.service.step.figures import Figures, Measured, Past
 from flows.service.step.probes import (
     Probes,
+    paced_probe_rate,
     probe_rate,
     synthetic_rate,
     window_of_responses,
@@ -20,6 +21,7 @@ from flows.service.step.traffic_split import chance_deviation
 from tasks.cloudwatch.metrics import Window
 from tasks.gates import Judgement
 from tasks.http.client import Response
+from tasks.http.pacing import pace
 
 NOON = 1_764_072_000
 
@@ -139,6 +141,14 @@ def test_samples_that_a_check_expects_to_be_404_are_not_users_who_get_404():
     service = Window(requests=150, responses=(125, 0, 25), seconds=100)
     sides = all_at_once.sides(Measured(service, service, Window()), 100.0)
     assert (sides.service.requests, sides.service.responses) == (50, (50, 0, 0))
+
+
+@pytest.mark.parametrize(("fan_out", "rate"), [("in_process", 0.5), ("work_pool", 1.0)])
+async def test_a_service_with_a_budget_of_its_own_does_not_share_it_again(fan_out, rate):
+    config = SimpleNamespace(max_parallel=4, services=range(4), fan_out=fan_out)
+    placement = SimpleNamespace(config=config, gates=Gates())
+    assert pace().rate == 10.0
+    assert paced_probe_rate(placement, Step(weight=10, bake=60.0)) == pytest.approx(rate)
 
 
 def test_pairs_are_counted_by_the_class_of_their_statuses():
