@@ -29,12 +29,23 @@ def check_own_requests(
     """
     findings: list[Finding] = []
     for where, service in services.items():
+        if not service.has_safe_paths:
+            findings.append(_nothing_to_ask(where, service))
         findings += _check_paths(where, service)
         findings += _check_headers(aws, where, service.request_headers)
         findings += _check_headers(aws, f"{where}.parity", service.parity.request_headers)
         findings += _check_headers_of_all(aws, f"{where}.checks", service.checks)
     findings += _check_headers_of_all(aws, "monolith.checks", monolith_checks)
     return findings
+
+
+def _nothing_to_ask(where: str, service: ServiceConfig) -> Finding:
+    """A proof of health alone: any server that answers its health check passes it."""
+    return Finding(
+        f"{where}: {service.name} has neither checks nor parity, so only its health is proven "
+        "before users reach it; give checks, or parity.paths",
+        stops=False,
+    )
 
 
 def _check_headers_of_all(aws: AwsConfig, field: str, checks: Sequence[Check]) -> Iterator[Finding]:
