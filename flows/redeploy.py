@@ -41,10 +41,12 @@ from flows.service.prepare import prepare
 from flows.service.prune import prune
 from flows.service.rolling_update import roll_out
 from flows.split import split
+from tasks.aws.call import call
 from tasks.aws.credentials import refusals_explained
 from tasks.discovery import Discovered
-from tasks.preflight.finding import errors, warnings
+from tasks.preflight.finding import errors, refuse, warnings
 from tasks.preflight.images import check_engine
+from tasks.preflight.requests import check_own_requests
 
 __all__ = ["main", "redeploy", "redeploy_service"]
 
@@ -157,16 +159,23 @@ class _Redeploy:
 
     async def check(self, plan: RedeployPlan) -> None:
         """
-        Check for names that are taken, and for an engine where something has to be built.
+        Check for names that are taken, for checks that cannot be sent, and for an engine where
+        something has to be built.
 
         Raises:
             ResourceConflict: A name is taken.
-            PreflightFailed: The engine does not answer.
+            PreflightFailed: A request header cannot be read, or the engine does not answer.
         """
         if plan.conflicts:
             raise ResourceConflict("\n".join(plan.conflicts))
+        await self._check_requests([item.service for item in plan.changed])
         if plan.to_build():
             await self._check_engine(plan.to_build())
+
+    async def _check_requests(self, names: Sequence[str]) -> None:
+        """Else a rollout that works would be undone for a check that nobody could send."""
+        services = by_place(self.config, names)
+        refuse(errors(await call(check_own_requests, self.config.aws, services, ())))
 
     async def _check_engine(self, names: Sequence[str]) -> None:
         services = by_place(self.config, names)

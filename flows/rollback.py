@@ -195,9 +195,15 @@ class _Rollback:
     async def _return_paths(self, owned: OwnedResources) -> ServiceOutcome:
         """Every request of its paths to the monolith; rules left by a killed run go as well."""
         emit("stage", owned.service, "returning")
+        conflicts = []
         for rule in owned.path_rules:
             if not is_returned(rule, self.discovered.monolith.target_group_arn):
-                await self._return_rule(rule, owned)
+                try:
+                    await self._return_rule(rule, owned)
+                except TrafficConflict as conflict:  # the other rules return all the same
+                    conflicts.append(str(conflict))
+        if conflicts:
+            raise TrafficConflict("\n".join(conflicts))
         emit("weight", owned.service, "weight 0%: rolled back to the monolith", weight=0)
         for rule in owned.private_rules:
             await delete_rule(self.config.aws, rule.arn)

@@ -34,7 +34,7 @@ from tasks.elbv2.path_rule import WEIGHTS
 from tasks.elbv2.rule import read_rules
 from tasks.elbv2.rule_matching import Rule, receives
 from tasks.elbv2.weights import is_returned
-from tasks.state.taken_over import forget_taken_over
+from tasks.state.taken_over import forget_taken_over, read_taken_over
 
 __all__ = ["Held", "end_hold", "hold_scale_in", "read_held", "record_monolith", "scale_in_held"]
 
@@ -89,9 +89,10 @@ async def scale_in_held(
     """
     Hold the monolith's size while the block shifts traffic.
 
-    At the end its scaling is as before, unless the monolith is drained, or a rule still shares its
-    requests. After a cancelled run it stays suspended as well: requests have just returned to the
-    monolith, and for minutes its alarms would still show the low load that it had without them.
+    At the end its scaling is as before, unless the monolith is drained, a rule that was taken over
+    from it is not restored, or a rule still shares its requests. After a cancelled run it stays
+    suspended as well: requests have just returned to the monolith, and for minutes its alarms
+    would still show the low load that it had without them.
 
     Args:
         config: The split.
@@ -205,7 +206,7 @@ async def end_hold(site: Site, *, cancelled: bool = False) -> None:
     record = held.record
     if record is None or not record.is_held or held.monolith.desired_count == 0:
         return
-    reason = _why_kept(held, cancelled=cancelled)
+    reason = _why_kept(held, cancelled=cancelled) or await _why_not_restored(site, held)
     if reason:
         _note(
             f"scale-in of {site.name} stays suspended: {reason}; the next flows.split, "
@@ -228,6 +229,14 @@ def _why_kept(held: Held, *, cancelled: bool) -> str | None:
     if cancelled and held.returned:
         return f"the requests of {_labels(held.returned)} have just returned to it"
     return None
+
+
+async def _why_not_restored(site: Site, held: Held) -> str | None:
+    """After a drain that could not be undone, its record is what restores the monolith."""
+    taken_over = await call(read_taken_over, site.aws, site.listener_arn, site.config.name)
+    group = held.monolith.target_group_arn
+    missing = [rule for rule in taken_over if not receives(rule, group)]
+    return f"{_labels(missing)} does not forward to it again yet" if missing else None
 
 
 def _labels(rules: Sequence[Rule]) -> str:

@@ -34,10 +34,12 @@ async def raise_monolith(placement: Placement) -> None:
 
     A failed call is recorded and not raised: the weights matter more.
     """
-    name = placement.config.monolith.service
+    config = placement.config
+    name = config.monolith.service
     cluster = placement.discovered.cluster_arn
+    listener = placement.listener_arn
     try:
-        counts = await call(raise_to_recorded, placement.aws, cluster, name)
+        counts = await call(raise_to_recorded, placement.aws, cluster, name, listener, config.name)
     except (
         SplitterError,
         botocore.exceptions.ClientError,

@@ -219,6 +219,15 @@ async def roll_back_to_monolith(placement: Placement, why: str, *, observe: bool
 
 
 async def _reset_weights(placement: Placement) -> None:
-    """Not as Prefect tasks: the server may be slow or gone, and users' requests are failing."""
+    """
+    Not as Prefect tasks: the server may be slow or gone, and users' requests are failing. A rule
+    that somebody changed does not keep the others from their return.
+    """
+    errors: list[Exception] = []
     for rule in placement.rule_arns:
-        await call(shift_weight.plain, placement.aws, rule, *placement.group_arns, 0)
+        try:
+            await call(shift_weight.plain, placement.aws, rule, *placement.group_arns, 0)
+        except Exception as error:  # noqa: BLE001 - raised below, when all were tried
+            errors.append(error)
+    if errors:
+        raise errors[0]

@@ -48,7 +48,7 @@ def run_duration(
     least = max([*bakes, sum(bakes) / config.max_parallel])
     most = rounds * max(limits, default=0.0)
     if drains:
-        least += config.monolith.quiet_period
+        least += config.monolith.quiet_seconds
         most += _limit_of_drain(config)
     return Duration(least, most)
 
@@ -70,7 +70,7 @@ def _limit(config: SplitConfig, service: ServiceConfig, weights: Sequence[int]) 
 def _limit_of_drain(config: SplitConfig) -> float:
     """How long the drain may take."""
     gates = config.traffic.gates
-    quiet = 3 * config.monolith.quiet_period + gates.metrics_lag + 2 * gates.metrics_period
+    quiet = 3 * config.monolith.quiet_seconds + gates.metrics_lag + 2 * gates.metrics_period
     approval = config.monolith.approval_timeout if config.monolith.drain == "approve" else 0
     return approval + quiet + config.stable_timeout
 

@@ -61,6 +61,11 @@ async def verify_candidate(placement: Placement, task_definition: str, weight: i
             why = "checks failed" if isinstance(error, CheckFailed) else "not healthy"
             await roll_back_to_monolith(placement, why)
         raise
+    except Exception as error:
+        # After any error, as in a shift: no gate watches what the interrupted run has shifted.
+        if weight > 0:
+            await roll_back_to_monolith(placement, f"{type(error).__name__}: {error}")
+        raise
     finally:
         keep_alive.cancel()
 

@@ -102,7 +102,7 @@ class Figures:
         """
         return Sides(
             weight=self._step.weight,
-            service=measured.service.without(self._own(until)),
+            service=measured.service.without(self._own(until)).without(self._samples(until)),
             monolith=measured.monolith,
             past=self.past.window if self.past.had_all else Window(),
             earlier=self._previous.users if self._previous else Window(),
@@ -120,8 +120,14 @@ class Figures:
     def _samples(self, until: float) -> Window:
         """The service's part of the samples on the public route, by expectation."""
         sampled = window_of_responses(self.probes.sampled(self.since, until))
-        requests = round(sampled.requests * self._step.weight / 100)
-        return Window(requests=requests, failed=min(sampled.failed, requests))
+        share = self._step.weight / 100
+        requests = round(sampled.requests * share)
+        of_2xx, of_3xx, of_4xx = [round(count * share) for count in sampled.responses]
+        return Window(
+            requests=requests,
+            failed=min(sampled.failed, requests),
+            responses=(of_2xx, of_3xx, of_4xx),
+        )
 
     def counted(self, start: float, end: float) -> Iterator[Response]:
         """

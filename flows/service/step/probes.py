@@ -226,6 +226,8 @@ def paced_probe_rate(placement: Placement, step: Step) -> float:
     """Probes a second that the budget of own requests has room for."""
     config = placement.config
     services = min(config.max_parallel, len(config.services))
+    if config.fan_out == "work_pool":
+        services = 1  # each has a process, and a part of the budget, to itself
     share = min(_MOST_PAIRS, _ALL_PAIRS / services)
     return min(probe_rate(placement.gates, step), pace().rate * share)
 

@@ -66,9 +66,11 @@ def remove_tree(folder: Path) -> None:
     """Delete a folder, including folders that their owner has closed, as the kernel does."""
 
     def open_up(act: Callable[[str], object], path: str, _: object) -> None:
-        for closed in (os.path.dirname(path), path):  # noqa: PTH120 - shutil gives text
-            with contextlib.suppress(OSError):
-                os.chmod(closed, 0o700)  # noqa: PTH101
+        for closed in (Path(path).parent, Path(path)):
+            # What is outside of the folder may be anybody's, for example /tmp.
+            if closed.is_relative_to(folder) and not closed.is_symlink():
+                with contextlib.suppress(OSError):
+                    closed.chmod(0o700)
         with contextlib.suppress(OSError):
             if act in (os.rmdir, os.unlink):
                 act(path)

@@ -100,6 +100,11 @@ async def test_a_path_that_another_rule_takes_is_a_miss(balancer):
     assert (miss.request, miss.response.body) == (LEGACY, b"other")
 
 
+async def test_a_request_that_is_lost_once_after_the_time_is_asked_again(balancer):
+    async with balancer(Node([NONCE, NONCE, NONCE, "lost", NONCE])) as route:
+        assert await wait_for_nonce(route, [CART], [LEGACY], limit=0.0) is None
+
+
 async def test_a_server_that_echoes_the_header_has_not_answered_with_the_nonce(balancer):
     async with balancer(Node([HEADERS[PREVIEW_HEADER]])) as route:
         assert await wait_for_nonce(route, [CART], (), limit=0.1)

@@ -34,6 +34,7 @@ class Aws:
         tags = record.tags if record else {}
         self.changes, self.notes = [], []
         self.rules, self.actions, self.error = rules, actions, None
+        self.taken_over = ()
         self.monolith = SimpleNamespace(
             desired_count=desired_count,
             scaling=scaling,
@@ -70,6 +71,8 @@ class Aws:
         return self.monolith
 
     async def _call(self, function, *_):
+        if function is module.read_taken_over:
+            return self.taken_over
         return self.rules if function is module.read_rules else self.actions
 
     def _changing(self, name):
@@ -193,6 +196,21 @@ async def test_a_drained_monolith_keeps_its_record(monkeypatch):
     aws = held(monkeypatch, rule(100, "50:100"), desired_count=0)
     await end_hold(aws.site)
     assert aws.changes == []
+
+
+async def test_a_drain_that_could_not_be_undone_keeps_the_record_for_a_rollback(monkeypatch):
+    aws = held(monkeypatch, rule(100, "50:100", SizeRecord(4, ON)))
+    aws.taken_over = (Rule("arn:rule/9", 9, (), tuple(weighted_forward({CART: 1}))),)
+    await end_hold(aws.site)
+    assert aws.changes == []
+    assert "rule 9 (*) does not forward to it again yet" in aws.notes[0]
+
+
+async def test_a_monolith_that_has_its_rules_again_resumes_scaling(monkeypatch):
+    aws = held(monkeypatch, rule(0, "100:0", SizeRecord(4, ON)))
+    aws.taken_over = (Rule("arn:rule/9", 9, (), tuple(weighted_forward({WEB: 1}))),)
+    await end_hold(aws.site)
+    assert aws.suspended == [ON]
 
 
 async def test_scaling_that_cannot_be_resumed_fails_the_run_by_name(monkeypatch):

@@ -11,6 +11,7 @@ from tasks.autoscaling.scaling import Suspension
 from tasks.ecs import capacity as module
 from tasks.ecs.capacity import raise_to_recorded
 from tasks.ecs.size_record import SizeRecord
+from tasks.elbv2.rule_matching import Rule
 
 
 @pytest.fixture
@@ -19,9 +20,10 @@ def scaled(monkeypatch):
     counts = []
     record = SizeRecord(4, Suspension.none())
 
-    def give(tasks, tags=record.tags):
+    def give(tasks, tags=record.tags, rules=()):
         service = {"desiredCount": tasks, "tags": tags} if tasks is not None else None
         monkeypatch.setattr(module, "read_service", lambda *_: service)
+        monkeypatch.setattr(module, "read_rules", lambda *_: rules)
         monkeypatch.setattr(module.scale_monolith, "plain", lambda *given: counts.append(given[-1]))
         return counts
 
@@ -29,7 +31,7 @@ def scaled(monkeypatch):
 
 
 def raised():
-    return raise_to_recorded(None, "shop", "shop-web")
+    return raise_to_recorded(None, "shop", "shop-web", "arn:listener", "shop-split")
 
 
 @pytest.mark.parametrize("tasks", [0, 1, 3])
@@ -51,6 +53,22 @@ def test_without_a_record_nothing_is_changed(scaled, tasks, tags):
     assert (raised(), counts) == (None, [])
 
 
+def path_rule(record):
+    owner = {"split:managed-by": "ecs-splitter", "split:config": "shop-split", "split:role": "path"}
+    return Rule("arn:rule", 5, (), (), {**owner, **record.rule_tags})
+
+
+def test_a_monolith_whose_tags_were_removed_meanwhile_gets_the_size_on_the_rules(scaled):
+    counts = scaled(1, {}, [path_rule(SizeRecord(4, Suspension.none()))])
+    assert raised() == (1, 4)
+    assert counts == [4]
+
+
+def test_a_size_that_no_run_holds_is_for_a_rollback_alone(scaled):
+    counts = scaled(1, {}, [path_rule(SizeRecord(4, None, is_held=False))])
+    assert (raised(), counts) == (None, [])
+
+
 async def test_a_call_that_fails_does_not_keep_the_weights_from_returning(monkeypatch):
     notes = []
 
@@ -64,7 +82,8 @@ async def test_a_call_that_fails_does_not_keep_the_weights_from_returning(monkey
         name="cart",
         aws=None,
         discovered=SimpleNamespace(cluster_arn="arn:cluster"),
-        config=SimpleNamespace(monolith=SimpleNamespace(service="shop-web")),
+        listener_arn="arn:listener",
+        config=SimpleNamespace(name="shop", monolith=SimpleNamespace(service="shop-web")),
     )
     await raise_monolith(placement)
     assert notes[0].startswith("shop-web could not be given its former size")

@@ -8,7 +8,7 @@ import pytest
 from config.errors import GateFailed, LockLost, MonolithOverloaded, TrafficConflict
 from config.traffic import Gates, Linear, Traffic
 from flows.service import shift as module
-from flows.service.shift import _judge, shift_traffic
+from flows.service.shift import _judge, roll_back_to_monolith, shift_traffic
 from flows.service.step.figures import Past
 from tasks.gates import Judgement
 
@@ -139,6 +139,25 @@ async def test_traffic_that_must_not_return_stays(shift, error):
     with pytest.raises(type(error)):
         await shift.run()
     assert shift.rolled_back == []
+
+
+async def test_a_rule_that_somebody_changed_does_not_keep_the_others_at_the_service(monkeypatch):
+    returned = []
+
+    async def call(_shift_weight, _aws, rule, *_):
+        if rule == "edited":
+            raise TrafficConflict("somebody else changed it")
+        returned.append(rule)
+
+    async def raise_monolith(_placement):
+        pass
+
+    monkeypatch.setattr(module, "call", call)
+    monkeypatch.setattr(module, "raise_monolith", raise_monolith)
+    placed = SimpleNamespace(aws=None, rule_arns=("edited", "second"), group_arns=("a", "b"))
+    with pytest.raises(TrafficConflict):
+        await roll_back_to_monolith(placed, "gate failed")
+    assert returned == ["second"]
 
 
 def judge(*verdicts, **gates):

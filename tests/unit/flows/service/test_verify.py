@@ -171,6 +171,13 @@ async def test_traffic_of_an_interrupted_run_is_rolled_back(steps, failed, unhea
     assert steps.rolled_back == [why]
 
 
+async def test_a_fault_does_not_leave_traffic_that_no_gate_watches(steps):
+    steps.failed = ZeroDivisionError("division by zero")
+    with pytest.raises(ZeroDivisionError):
+        await verify_candidate(placement(), "users:1", weight=50)
+    assert steps.rolled_back == ["ZeroDivisionError: division by zero"]
+
+
 async def test_a_keep_alive_that_is_too_short_is_a_failed_check(steps):
     steps.short_keep_alive = CheckFailed("users: keep-alive: too short", {"idle_timeout": 60})
     with pytest.raises(CheckFailed):

@@ -45,6 +45,13 @@ def test_a_drain_takes_its_quiet_period():
     assert found == Duration(least=330, most=40 + 300 + 340 + 90 + 10 + 120 + 40)
 
 
+def test_a_drain_waits_for_the_longest_connection():
+    settings = config().model_dump()
+    settings["monolith"]["longest_connection"] = 3600
+    found = run_duration(SplitConfig(**settings), {"users": (10, 100)}, drains=True)
+    assert found.least == 300 + 3600
+
+
 def test_services_that_are_worked_on_in_turn_take_longer():
     steps = {"users": (10, 100), "posts": (10, 100)}
     assert run_duration(config(2), steps, drains=False).least == 300

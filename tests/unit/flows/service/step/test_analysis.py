@@ -9,12 +9,19 @@ import pytest
 from config.traffic import Gates, Step
 from flows.service.step import analysis as module
 from flows.service.step.analysis import Breach, StepAnalysis, unless_breached
-from flows.service.step.figures import Figures, Past
-from flows.service.step.probes import Probes, probe_rate, synthetic_rate, window_of_responses
+from flows.service.step.figures import Figures, Measured, Past
+from flows.service.step.probes import (
+    Probes,
+    paced_probe_rate,
+    probe_rate,
+    synthetic_rate,
+    window_of_responses,
+)
 from flows.service.step.traffic_split import chance_deviation
 from tasks.cloudwatch.metrics import Window
 from tasks.gates import Judgement
 from tasks.http.client import Response
+from tasks.http.pacing import pace
 
 NOON = 1_764_072_000
 
@@ -120,9 +127,28 @@ def test_probes_of_the_step_before_are_counted_in_the_period_that_both_share():
     assert [response.at for response in second.counted(1.5, 9.0)] == [2.0]
 
 
-def figures(previous=None):
+def figures(previous=None, weight=10):
     placement = SimpleNamespace(name="users", gates=Gates())
-    return Figures(placement, Step(weight=10), Past(), previous)
+    return Figures(placement, Step(weight=weight), Past(), previous)
+
+
+def test_samples_that_a_check_expects_to_be_404_are_not_users_who_get_404():
+    all_at_once = figures(weight=100)
+    for moment in range(100):
+        status = 404 if moment % 4 == 0 else 200
+        all_at_once.probes.record_sample(Response(status, at=float(moment)))
+    all_at_once.since = 0.0
+    service = Window(requests=150, responses=(125, 0, 25), seconds=100)
+    sides = all_at_once.sides(Measured(service, service, Window()), 100.0)
+    assert (sides.service.requests, sides.service.responses) == (50, (50, 0, 0))
+
+
+@pytest.mark.parametrize(("fan_out", "rate"), [("in_process", 0.5), ("work_pool", 1.0)])
+async def test_a_service_with_a_budget_of_its_own_does_not_share_it_again(fan_out, rate):
+    config = SimpleNamespace(max_parallel=4, services=range(4), fan_out=fan_out)
+    placement = SimpleNamespace(config=config, gates=Gates())
+    assert pace().rate == 10.0
+    assert paced_probe_rate(placement, Step(weight=10, bake=60.0)) == pytest.approx(rate)
 
 
 def test_pairs_are_counted_by_the_class_of_their_statuses():
