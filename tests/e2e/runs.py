@@ -19,7 +19,7 @@ __all__ = ["ROOT", "RehearsedAws", "Run", "still_running", "wait_until"]
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240
 # To read a weight costs the sandbox up to 50 ms of work.
-POLL = 0.25
+POLL = 0.4
 
 
 class Run:

@@ -27,7 +27,7 @@ def containers(engine, run):
 @pytest.fixture(scope="module")
 def rehearsal(start_module_run, private_prefect, engine):
     """A whole rehearsal; `running` are the images of its containers in the first step."""
-    run = start_module_run("--engine", "docker", "--rate", 100, prefect=private_prefect)
+    run = start_module_run("--engine", "docker", "--rate", 50, prefect=private_prefect)
     aws = RehearsedAws(run)
     run.wait_while_running(lambda: all(aws_state.weight(aws, name) for name in SERVICES))
     run.started = run.descendants()

@@ -10,9 +10,7 @@ from tests.e2e.configs import edited_config, hasten_drain, only, quick
 # At each a run is killed: a call, and which one of its name that is in the run.
 CHAIN = [
     "RegisterScalableTarget:1",
-    "CreateRole:1",
     "RegisterTaskDefinition:1",
-    "ModifyTargetGroupAttributes:1",
     "CreateService:1",
     "ModifyRule:1",
     "ModifyListener:1",

@@ -96,7 +96,7 @@ def test_no_process_is_left_running(interrupted):
 @pytest.fixture(scope="module")
 def interrupted_rehearsal(start_module_run, private_prefect):
     """A rehearsal that gets Ctrl-C in its first step; `started` is what ran below it then."""
-    run = start_module_run("--engine", "process", "--rate", 100, prefect=private_prefect)
+    run = start_module_run("--engine", "process", "--rate", 25, prefect=private_prefect)
     aws = RehearsedAws(run)
     run.wait_while_running(lambda: aws_state.weight(aws, "users") == 10)
     run.started = run.descendants()
