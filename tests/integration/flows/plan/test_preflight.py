@@ -56,7 +56,7 @@ CASES = [
     ),
     (
         broken.a_check_is_about_another_path,
-        "services[0].checks[3].path: '/health' matches none of path_patterns (/api/users*)",
+        "services[0].checks[4].path: '/health' matches none of path_patterns (/api/users*)",
         "move the check to monolith.checks",
     ),
     (
@@ -435,6 +435,8 @@ def test_a_plan_shows_what_it_found_as_well(forum, capsys):
 
 def test_what_only_looks_odd_is_told_and_does_not_stop(forum, capsys):
     forum.users["path_patterns"] = ["/api/users/*"]
+    forum.users["checks"] = [{"path": "/api/users/1"}]
+    forum.users["parity"] = {}
     forum.arguments.append("--plan")
     code, _ = forum.run()
     assert code == 3

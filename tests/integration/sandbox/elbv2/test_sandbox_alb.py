@@ -264,7 +264,7 @@ def test_a_request_in_flight_outlives_its_listener(site):
 
 def proxy_of(site, listener):
     proxies = site.load_balancers._proxies
-    return next(proxy for (arn, *_), proxy in proxies.items() if arn == listener.arn)
+    return next(proxy for node, proxy in proxies.items() if node.listener == listener.arn)
 
 
 def test_haproxy_that_dies_is_restarted_and_reported(site, capfd):

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.http import client as module
 from tasks.http.client import Response, Route, fetch, open_session
+from tasks.http.pacing import pace
 from tasks.http.request import Request
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
@@ -275,6 +276,7 @@ async def test_requests_wait_for_one_of_sixteen_connections():
         await asyncio.sleep(0.05)
         await answering(reply())(1, writer)
 
+    pace().allow(10_000)
     async with serving(slowly) as (raw, route), open_session() as session:
         responses = await asyncio.gather(*(fetch(session, route, "/x") for _ in range(40)))
     assert [response.status for response in responses] == [200] * 40

@@ -11,7 +11,9 @@ from tasks.preflight.monolith import check_listener
 
 
 def findings(url, *, scheme="internet-facing", protocol="HTTP", configured=True):
-    found = SimpleNamespace(alb_url=url, load_balancer_scheme=scheme, listener_protocol=protocol)
+    found = SimpleNamespace(
+        alb_url=url, alb_address=None, load_balancer_scheme=scheme, listener_protocol=protocol
+    )
     return errors(check_listener(ListenerConfig(url=url if configured else None), found))
 
 
