@@ -22,7 +22,7 @@ from flows.service.step.request_rate import wait_until_idle
 from flows.service.step.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
-from tasks.elbv2.lock import was_lost
+from tasks.elbv2.lock import is_taken_over
 from tasks.elbv2.weights import shift_weight
 from tasks.gates import Judgement, Verdict, worst
 
@@ -50,14 +50,18 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
     except (TrafficConflict, LockLost, MonolithOverloaded):
         raise
     except asyncio.CancelledError:
-        if not was_lost(placement.listener_arn):  # else the weights are another run's
-            rollback = roll_back_to_monolith(placement, "run cancelled", observe=False)
-            await asyncio.shield(rollback)
+        await asyncio.shield(_return_after_cancel(placement))
         raise
     except BaseException as error:
         # After any error: a half-shifted service that no gate watches is worse than none.
         await asyncio.shield(roll_back_to_monolith(placement, _reason(error)))
         raise
+
+
+async def _return_after_cancel(placement: Placement) -> None:
+    if not await is_taken_over(placement.aws, placement.listener_arn):
+        await roll_back_to_monolith(placement, "run cancelled", observe=False)
+    # else the weights are another run's
 
 
 async def _wait_for_next_period(gates: Gates) -> None:

@@ -20,6 +20,7 @@ def placement(**gates):
     traffic = Traffic(shift=Linear(step=25), gates=Gates(**gates))
     return SimpleNamespace(
         name="users",
+        aws=None,
         listener_arn=LISTENER,
         traffic=traffic,
         gates=traffic.gates,
@@ -112,7 +113,10 @@ async def test_a_cancelled_run_rolls_traffic_back_and_waits_for_nothing(shift):
 async def test_a_cancelled_run_that_has_lost_the_listener_leaves_the_weights_to_the_other(
     shift, monkeypatch
 ):
-    monkeypatch.setattr(module, "was_lost", lambda listener: listener == LISTENER)
+    async def is_taken_over(_aws, listener):
+        return listener == LISTENER
+
+    monkeypatch.setattr(module, "is_taken_over", is_taken_over)
     shift.error = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
         await shift.run()
