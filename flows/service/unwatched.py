@@ -53,7 +53,7 @@ async def _return_after(
     error: BaseException, config: SplitConfig, discovered: Discovered, owner: Owner
 ) -> None:
     cancelled = isinstance(error, asyncio.CancelledError)
-    why = "run cancelled" if cancelled else f"{type(error).__name__}: {error}"
+    why = _reason(error)
     try:
         await return_unwatched(config, discovered, owner, why, observe=not cancelled)
     except (
@@ -62,9 +62,17 @@ async def _return_after(
         botocore.exceptions.BotoCoreError,
     ) as failure:
         raise StepFailed(
-            f"{owner.service}: {why}; and the requests that it gets could not be returned to "
+            f"{why}; and the requests that {owner.service} gets could not be returned to "
             f"{config.monolith.service} ({failure}); run `python -m flows.rollback`"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "run cancelled"
+    if isinstance(error, SplitterError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 async def return_unwatched(

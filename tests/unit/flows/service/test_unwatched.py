@@ -77,8 +77,7 @@ async def test_a_build_that_fails_does_not_leave_half_of_the_users_without_a_gat
     listener.rules = [path_rule(100), path_rule(50, 1)]
     with pytest.raises(BuildFailed):
         await settle_service.fn(listener.config, "cart", listener.discovered, image="cart:2")
-    why = "BuildFailed: no space left"
-    assert listener.returned == [(("arn:rule/0", "arn:rule/1"), why, True)]
+    assert listener.returned == [(("arn:rule/0", "arn:rule/1"), "no space left", True)]
 
 
 @pytest.mark.parametrize("weight", [0, 100], ids=["dark", "settled"])
