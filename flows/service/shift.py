@@ -5,7 +5,7 @@ when a gate fails.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from config.errors import GateFailed, LockLost, MonolithOverloaded, TrafficConflict
 from config.traffic import Gates
@@ -129,9 +129,33 @@ async def _wait_for_capacity(analysis: StepAnalysis) -> None:
 
 
 async def _set_weight(placement: Placement, weight: int) -> None:
-    for rule in placement.rule_arns:
-        await shift_weight(placement.aws, rule, *placement.group_arns, weight)
+    """
+    Give the service its weight on every rule, or on none.
+
+    Raises:
+        TrafficConflict: Somebody else changed a rule; the others have the weight before.
+    """
+    before: dict[str, int] = {}
+    try:
+        for rule in placement.rule_arns:
+            before[rule] = await shift_weight(placement.aws, rule, *placement.group_arns, weight)
+    except TrafficConflict as conflict:
+        undone = await asyncio.shield(_set_back(placement, before))
+        raise TrafficConflict("\n".join([str(conflict), *undone])) from conflict
     emit("weight", placement.name, f"weight {weight}%", weight=weight)
+
+
+async def _set_back(placement: Placement, before: Mapping[str, int]) -> list[str]:
+    """Give rules the weight before; what became of each."""
+    undone = []
+    for rule, weight in before.items():
+        with urgently():
+            try:
+                await call(shift_weight.plain, placement.aws, rule, *placement.group_arns, weight)
+                undone.append(f"{rule} gives {placement.name} {weight}% again, as before the step")
+            except TrafficConflict as conflict:
+                undone.append(str(conflict))
+    return undone
 
 
 def _judge(analysis: StepAnalysis, judgements: Sequence[Judgement]) -> None:

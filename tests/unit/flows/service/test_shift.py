@@ -164,6 +164,32 @@ async def test_a_rule_that_somebody_changed_does_not_keep_the_others_at_the_serv
     assert returned == ["second"]
 
 
+async def test_a_step_that_one_rule_refuses_leaves_no_rule_at_the_new_weight(monkeypatch):
+    weights = {"first": 25, "edited": 25, "third": 25}
+
+    def write(_aws, rule, _monolith, _service, weight):
+        if rule == "edited":
+            raise TrafficConflict("rule 8 (/users/*) was changed")
+        before, weights[rule] = weights[rule], weight
+        return before
+
+    async def shift_weight(*arguments):
+        return write(*arguments)
+
+    shift_weight.plain = write
+    monkeypatch.setattr(module, "shift_weight", shift_weight)
+    placed = SimpleNamespace(
+        name="users", aws=None, rule_arns=tuple(weights), group_arns=("arn:web", "arn:users")
+    )
+    with pytest.raises(TrafficConflict) as caught:
+        await module._set_weight(placed, 50)
+    assert weights == {"first": 25, "edited": 25, "third": 25}
+    assert str(caught.value).splitlines() == [
+        "rule 8 (/users/*) was changed",
+        "first gives users 25% again, as before the step",
+    ]
+
+
 def judge(*verdicts, **gates):
     analysis = SimpleNamespace(
         name="users", gates=Gates(**gates), step=SimpleNamespace(weight=25), must_hold=False
