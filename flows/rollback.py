@@ -24,7 +24,7 @@ from flows.cli.arguments import add_only, add_plan, add_yes, command_parser, eac
 from flows.cli.run import Run, run_command
 from flows.fan_out.bounded import failure_text, failures, side_by_side
 from flows.fan_out.removal import remove_all
-from flows.monolith.hold import end_hold
+from flows.monolith.hold import end_hold, scale_in_held
 from flows.monolith.restore import restore_monolith
 from flows.monolith.site import Site
 from flows.plan.options import ROLLBACK_DEFAULTS, RollbackOptions, chosen_services, unknown_names
@@ -144,10 +144,18 @@ class _Rollback:
                 await self._restore_monolith(plan)
             except StepFailed as error:
                 name = self.config.monolith.service
-                return _Done({}, f"{name} could not be restored: the services still serve\n{error}")
-        done = await self._roll_back(plan)
-        await end_hold(Site(self.config, self.discovered))
-        return done
+                kept = await self._keep_hold()
+                lines = [f"{name} could not be restored: the services still serve", str(error)]
+                return _Done({}, "\n".join([*lines, kept] if kept else lines))
+            except BaseException:
+                await asyncio.shield(self._keep_hold())
+                raise
+        async with scale_in_held(self.config, self.discovered, shifts=False):
+            return await self._roll_back(plan)
+
+    async def _keep_hold(self) -> str | None:
+        """A monolith that could not be restored keeps the tasks that it has for the next try."""
+        return await end_hold(Site(self.config, self.discovered), unrestored=True)
 
     async def _roll_back(self, plan: RollbackPlan) -> _Done:
         failed = await self._return_all(plan.returning)

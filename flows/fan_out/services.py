@@ -114,6 +114,7 @@ class _Settling:
     async def _settle_on_pool(self, name: str, *, approved: bool) -> ServiceOutcome:
         return await settle_on_pool(
             self.config,
+            self.discovered,
             name,
             list(self.options.adopt),
             approved=approved,

@@ -28,19 +28,24 @@ from prefect.states import Cancelled, Cancelling, Crashed
 
 from config.errors import PreflightFailed, StepFailed
 from config.split import SplitConfig
-from flows.plan.owner import TAG
+from flows.plan.owner import TAG, owner_of
 from flows.record.journal import current_journal
 from flows.record.outcome import Event, ServiceOutcome
 from flows.runtime.config_source import ConfigSource
 from flows.runtime.run import begin_run
 from flows.service.settle import settle_service
+from flows.service.unwatched import return_unwatched, returned_after_failure
 from tasks.aws.rate_limit import paced_across_workers
+from tasks.aws.tags import Owner
 from tasks.aws.task import log
-from tasks.discovery import discover
+from tasks.discovery import Discovered, discover
+from tasks.elbv2.lock import current_lock, work_under
 
 __all__ = ["check_work_pool", "settle_on_pool", "settle_on_worker"]
 
 _DEPLOYMENT: Final = "settle-service/settle-service"
+_CRASH_AUTOMATION: Final = "ecs-splitter: a run whose worker is gone has crashed"
+"""Of deployments/automations.yaml; without it the run of a dead worker never ends."""
 _POLL: Final = 2.0
 _END_PATIENCE: Final = 60.0
 _OPEN: Final = [
@@ -60,6 +65,7 @@ async def settle_on_worker(
     *,
     approved: bool = True,
     image: str,
+    lock: str | None = None,
 ) -> ServiceOutcome:
     """
     Move one service out of the monolith, as a part of a split that runs elsewhere and has locked
@@ -71,6 +77,7 @@ async def settle_on_worker(
         adopt: Services that may adopt resources that this split did not make.
         approved: Whether traffic may be shifted to the service.
         image: As planned: content tag of the image to build, or reference of a ready one.
+        lock: ARN of the lock rule of the split.
 
     Raises:
         StepFailed: A step failed; the monolith serves the service's paths, unless the message
@@ -79,6 +86,8 @@ async def settle_on_worker(
     config = await begin_run(config)
     with paced_across_workers(across=True):
         discovered = await discover(config)
+        if lock:
+            work_under(discovered.listener_arn, lock)
         try:
             return await settle_service.fn(
                 config,
@@ -107,7 +116,8 @@ async def check_work_pool(config: SplitConfig) -> None:
     Check that services can be fanned out as the config asks.
 
     Raises:
-        PreflightFailed: The Prefect server has no deployment for them.
+        PreflightFailed: The Prefect server has no deployment for them, or would not end the run of
+            a dead worker.
     """
     if config.fan_out != "work_pool":
         return
@@ -120,6 +130,14 @@ async def check_work_pool(config: SplitConfig) -> None:
                 f"at {client.api_url} does not have; register it with `make deploy`, or choose "
                 "in_process"
             ) from None
+        found = await client.read_automations_by_name(_CRASH_AUTOMATION)
+        if not any(automation.enabled for automation in found):
+            raise PreflightFailed(
+                f"fan_out: work_pool needs the automation {_CRASH_AUTOMATION!r}, which ends the "
+                f"run of a worker that is gone, and the Prefect server at {client.api_url} does "
+                "not have it or has it switched off; register it with `make deploy` and switch it "
+                "on, or choose in_process"
+            )
 
 
 @dataclass(frozen=True)
@@ -141,10 +159,18 @@ class _PoolRun:
 
 
 async def settle_on_pool(
-    config: SplitConfig, name: str, adopt: list[str], *, approved: bool, image: str
+    config: SplitConfig,
+    discovered: Discovered,
+    name: str,
+    adopt: list[str],
+    *,
+    approved: bool,
+    image: str,
 ) -> ServiceOutcome:
     """
     Move one service out of the monolith on any worker of the pool.
+
+    A run whose worker is gone leaves traffic at its service; it is returned here.
 
     Raises:
         StepFailed: Its run did not complete.
@@ -156,7 +182,9 @@ async def settle_on_pool(
         "adopt": adopt,
         "approved": approved,
         "image": image,
+        "lock": current_lock(discovered.listener_arn),
     }
+    owner = owner_of(config, config.service(name), adopt)
     async with get_client() as client:
         await _end_earlier_runs(client, pool_run)
         run = await arun_deployment(
@@ -166,30 +194,55 @@ async def settle_on_pool(
             tags=[TAG, *pool_run.tags],
             timeout=0,
         )
-        run = await _await_or_cancel(client, run)
+        try:
+            run = await _wait_until_ended(client, run.id)
+        except asyncio.CancelledError:
+            await asyncio.shield(_cancel(client, run.id, config, discovered, owner))
+            raise
         events = await _read_events(client, run.id, pool_run.events_key)
     current_journal().adopt(events)
-    _check_completed(name, run)
+    if not _has_completed(run):
+        await _fail(run, config, discovered, owner)
     stages = [event.text for event in events if event.kind == "stage"]
     return ServiceOutcome.of(stages[-1] if stages else "settled")
 
 
-async def _await_or_cancel(client: PrefectClient, run: FlowRun) -> FlowRun:
+async def _cancel(
+    client: PrefectClient,
+    run_id: UUID,
+    config: SplitConfig,
+    discovered: Discovered,
+    owner: Owner,
+) -> None:
     """A split that is cancelled cancels the runs that it waits for."""
-    try:
-        return await _wait_until_ended(client, run.id)
-    except asyncio.CancelledError:
-        await asyncio.shield(_end(client, run.id))
-        raise
+    run = await _end(client, run_id)
+    if _may_leave_traffic(run):
+        await return_unwatched(config, discovered, owner, "run cancelled", observe=False)
 
 
-def _check_completed(name: str, run: FlowRun) -> None:
+async def _fail(run: FlowRun, config: SplitConfig, discovered: Discovered, owner: Owner) -> None:
+    """
+    Return the traffic that a run has left, if it could not do that itself.
+
+    Raises:
+        StepFailed: Always.
+    """
     state = run.state
-    if state and state.is_completed():
-        return
-
     ended = f"{state.name}: {state.message}" if state else "without a state"
-    raise StepFailed(f"{name}: its run {run.name} on the work pool ended {ended}")
+    error = StepFailed(f"{owner.service}: its run {run.name} on the work pool ended {ended}")
+    if not _may_leave_traffic(run):
+        raise error
+    async with returned_after_failure(config, discovered, owner):
+        raise error
+
+
+def _has_completed(run: FlowRun) -> bool:
+    return run.state is not None and run.state.is_completed()
+
+
+def _may_leave_traffic(run: FlowRun) -> bool:
+    """Whether its process may have been killed, instead of having ended in order."""
+    return run.state is not None and (run.state.is_crashed() or run.state.is_cancelled())
 
 
 async def _wait_until_ended(
@@ -221,17 +274,20 @@ async def _end_earlier_runs(client: PrefectClient, pool_run: _PoolRun) -> None:
         await _end(client, run.id)
 
 
-async def _end(client: PrefectClient, run_id: UUID) -> None:
+async def _end(client: PrefectClient, run_id: UUID) -> FlowRun:
     """
     Cancel a run, and wait until it has brought its traffic back; a run whose worker is gone never
     reports that.
+
+    Returns:
+        The run as it ended.
     """
     run = await client.read_flow_run(run_id)
     if _has_ended(run):
-        return
+        return run
     if run.state and run.state.is_scheduled():
         await client.set_flow_run_state(run_id, Cancelled(), force=True)
-        return
+        return run
 
     await client.set_flow_run_state(run_id, Cancelling())
     run = await _wait_until_ended(client, run_id, _END_PATIENCE)
@@ -239,6 +295,8 @@ async def _end(client: PrefectClient, run_id: UUID) -> None:
         message = f"It did not end within {_END_PATIENCE:g} s of the cancel: its worker is gone."
         crashed: State[None] = Crashed(message=message)
         await client.set_flow_run_state(run_id, crashed, force=True)
+        run = await client.read_flow_run(run_id)
+    return run
 
 
 def _has_ended(run: FlowRun) -> bool:

@@ -188,7 +188,7 @@ async def _suspend_scale_in(site: Site, monolith: Monolith, record: SizeRecord) 
     _note(text, desired_count=count, suspended=str(wanted))
 
 
-async def end_hold(site: Site, *, cancelled: bool = False) -> None:
+async def end_hold(site: Site, *, cancelled: bool = False, unrestored: bool = False) -> str | None:
     """
     Restore the monolith's scaling, and forget the record; the size stays recorded on the path
     rules of a split whose services get requests.
@@ -196,23 +196,25 @@ async def end_hold(site: Site, *, cancelled: bool = False) -> None:
     Args:
         site: The monolith.
         cancelled: Whether the run was cancelled.
+        unrestored: Whether a rollback could not restore the monolith, and has to run again.
+
+    Returns:
+        What people are to know where scale-in stays suspended; None where it does not.
 
     Raises:
         StepFailed: The scaling could not be restored; a later run does it.
     """
     if was_lost(site.listener_arn):
-        return  # the hold is another run's
+        return None  # the hold is another run's
     held = await read_held(site)
     record = held.record
     if record is None or not record.is_held or held.monolith.desired_count == 0:
-        return
+        return None
     reason = _why_kept(held, cancelled=cancelled) or await _why_not_restored(site, held)
+    if unrestored:
+        reason = reason or "it could not be restored"
     if reason:
-        _note(
-            f"scale-in of {site.name} stays suspended: {reason}; the next flows.split, "
-            "flows.rollback or flows.teardown resumes it"
-        )
-        return
+        return _note_kept(site, record, reason)
     try:
         await _release(site, held, record)
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
@@ -220,6 +222,18 @@ async def end_hold(site: Site, *, cancelled: bool = False) -> None:
             f"scaling of {site.name} is still suspended and could not be restored to "
             f"{record.suspension} ({error}); run again"
         ) from error
+    return None
+
+
+def _note_kept(site: Site, record: SizeRecord, reason: str) -> str | None:
+    if record.suspension is None:
+        return None  # it has no autoscaling
+    text = (
+        f"scale-in of {site.name} stays suspended: {reason}; the next flows.split, "
+        "flows.rollback or flows.teardown resumes it"
+    )
+    _note(text)
+    return text
 
 
 def _why_kept(held: Held, *, cancelled: bool) -> str | None:

@@ -13,6 +13,7 @@ from flows.service.proof.verify import verify_candidate, verify_public_route
 from flows.service.rolling_update import roll_out
 from flows.service.shift import shift_traffic
 from flows.service.step.figures import pace_by_traffic
+from flows.service.unwatched import returned_after_failure
 from tasks.aws.call import call
 from tasks.discovery import Discovered
 from tasks.elbv2.target_group import read_target_health
@@ -49,26 +50,28 @@ async def settle_service(
     """
     service = config.service(name)
     owner = owner_of(config, service, adopt or ())
-    emit("stage", name, "preparing")
-    prepared = await prepare(config, discovered, service, owner, image)
-    if discovered.monolith.desired_count == 0:
-        # The monolith is drained: there is no traffic to shift, and none of it to measure.
-        pace().allow(config.own_requests.rate(0))
-        return await roll_out(config, discovered, service, owner, prepared)
-    emit("stage", name, "placing")
-    async with placed(config, discovered, service, owner, prepared.task_definition) as placement:
-        weight = await current_weight(placement)
-        await pace_by_traffic(placement)
-        emit("stage", name, "proving")
-        await verify_candidate(placement, prepared.task_definition, weight)
-        if weight == 0 and not approved:
-            emit("stage", name, "proven")
-            return prepared.outcome("proven", weight=0)
-        emit("stage", name, "shifting")
-        await record_monolith_size(placement)
-        await shift_traffic(placement, weight)
-        emit("stage", name, "settling")
-        await verify_public_route(placement)
+    async with returned_after_failure(config, discovered, owner):
+        emit("stage", name, "preparing")
+        prepared = await prepare(config, discovered, service, owner, image)
+        if discovered.monolith.desired_count == 0:
+            # The monolith is drained: there is no traffic to shift, and none of it to measure.
+            pace().allow(config.own_requests.rate(0))
+            return await roll_out(config, discovered, service, owner, prepared)
+        emit("stage", name, "placing")
+        revision = prepared.task_definition
+        async with placed(config, discovered, service, owner, revision) as placement:
+            weight = await current_weight(placement)
+            await pace_by_traffic(placement)
+            emit("stage", name, "proving")
+            await verify_candidate(placement, revision, weight)
+            if weight == 0 and not approved:
+                emit("stage", name, "proven")
+                return prepared.outcome("proven", weight=0)
+            emit("stage", name, "shifting")
+            await record_monolith_size(placement)
+            await shift_traffic(placement, weight)
+            emit("stage", name, "settling")
+            await verify_public_route(placement)
     return await _settle(placement, prepared)
 
 

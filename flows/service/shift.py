@@ -5,7 +5,7 @@ when a gate fails.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from config.errors import GateFailed, LockLost, MonolithOverloaded, TrafficConflict
 from config.traffic import Gates
@@ -22,7 +22,7 @@ from flows.service.step.request_rate import wait_until_idle
 from flows.service.step.traffic_split import wait_for_split
 from tasks.aws.call import call
 from tasks.aws.rate_limit import urgently
-from tasks.elbv2.lock import was_lost
+from tasks.elbv2.lock import is_taken_over
 from tasks.elbv2.weights import shift_weight
 from tasks.gates import Judgement, Verdict, worst
 
@@ -50,14 +50,18 @@ async def shift_traffic(placement: Placement, weight: int) -> None:
     except (TrafficConflict, LockLost, MonolithOverloaded):
         raise
     except asyncio.CancelledError:
-        if not was_lost(placement.listener_arn):  # else the weights are another run's
-            rollback = roll_back_to_monolith(placement, "run cancelled", observe=False)
-            await asyncio.shield(rollback)
+        await asyncio.shield(_return_after_cancel(placement))
         raise
     except BaseException as error:
         # After any error: a half-shifted service that no gate watches is worse than none.
         await asyncio.shield(roll_back_to_monolith(placement, _reason(error)))
         raise
+
+
+async def _return_after_cancel(placement: Placement) -> None:
+    if not await is_taken_over(placement.aws, placement.listener_arn):
+        await roll_back_to_monolith(placement, "run cancelled", observe=False)
+    # else the weights are another run's
 
 
 async def _wait_for_next_period(gates: Gates) -> None:
@@ -125,9 +129,33 @@ async def _wait_for_capacity(analysis: StepAnalysis) -> None:
 
 
 async def _set_weight(placement: Placement, weight: int) -> None:
-    for rule in placement.rule_arns:
-        await shift_weight(placement.aws, rule, *placement.group_arns, weight)
+    """
+    Give the service its weight on every rule, or on none.
+
+    Raises:
+        TrafficConflict: Somebody else changed a rule; the others have the weight before.
+    """
+    before: dict[str, int] = {}
+    try:
+        for rule in placement.rule_arns:
+            before[rule] = await shift_weight(placement.aws, rule, *placement.group_arns, weight)
+    except TrafficConflict as conflict:
+        undone = await asyncio.shield(_set_back(placement, before))
+        raise TrafficConflict("\n".join([str(conflict), *undone])) from conflict
     emit("weight", placement.name, f"weight {weight}%", weight=weight)
+
+
+async def _set_back(placement: Placement, before: Mapping[str, int]) -> list[str]:
+    """Give rules the weight before; what became of each."""
+    undone = []
+    for rule, weight in before.items():
+        with urgently():
+            try:
+                await call(shift_weight.plain, placement.aws, rule, *placement.group_arns, weight)
+                undone.append(f"{rule} gives {placement.name} {weight}% again, as before the step")
+            except TrafficConflict as conflict:
+                undone.append(str(conflict))
+    return undone
 
 
 def _judge(analysis: StepAnalysis, judgements: Sequence[Judgement]) -> None:

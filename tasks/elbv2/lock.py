@@ -30,12 +30,15 @@ from tasks.elbv2.rule_matching import LAST_PRIORITY, LOCK, ROLE, Rule, path_cond
 
 __all__ = [
     "Holder",
+    "current_lock",
     "hold_listener",
     "is_abandoned",
+    "is_taken_over",
     "priority_taken",
     "release_lock",
     "take_lock",
     "was_lost",
+    "work_under",
 ]
 
 _PATH: Final = "/.ecs-splitter/lock"
@@ -45,11 +48,45 @@ _NOT_FOUND: Final[Any] = {
 }
 _RENEW_EVERY: Final = 10.0
 _LOST: Final[set[str]] = set()
+_HELD: Final[dict[str, str]] = {}
+"""The lock rule that this process holds, by listener."""
+_PARENTS: Final[dict[str, str]] = {}
+"""The lock rule of the run that this process is a part of, by listener."""
 
 
 def was_lost(listener_arn: str) -> bool:
     """Whether another run took over this process's lock: the traffic is then that run's."""
     return listener_arn in _LOST
+
+
+def current_lock(listener_arn: str) -> str | None:
+    """ARN of the lock rule that this process holds; None without one."""
+    return _HELD.get(listener_arn)
+
+
+def work_under(listener_arn: str, rule_arn: str) -> None:
+    """
+    Work as a part of a run that another process has locked the listener for.
+
+    Args:
+        listener_arn: The listener.
+        rule_arn: Its lock rule; the lock of another run is a rule with another ARN.
+    """
+    _PARENTS[listener_arn] = rule_arn
+
+
+async def is_taken_over(aws: AwsConfig, listener_arn: str) -> bool:
+    """
+    Whether the lock of this process, or of the run that it is a part of, is no longer held: the
+    traffic may be another run's.
+    """
+    if was_lost(listener_arn):
+        return True
+    parent = _PARENTS.get(listener_arn)
+    if parent is None:
+        return False
+    rules = await call(read_rules, aws, listener_arn)
+    return parent not in [rule.arn for rule in rules]
 
 
 def is_abandoned(rules: Sequence[Rule]) -> bool:
@@ -168,6 +205,7 @@ async def hold_listener(aws: AwsConfig, listener_arn: str, run: str) -> AsyncIte
     """
     rule_arn = await take_lock(aws, listener_arn, run)
     _LOST.discard(listener_arn)
+    _HELD[listener_arn] = rule_arn
     current = asyncio.current_task()
     assert current is not None  # noqa: S101 - a coroutine always runs in a task
     renewing = asyncio.create_task(_keep_renewing(aws, listener_arn, rule_arn, current))
@@ -178,6 +216,7 @@ async def hold_listener(aws: AwsConfig, listener_arn: str, run: str) -> AsyncIte
             raise renewing.exception() from None  # type: ignore[misc]
         raise
     finally:
+        _HELD.pop(listener_arn, None)
         renewing.cancel()
         await asyncio.shield(asyncio.gather(renewing, return_exceptions=True))
         # Not as a Prefect task: none may start in a run that has been suspended.

@@ -251,3 +251,16 @@ async def test_a_run_that_is_suspended_for_an_approval_keeps_the_hold(monkeypatc
 def test_a_rule_whose_weights_are_the_monolith_s_own_shares_nothing():
     monolith = SimpleNamespace(target_group_arn=WEB)
     assert Held(monolith, (rule(0), rule(100)), None).shared == []
+
+
+async def test_a_monolith_that_could_not_be_restored_keeps_the_hold_and_people_learn_it(
+    monkeypatch,
+):
+    aws = held(monkeypatch, rule(100, "50:100", SizeRecord(4, ON)))
+    text = await end_hold(aws.site, unrestored=True)
+    assert aws.suspended == []
+    assert text == (
+        "scale-in of shop-web stays suspended: it could not be restored; the next flows.split, "
+        "flows.rollback or flows.teardown resumes it"
+    )
+    assert aws.notes == [text]

@@ -20,6 +20,7 @@ def placement(**gates):
     traffic = Traffic(shift=Linear(step=25), gates=Gates(**gates))
     return SimpleNamespace(
         name="users",
+        aws=None,
         listener_arn=LISTENER,
         traffic=traffic,
         gates=traffic.gates,
@@ -112,7 +113,10 @@ async def test_a_cancelled_run_rolls_traffic_back_and_waits_for_nothing(shift):
 async def test_a_cancelled_run_that_has_lost_the_listener_leaves_the_weights_to_the_other(
     shift, monkeypatch
 ):
-    monkeypatch.setattr(module, "was_lost", lambda listener: listener == LISTENER)
+    async def is_taken_over(_aws, listener):
+        return listener == LISTENER
+
+    monkeypatch.setattr(module, "is_taken_over", is_taken_over)
     shift.error = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
         await shift.run()
@@ -158,6 +162,32 @@ async def test_a_rule_that_somebody_changed_does_not_keep_the_others_at_the_serv
     with pytest.raises(TrafficConflict):
         await roll_back_to_monolith(placed, "gate failed")
     assert returned == ["second"]
+
+
+async def test_a_step_that_one_rule_refuses_leaves_no_rule_at_the_new_weight(monkeypatch):
+    weights = {"first": 25, "edited": 25, "third": 25}
+
+    def write(_aws, rule, _monolith, _service, weight):
+        if rule == "edited":
+            raise TrafficConflict("rule 8 (/users/*) was changed")
+        before, weights[rule] = weights[rule], weight
+        return before
+
+    async def shift_weight(*arguments):
+        return write(*arguments)
+
+    shift_weight.plain = write
+    monkeypatch.setattr(module, "shift_weight", shift_weight)
+    placed = SimpleNamespace(
+        name="users", aws=None, rule_arns=tuple(weights), group_arns=("arn:web", "arn:users")
+    )
+    with pytest.raises(TrafficConflict) as caught:
+        await module._set_weight(placed, 50)
+    assert weights == {"first": 25, "edited": 25, "third": 25}
+    assert str(caught.value).splitlines() == [
+        "rule 8 (/users/*) was changed",
+        "first gives users 25% again, as before the step",
+    ]
 
 
 def judge(*verdicts, **gates):
