@@ -16,6 +16,7 @@ from flows.plan.owner import owner_of
 from flows.plan.routes import ServiceRoutes
 from flows.plan.split import Plan
 from flows.record.events import emit
+from tasks.autoscaling.scaling import read_minimum
 from tasks.aws.call import call
 from tasks.aws.credentials import read_account, read_life
 from tasks.aws.explain import why_refused
@@ -26,6 +27,7 @@ from tasks.elbv2.rule_matching import CONTROL, LOCK, PREVIEW, ROLE, Rule
 from tasks.http.comparison.parity import parity_paths
 from tasks.http.reach import why_unreachable
 from tasks.preflight.alarms import check_alarms
+from tasks.preflight.capacity import check_minimum
 from tasks.preflight.connections import check_delays, check_long_connections
 from tasks.preflight.duration import check_life, run_duration
 from tasks.preflight.execution_role import check_execution_role, read_trust_policy
@@ -225,6 +227,7 @@ class _PlanChecks:
                 self.deployment(),
                 self.listener(),
                 self.stickiness(),
+                self.scaling(),
                 self.credentials(),
                 self.network(),
                 self.execution_role(),
@@ -352,6 +355,21 @@ class _PlanChecks:
             if item.state.target_group_arn:
                 groups[place] = item.state.target_group_arn
         return await call(check_stickiness, self.config.aws, groups)
+
+    async def scaling(self) -> Findings:
+        """Autoscaling that may leave a service fewer tasks than its steps need."""
+        findings: Findings = []
+        cluster = self.discovered.cluster_arn
+        for item in self.working:
+            [(place, service)] = by_place(self.config, [item.service]).items()
+            if not item.steps or item.state.service is None:
+                continue
+            minimum = await call(read_minimum, self.config.aws, cluster, service.name)
+            dry_run = self.config.traffic_of(service).gates.dry_run
+            findings += check_minimum(
+                place, service, cluster, minimum, steps=item.steps, dry_run=dry_run
+            )
+        return findings
 
     async def credentials(self) -> Findings:
         """Whether the credentials last as long as the run."""

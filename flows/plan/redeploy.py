@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from flows.plan.change import Row, ServicePlan, service_plan_rows
+from flows.plan.change import PlannedChange, Row, ServicePlan, service_plan_rows
+from tasks.aws.change import Conflict
 from tasks.elbv2.rule_matching import CONTROL, PREVIEW
 
 __all__ = ["RedeployPlan", "plan_redeploy"]
 
-_RULES: Final = frozenset({"listener rule", f"{PREVIEW} rule", f"{CONTROL} rule"})
+_PATH_RULE: Final = "listener rule"
+_RULES: Final = frozenset({_PATH_RULE, f"{PREVIEW} rule", f"{CONTROL} rule"})
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class RedeployPlan:
     changed: tuple[ServicePlan, ...] = ()
     """
     Services that get something new, or whose rollout has not ended; without their listener rules,
-    which a redeploy does not change.
+    which a redeploy does not change; those that somebody else has edited are conflicts.
     """
     unchanged: tuple[ServicePlan, ...] = ()
     """Services that run what the config asks for."""
@@ -73,7 +75,7 @@ def plan_redeploy(plans: Iterable[ServicePlan]) -> RedeployPlan:
         if _is_settled(own):
             unchanged.append(own)
         else:
-            changed.append(own)
+            changed.append(_with_edited_rules(own, plan))
         if plan.note:
             notes.append(f"{plan.service}: {plan.note}")
         notes += _rule_notes(plan)
@@ -95,6 +97,25 @@ def _without_rules(plan: ServicePlan) -> ServicePlan:
     """What of the plan is a redeploy's to do."""
     changes = tuple(item for item in plan.changes if item.resource not in _RULES)
     return replace(plan, steps=(), changes=changes)
+
+
+def _with_edited_rules(own: ServicePlan, plan: ServicePlan) -> ServicePlan:
+    """
+    With the path rules that somebody else changed or overtook: these are conflicts, as the checks
+    after the rollout go through them.
+
+    Args:
+        own: What of the plan is a redeploy's to do.
+        plan: The plan.
+    """
+    edited = [item for item in plan.changes if _is_edited_path_rule(item)]
+    return replace(own, changes=(*own.changes, *edited))
+
+
+def _is_edited_path_rule(item: PlannedChange) -> bool:
+    if item.resource != _PATH_RULE or not isinstance(item.change, Conflict):
+        return False
+    return not item.change.by_config
 
 
 def _rule_notes(plan: ServicePlan) -> list[str]:

@@ -187,7 +187,8 @@ def _unproven(service: ServiceConfig, path: str) -> Conflict:
     return Conflict(
         f"services.{service.name}.path_patterns: {path!r} is new, and {service.name} has users "
         "already, so the path would move before it is proven; roll the service back first: "
-        f"`python -m flows.rollback CONFIG --only {service.name}`"
+        f"`python -m flows.rollback CONFIG --only {service.name}`",
+        by_config=True,
     )
 
 

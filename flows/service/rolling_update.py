@@ -12,7 +12,9 @@ from config.service import ServiceConfig
 from config.split import SplitConfig
 from flows.record.events import emit
 from flows.record.outcome import ServiceOutcome
+from flows.service.placement import Placement
 from flows.service.prepare import Prepared
+from flows.service.proof.served_by import ServedBy
 from flows.service.proof.verify import ON_PUBLIC_ROUTE, emit_checks_passed, emit_failed_check
 from flows.service.running import ensure_running
 from tasks.aws.call import call
@@ -22,6 +24,7 @@ from tasks.ecs.service import desired_service, read_service
 from tasks.ecs.wait import wait_until_healthy
 from tasks.elbv2.target_group import TargetHealth, desired_target_group, ensure_target_group
 from tasks.http.checks import run_checks
+from tasks.http.request import Request
 
 __all__ = ["good_revision", "roll_out"]
 
@@ -47,7 +50,7 @@ async def roll_out(
     Raises:
         ServiceUnhealthy: The circuit breaker rolled it back, or it took too long; the old revision
             serves.
-        CheckFailed: A check failed; the old revision serves.
+        CheckFailed: A check failed, or the service did not answer it; the old revision serves.
     """
     emit("stage", service.name, "rolling out")
     before = await _running_revision(config, discovered, service)
@@ -99,11 +102,39 @@ class _Rollout:
         )
 
     async def verify(self) -> None:
-        """Run the checks as a user would."""
+        """
+        Run the checks as a user would, and verify that the service answered them.
+
+        Raises:
+            CheckFailed: A check failed, or something else answered.
+        """
         emit("stage", self.service.name, "verifying")
-        route = self.discovered.route()
+        served_by = ServedBy(self._placement(), ON_PUBLIC_ROUTE)
         checks = self.service.own_checks
-        await run_checks(self.config.aws, self.service.name, ON_PUBLIC_ROUTE, route, checks)
+        await run_checks(
+            self.config.aws, self.service.name, ON_PUBLIC_ROUTE, served_by.preview, checks
+        )
+        await served_by.verify()
+
+    def _placement(self) -> Placement:
+        """
+        The service on the public route: with all its traffic it has no other.
+
+        The paths of the monolith's checks lead to the monolith there, so its name is learnt by one.
+        """
+        route = self.discovered.route()
+        checks = self.config.monolith.checks[:1]
+        return Placement(
+            config=self.config,
+            discovered=self.discovered,
+            service=self.service,
+            target_group_arn=self.target_group_arn,
+            rule_arns=(),
+            user=route,
+            preview=route,
+            control=route,
+            requests=tuple(Request(check.path, check.method) for check in checks),
+        )
 
     async def go_back_to(self, revision: str) -> str:
         """Run the old revision again; returns whether it serves, as a line of the error."""

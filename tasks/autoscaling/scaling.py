@@ -14,6 +14,7 @@ from tasks.aws.task import aws_task
 
 __all__ = [
     "Suspension",
+    "minimum_command",
     "read_minimum",
     "read_shrinking_actions",
     "read_suspension",
@@ -122,6 +123,22 @@ def read_minimum(aws: AwsConfig, cluster_arn: str, service: str) -> int | None:
     for target in found["ScalableTargets"]:
         return int(target["MinCapacity"])
     return None
+
+
+def minimum_command(cluster_arn: str, service: str, minimum: int) -> str:
+    """
+    The command that sets to how many tasks a service may be scaled in, for a message.
+
+    Args:
+        cluster_arn: Name or ARN of the cluster.
+        service: ECS service name.
+        minimum: Number of tasks.
+    """
+    return (
+        f"aws application-autoscaling register-scalable-target --service-namespace {_NAMESPACE} "
+        f"--scalable-dimension {_DIMENSION} --resource-id {_resource(cluster_arn, service)} "
+        f"--min-capacity {minimum}"
+    )
 
 
 def read_shrinking_actions(

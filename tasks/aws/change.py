@@ -52,6 +52,8 @@ class Conflict:
 
     reason: str = ""
     kind: Kind = "conflict"
+    by_config: bool = False
+    """Whether the resource is as this split left it, and the config asks for what it must not."""
 
 
 Change = NoChange | Create | Update | Conflict

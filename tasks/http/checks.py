@@ -133,6 +133,8 @@ def judge_response(check: Check, response: Response) -> list[str]:
     """
     if response.error:
         return [f"no response ({response.error})"]
+    if response.cdn_cache:
+        return [_from_cache(response.cdn_cache)]
     findings = [
         *_judge_status(check, response),
         *_judge_headers(check, response),
@@ -142,6 +144,15 @@ def judge_response(check: Check, response: Response) -> list[str]:
         # The body of an error page would only be another finding about the same error.
         findings += _judge_body(check, response.body)
     return findings
+
+
+def _from_cache(header: str) -> str:
+    """That nothing was asked of the service: the finding, with the remedy."""
+    return (
+        f"answered by a cache before the load balancer ({header}), so it is not known what the "
+        "service answers; set listener.direct to send requests to the load balancer itself, or "
+        "let the cache pass this path on"
+    )
 
 
 def _judge_status(check: Check, response: Response) -> Iterator[str]:

@@ -67,9 +67,18 @@ class Response:
     @property
     def is_from_cdn_cache(self) -> bool:
         """Whether a content delivery network gave it without asking the load balancer."""
-        cloudfront = str(self.headers.get("X-Cache", "")).lower()
-        cloudflare = str(self.headers.get("CF-Cache-Status", "")).lower()
-        return cloudfront.endswith("hit from cloudfront") or cloudflare == "hit"
+        return self.cdn_cache is not None
+
+    @property
+    def cdn_cache(self) -> str | None:
+        """The header of the content delivery network that gave it from its cache, else None."""
+        cloudfront = str(self.headers.get("X-Cache", ""))
+        if cloudfront.lower().endswith("hit from cloudfront"):
+            return f"X-Cache: {cloudfront}"
+        cloudflare = str(self.headers.get("CF-Cache-Status", ""))
+        if cloudflare.lower() == "hit":
+            return f"CF-Cache-Status: {cloudflare}"
+        return None
 
     @property
     def content_type(self) -> str:

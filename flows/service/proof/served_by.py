@@ -20,7 +20,7 @@ from flows.record.events import emit
 from flows.service.placement import Placement
 from tasks.aws.call import call
 from tasks.cloudwatch.metrics import count_requests
-from tasks.http.client import Response, Route, fetch, open_session
+from tasks.http.client import PREVIEW_HEADER, Response, Route, fetch, open_session
 from tasks.http.nonce import nonce_of
 from tasks.http.request import Request
 
@@ -52,15 +52,17 @@ class ServedBy:
 
     Args:
         placement: The service's place on the listener; its routes have just been proven.
+        where: The route to the service, for messages.
     """
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, where: str = "on the preview route") -> None:
         self._placement = placement
+        self._where = where
         self._header = placement.config.listener.backend_header
         self._began = time.time()
         self._preview: list[_Answer] = []
         self._control: list[_Answer] = []
-        self._nonce = nonce_of(placement.preview).encode()
+        self._nonce = _nonce_of(placement.preview)
 
     @property
     def preview(self) -> Route:
@@ -79,7 +81,7 @@ class ServedBy:
                 status=response.status,
                 backend=str(response.headers.get(self._header or "", "")),
                 is_cached=response.is_from_cdn_cache,
-                is_nonce=response.body == self._nonce,
+                is_nonce=self._nonce is not None and response.body == self._nonce,
             )
             answers.append(answer)
 
@@ -124,13 +126,13 @@ class ServedBy:
         wrong = [answer.request for answer in self._preview if answer.backend in monolith]
         if wrong:
             raise CheckFailed(
-                f"{self._placement.name}: {_listed(wrong)}: answered by the monolith on the "
-                "preview route; check which other rule matches it"
+                f"{self._placement.name}: {_listed(wrong)}: answered by the monolith "
+                f"{self._where}; check which other rule matches it"
             )
         return "" not in names
 
     async def _monolith_names(self) -> set[str]:
-        """What the header says on the control route; asked once where nothing was sent yet."""
+        """What the header holds on the control route; asked once where nothing was sent yet."""
         if not self._control:
             async with open_session() as session:
                 for request in self._placement.requests[:1]:
@@ -138,10 +140,12 @@ class ServedBy:
         return {answer.backend for answer in self._control} - {""}
 
     def _emit_not_distinct(self, header: str, monolith: set[str]) -> None:
-        names = ", ".join(sorted(monolith)) or "nothing"
+        found = f"header {header} does not name the monolith"
+        if monolith:
+            found = f"header {header} names {', '.join(sorted(monolith))} on both routes"
         text = (
-            f"header {header} names {names} on both routes, so it does not show which of the two "
-            "answered: reading CloudWatch's request counts instead"
+            f"{found}, so it does not show which of the two answered: reading CloudWatch's request "
+            "counts instead"
         )
         emit("note", self._placement.name, text)
 
@@ -150,7 +154,8 @@ class ServedBy:
         Wait once, after all requests, until CloudWatch has counted them.
 
         At weight 0 nothing else reaches the service's target group. In a run that goes on at a
-        higher weight users do as well: there the nonce is what proves the route.
+        higher weight users do as well: there the nonce is what proves the route. After a rollout,
+        a count that has not grown shows that somebody else has the service's requests.
         """
         sent = max(1, self._sent())
         gates = self._placement.gates
@@ -195,13 +200,20 @@ class ServedBy:
     def _explain(self, sent: int, counted: int) -> str:
         placement = self._placement
         return (
-            f"{placement.name}: {sent} requests were sent on the preview route, and its target "
-            f"group {placement.service.target_group} counted {counted}: something else answered "
-            "them, so no check was about the service. Check which other rule matches "
+            f"{placement.name}: {sent} requests were sent {self._where}, and its target group "
+            f"{placement.service.target_group} counted {counted}: something else answered them, "
+            "so no check was about the service. Check which other rule matches "
             f"{_listed([answer.request for answer in self._preview])}, and whether "
             f"{placement.discovered.alb_url} is cached; raise metrics_lag if CloudWatch is later "
             "than that"
         )
+
+
+def _nonce_of(route: Route) -> bytes | None:
+    """That of a private route; None for the public one."""
+    if PREVIEW_HEADER not in route.headers:
+        return None
+    return nonce_of(route).encode()
 
 
 def _listed(requests: list[Request]) -> str:

@@ -131,7 +131,7 @@ async def _run_preview_checks(placement: Placement, preview: Route) -> None:
 async def _compare_with_monolith(placement: Placement, served_by: ServedBy) -> None:
     requests = await call(parity_requests, placement.aws, placement.service)
     if not requests:
-        emit("check", placement.name, "parity: no paths configured", verdict="pass")
+        emit("check", placement.name, "parity: no paths configured", verdict="inconclusive")
         return
     result = await compare_with_monolith(
         placement.service, served_by.control, served_by.preview, requests
@@ -140,12 +140,13 @@ async def _compare_with_monolith(placement: Placement, served_by: ServedBy) -> N
 
 
 def emit_checks_passed(name: str, where: str, count: int) -> None:
-    """Record that all of a service's checks have passed."""
-    text = "checks: none configured"
+    """Record that all of a service's checks have passed; without any, nothing is shown."""
+    numbers = {"checks": count, "passed": count, "failed": 0}
     if count:
         text = f"checks: {count}/{count} passed {where}"
-    numbers = {"checks": count, "passed": count, "failed": 0}
-    emit("check", name, text, verdict="pass", numbers=numbers)
+        emit("check", name, text, verdict="pass", numbers=numbers)
+    else:
+        emit("check", name, "checks: none configured", verdict="inconclusive", numbers=numbers)
 
 
 def emit_failed_check(name: str, error: StepFailed) -> None:

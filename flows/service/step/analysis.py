@@ -187,7 +187,7 @@ class StepAnalysis:
     async def _judge_metrics(self, until: float, *, early: bool) -> list[Judgement]:
         measured = await self.figures.measure(until, early=early)
         sides = self.figures.sides(measured, until)
-        self.monolith = self._watch_monolith(measured)
+        self.monolith = self._watch_monolith(measured, until)
         return [
             self.monolith,
             judge_errors(self.gates, "cloudwatch", measured.users, early=early),
@@ -196,10 +196,11 @@ class StepAnalysis:
             *self._judge_latency(measured, early=early),
         ]
 
-    def _watch_monolith(self, measured: Measured) -> Judgement:
+    def _watch_monolith(self, measured: Measured, until: float) -> Judgement:
         """Judge the monolith, and send it fewer requests of the tool's own while it suffers."""
         past = self.figures.past.window
-        judgement = judge_monolith(self.gates, measured.monolith, past)
+        users = self.figures.users_of_monolith(measured, until)
+        judgement = judge_monolith(self.gates, users, past)
         self.is_worth_a_return = is_worth_a_return(measured.users, measured.monolith)
         if judgement.is_open or gets_slower(self.gates, measured.monolith, past):
             pace().slow_down()

@@ -8,7 +8,7 @@ from config.errors import GateFailed
 from config.traffic import Step
 from flows.record.events import emit
 from flows.service.placement import Placement
-from tasks.autoscaling.scaling import read_minimum
+from tasks.autoscaling.scaling import minimum_command, read_minimum
 from tasks.aws.call import call
 from tasks.ecs.service_batch import read_service_together
 from tasks.elbv2.target_group import read_target_health
@@ -23,7 +23,7 @@ _PAUSE: Final = 2.0
 async def wait_for_capacity(placement: Placement, step: Step) -> None:
     """
     Wait until the service has the tasks that a step needs: all of `desired_count` for all of the
-    traffic.
+    traffic. A minimum of its autoscaling that is too low is not waited for: it stays as it is.
 
     Args:
         placement: The service's place on the listener.
@@ -35,12 +35,22 @@ async def wait_for_capacity(placement: Placement, step: Step) -> None:
     gates = placement.gates
     deadline = time.monotonic() + gates.wait_limit
     judgement = await _judge(placement, step)
-    if judgement.verdict == "fail":
+    if _may_pass(judgement):
         emit("note", placement.name, f"waiting for capacity: {judgement.text}")
-    while judgement.verdict == "fail" and time.monotonic() < deadline and not gates.dry_run:
+    while _may_pass(judgement) and time.monotonic() < deadline and not gates.dry_run:
         await asyncio.sleep(_PAUSE)
         judgement = await _judge(placement, step)
     _record(placement, step, judgement)
+
+
+def _may_pass(judgement: Judgement) -> bool:
+    """Whether a verdict that is `fail` now may change by itself."""
+    return judgement.verdict == "fail" and not _has_low_minimum(judgement)
+
+
+def _has_low_minimum(judgement: Judgement) -> bool:
+    minimum = judgement.numbers["minimum"]
+    return minimum is not None and minimum < judgement.numbers["needed"]
 
 
 def _record(placement: Placement, step: Step, judgement: Judgement) -> None:
@@ -54,10 +64,16 @@ def _record(placement: Placement, step: Step, judgement: Judgement) -> None:
         weight=step.weight,
     )
     if verdict == "fail" and not placement.gates.dry_run:
-        raise GateFailed(
-            f"{placement.name} before {step.weight}%: {judgement.text} after "
-            f"{placement.gates.wait_limit:g} s; raise its tasks or the minimum of its scaling"
-        )
+        raise GateFailed(_explain(placement, step, judgement))
+
+
+def _explain(placement: Placement, step: Step, judgement: Judgement) -> str:
+    text = f"{placement.name} before {step.weight}%: {judgement.text}"
+    if not _has_low_minimum(judgement):
+        return f"{text} after {placement.gates.wait_limit:g} s; raise its tasks"
+    cluster = placement.discovered.cluster_arn
+    command = minimum_command(cluster, placement.name, judgement.numbers["needed"])
+    return f"{text}; raise the minimum of its autoscaling with `{command}`"
 
 
 async def _judge(placement: Placement, step: Step) -> Judgement:

@@ -113,9 +113,33 @@ class Figures:
 
     def _own(self, until: float) -> Window:
         """The tool's own requests among the service's, in the periods that are read."""
+        return window_of_responses(list(self.counted(self._start, until)))
+
+    @property
+    def _start(self) -> int:
+        """When the period of the change of weight begins: the first one that is read."""
         period = self.gates.metrics_period
-        start = math.floor(self.since / period) * period
-        return window_of_responses(list(self.counted(start, until)))
+        return math.floor(self.since / period) * period
+
+    def users_of_monolith(self, measured: Measured, until: float) -> Window:
+        """
+        What the monolith responded without the tool's own requests: a path that it has always
+        failed is no suffering of its users.
+
+        Args:
+            measured: The figures.
+            until: The moment until which they were read; all own requests are subtracted.
+        """
+        users = measured.monolith
+        for own in self.sent_to_monolith(self._start, until):
+            users = users.without(own)
+        return users
+
+    def sent_to_monolith(self, start: float, end: float) -> Iterator[Window]:
+        """The tool's own requests that the load balancer counts among the monolith's, by step."""
+        yield self.probes.sent_to_monolith(start, end, self._step.weight)
+        if self._previous:
+            yield from self._previous.sent_to_monolith(start, end)
 
     def _samples(self, until: float) -> Window:
         """The service's part of the samples on the public route, by expectation."""

@@ -50,6 +50,7 @@ class Probes:
         self._preview: list[Response] = []
         self._control: list[Response] = []
         self._public: list[Response] = []
+        self._public_monolith: list[Response] = []
         self._synthetic: list[Response] = []
         self._sampled: list[Response] = []
         self.pairs: Counter[tuple[int, int]] = Counter()
@@ -78,6 +79,10 @@ class Probes:
     def record_public(self, responses: Iterable[Response]) -> None:
         """Keep responses that the service gave on the public route."""
         self._public += [_without_body(response) for response in responses]
+
+    def record_monolith(self, responses: Iterable[Response]) -> None:
+        """Keep responses on the public route that the service did not give."""
+        self._public_monolith += [_without_body(response) for response in responses]
 
     def record_synthetic(self, response: Response) -> None:
         """Keep a response on the public route, from either side, in place of a user's."""
@@ -112,6 +117,26 @@ class Probes:
         """Samples of that span, of which the service got its weight's share; as for `counted`."""
         return [response for response in self._sampled if start <= response.at < end]
 
+    def sent_to_monolith(self, start: float, end: float, weight: int) -> Window:
+        """
+        Those that the load balancer counts among the monolith's in a span, in which they ended.
+
+        Of samples and synthetic traffic it got its share, by expectation; which of them failed
+        there is not known, so all that can have.
+
+        Args:
+            start: Seconds since the epoch, inclusive.
+            end: Seconds since the epoch, exclusive.
+            weight: Percent that the service got.
+        """
+        known = _ended([*self._control, *self._public_monolith], start, end)
+        shared = _ended([*self._synthetic, *self._sampled], start, end)
+        part = round(len(shared) * (100 - weight) / 100)
+        return Window(
+            requests=len(known) + part,
+            failed=_count_failed(known) + min(_count_failed(shared), part),
+        )
+
     def count(self, start: float, end: float) -> "OwnRequests":
         """
         Count those that the load balancer counts in a span, which it does when they end.
@@ -120,10 +145,11 @@ class Probes:
             start: Seconds since the epoch, inclusive.
             end: Seconds since the epoch, exclusive.
         """
-        public = [*self._public, *self._synthetic, *self._sampled]
+        by_either = [*self._synthetic, *self._sampled]
+        public = [*self._public, *self._public_monolith, *by_either]
         return OwnRequests(
-            public=_count_ended(public, start, end),
-            private=_count_ended(self._preview, start, end),
+            public=len(_ended(public, start, end)),
+            private=len(_ended(self._preview, start, end)),
         )
 
 
@@ -137,8 +163,12 @@ class OwnRequests:
     """On the preview route, and as many on the control route."""
 
 
-def _count_ended(responses: Sequence[Response], start: float, end: float) -> int:
-    return sum(start <= response.at + response.latency < end for response in responses)
+def _ended(responses: Sequence[Response], start: float, end: float) -> list[Response]:
+    return [response for response in responses if start <= response.at + response.latency < end]
+
+
+def _count_failed(responses: Sequence[Response]) -> int:
+    return sum(response.failed for response in responses)
 
 
 def _without_body(response: Response) -> Response:

@@ -225,6 +225,7 @@ async def _take_sample(session: Session, analysis: StepAnalysis, backends: _Back
         named = [backends.of(response) for response in responses]
         reached = _reached(responses, named, backends.service)
         analysis.probes.record_public(reached)
+        analysis.probes.record_monolith(_others(responses, named, backends.service))
         sample = _Sample(
             weight=weight,
             requests=sample.requests + sum(name is not None for name in named),
@@ -241,6 +242,14 @@ def _reached(
     """The responses that the service gave."""
     pairs = zip(responses, named, strict=True)
     return [response for response, name in pairs if name == service]
+
+
+def _others(
+    responses: Sequence[Response], named: Sequence[str | None], service: str
+) -> list[Response]:
+    """Those of the monolith, and those without a name: the load balancer's errors in its place."""
+    pairs = zip(responses, named, strict=True)
+    return [response for response, name in pairs if name != service]
 
 
 def sample_size(weight: int) -> int:

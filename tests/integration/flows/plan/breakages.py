@@ -8,7 +8,13 @@ import socket
 from tasks.aws.tags import CONFIG, MANAGED_BY, TOOL
 from tasks.elbv2.lock import Holder
 from tasks.elbv2.rule_matching import LOCK, ROLE
-from tests.integration.flows.plan.preflight_forum import ACCOUNT, answering, aws_error, silent
+from tests.integration.flows.plan.preflight_forum import (
+    ACCOUNT,
+    answering,
+    aws_error,
+    hanging_up,
+    silent,
+)
 
 OTHER_SPLIT = {MANAGED_BY: TOOL, CONFIG: "shop"}
 
@@ -325,10 +331,14 @@ def paths_file_is_not_there(forum):
     forum.users["parity"]["paths_file"] = "access.log"
 
 
-def url_gives_no_response(forum):
+def url_cannot_be_reached(forum):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         forum.config["listener"]["url"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def url_gives_no_response(forum):
+    forum.config["listener"]["url"] = forum.undo.enter_context(hanging_up())
 
 
 def a_check_is_about_another_path(forum):

@@ -8,6 +8,7 @@ import copy
 import http.server
 import json
 import socket
+import socketserver
 import threading
 from pathlib import Path
 
@@ -123,6 +124,18 @@ class Forum:
         calls = self.sandbox.record()[before:]
         changes = [call for call in calls if call["mutating"] and call["error_code"] is None]
         return code, [f"{call['service']} {call['action']}" for call in changes]
+
+
+@contextlib.contextmanager
+def hanging_up():
+    """A server of 127.0.0.1 that closes every connection without a word; yields its URL."""
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
 
 
 @contextlib.contextmanager

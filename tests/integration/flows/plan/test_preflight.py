@@ -49,9 +49,16 @@ def forum(sandbox, clients, tmp_path, monkeypatch):
 
 CASES = [
     (
+        broken.url_cannot_be_reached,
+        "listener.url: http://127.0.0.1:",
+        "cannot be reached from here (",
+        "Connection refused), and checks and probes go through it",
+        "give another listener.url",
+    ),
+    (
         broken.url_gives_no_response,
         "listener.url: http://127.0.0.1:",
-        "gives no response (ConnectError",
+        "gives no response (",
         "or set listener.url",
     ),
     (

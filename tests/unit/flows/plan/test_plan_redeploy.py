@@ -103,6 +103,23 @@ def test_a_name_that_is_taken_is_a_conflict():
     assert plan.conflicts == ["the repository is somebody else's"]
 
 
+def test_a_rollout_through_a_rule_that_somebody_else_changed_is_refused():
+    rule = Conflict("rule 50 has condition http-request-method GET")
+    plan = plan_redeploy([service_plan(service=NEW_REVISION, rule=rule)])
+    assert plan.conflicts == [rule.reason]
+    assert "listener rule" in [row["resource"] for row in plan.rows()]
+
+
+def test_a_service_without_changes_is_left_with_its_edited_rule():
+    plan = plan_redeploy([service_plan(rule=Conflict("somebody changed it"))])
+    assert (plan.conflicts, plan.notes) == ([], ("users: somebody changed it",))
+
+
+def test_a_new_path_that_a_split_refuses_does_not_stop_a_rollout():
+    rule = Conflict("'/new' is new", by_config=True)
+    assert plan_redeploy([service_plan(service=NEW_REVISION, rule=rule)]).conflicts == []
+
+
 def test_only_an_image_that_was_never_pushed_is_built():
     pushed = service_plan(service=NEW_REVISION)
     missing = service_plan(service=NEW_REVISION, image=Create())

@@ -34,7 +34,7 @@ def verification(monkeypatch):
     monkeypatch.setattr(module, "call", call)
     monkeypatch.setattr(module, "emit", lambda *event, **_: events.append(event))
 
-    def start(header="X-Backend"):
+    def start(header="X-Backend", preview=PREVIEW, **arguments):
         placement = SimpleNamespace(
             name="cart",
             config=SimpleNamespace(listener=SimpleNamespace(backend_header=header)),
@@ -44,11 +44,11 @@ def verification(monkeypatch):
             metrics_of=lambda arn: arn,
             target_group_arn="arn:cart",
             aws=None,
-            preview=PREVIEW,
+            preview=preview,
             control=Route("http://alb", {PREVIEW_HEADER: "secret.control"}),
             requests=[CART],
         )
-        return ServedBy(placement)
+        return ServedBy(placement, **arguments)
 
     start.counts, start.events = counts, events
     return start
@@ -132,3 +132,18 @@ async def test_a_service_without_a_target_was_not_asked(verification):
     send(served_by, [answer(status=503)] * 3)
     with pytest.raises(CheckFailed, match="counted 0"):
         await served_by.verify()
+
+
+async def test_on_the_public_route_an_answer_of_the_monolith_is_named(verification):
+    served_by = verification(preview=Route("http://alb"), where="on the public route")
+    send(served_by, [answer("cart"), answer("shop")], [answer("shop")])
+    with pytest.raises(CheckFailed, match="answered by the monolith on the public route"):
+        await served_by.verify()
+
+
+async def test_where_the_monolith_is_not_named_only_the_count_shows_who_answered(verification):
+    served_by = verification()
+    send(served_by, [answer("somebody")] * 2, [answer()])
+    with pytest.raises(CheckFailed, match="counted 0"):
+        await served_by.verify()
+    assert "X-Backend does not name the monolith" in verification.events[0][2]

@@ -136,9 +136,9 @@ async def test_checks_and_parity_are_recorded_with_their_numbers(steps):
 
 async def test_a_service_without_checks_and_parity_says_so(steps):
     await verify_candidate(placement(checks=0, paths=()), "users:1", weight=0)
-    assert [text for _, text, _ in steps.events] == [
-        "checks: none configured",
-        "parity: no paths configured",
+    assert [(verdict, text) for verdict, text, _ in steps.events] == [
+        ("inconclusive", "checks: none configured"),
+        ("inconclusive", "parity: no paths configured"),
     ]
 
 

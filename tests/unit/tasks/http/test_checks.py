@@ -35,6 +35,19 @@ def test_no_response_is_a_finding():
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("X-Cache", "Hit from cloudfront"), ("CF-Cache-Status", "HIT")]
+)
+def test_a_check_that_a_cache_answers_fails_and_names_cache_and_remedy(name, value):
+    (finding,) = judge({}, response({"id": 1}, headers={name: value}))
+    assert f"answered by a cache before the load balancer ({name}: {value})" in finding
+    assert "set listener.direct" in finding
+
+
+def test_a_check_that_a_cache_passes_on_is_judged():
+    assert judge({}, response(headers={"X-Cache": "Miss from cloudfront"})) == []
+
+
 def test_a_wrong_status_is_reported_with_the_body():
     assert judge({}, response(status=500, body=b"oops")) == ["status is 500, expected 200: 'oops'"]
 

@@ -143,6 +143,55 @@ def test_samples_that_a_check_expects_to_be_404_are_not_users_who_get_404():
     assert (sides.service.requests, sides.service.responses) == (50, (50, 0, 0))
 
 
+PAST = Past(Window(requests=6000, failed=0, seconds=600), had_all=True)
+
+
+def watched_monolith(fill):
+    """The verdict about a monolith that fails 30 of 630 requests, all of them the tool's own."""
+    users = SimpleNamespace(name="users", gates=Gates(), probe_paths=())
+    step = StepAnalysis(users, Step(weight=10, bake=60.0), PAST)
+    step.figures.since = 0.0
+    fill(step.probes)
+    monolith = Window(requests=630, failed=30, seconds=60)
+    return step._watch_monolith(Measured(Window(), Window(), monolith), 60.0).verdict
+
+
+def failures(count, first=0.0):
+    return [Response(500, at=first + number / 100) for number in range(count)]
+
+
+def probe_30(probes):
+    for failure in failures(30):
+        probes.record_pair(preview=Response(200, at=failure.at), control=failure)
+
+
+def sample_34(probes):
+    for failure in failures(34):
+        probes.record_sample(failure)
+
+
+def synthesize_34(probes):
+    for failure in failures(34):
+        probes.record_synthetic(failure)
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [probe_30, sample_34, synthesize_34, lambda probes: probes.record_monolith(failures(30))],
+)
+async def test_a_path_that_the_monolith_fails_for_the_tool_alone_holds_no_step(fill):
+    assert watched_monolith(lambda _: None) == "inconclusive"
+    assert watched_monolith(fill) == "pass"
+
+
+async def test_own_requests_before_the_step_or_to_the_service_explain_no_failure_of_the_monolith():
+    assert (
+        watched_monolith(lambda probes: probes.record_monolith(failures(30, first=-9.0)))
+        == "inconclusive"
+    )
+    assert watched_monolith(lambda probes: probes.record_public(failures(30))) == "inconclusive"
+
+
 @pytest.mark.parametrize(("fan_out", "rate"), [("in_process", 0.5), ("work_pool", 1.0)])
 async def test_a_service_with_a_budget_of_its_own_does_not_share_it_again(fan_out, rate):
     config = SimpleNamespace(max_parallel=4, services=range(4), fan_out=fan_out)

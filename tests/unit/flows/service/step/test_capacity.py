@@ -32,7 +32,12 @@ class Capacities:
 
     async def wait(self, weight=100, **gates):
         service = SimpleNamespace(desired_count=2)
-        placement = SimpleNamespace(name="users", service=service, gates=Gates(**gates))
+        placement = SimpleNamespace(
+            name="users",
+            service=service,
+            gates=Gates(**gates),
+            discovered=SimpleNamespace(cluster_arn="arn:aws:ecs:us-east-1:1:cluster/prod"),
+        )
         await wait_for_capacity(placement, Step(weight=weight))
 
 
@@ -61,6 +66,13 @@ async def test_a_service_that_may_be_scaled_in_gets_not_all_traffic(monkeypatch)
     found = Capacities(monkeypatch, Capacity(2, 2, 1))
     with pytest.raises(GateFailed, match="scaling may go down to 1"):
         await found.wait(wait_limit=0.0)
+
+
+async def test_a_minimum_that_is_too_low_fails_the_step_at_once_and_gives_the_command(monkeypatch):
+    found = Capacities(monkeypatch, Capacity(1, 1, 1))
+    with pytest.raises(GateFailed, match="service/prod/users --min-capacity 2`"):
+        await asyncio.wait_for(found.wait(wait_limit=900.0), 5)
+    assert found.events == [("check", "fail")]
 
 
 async def test_a_dry_run_only_reports_missing_capacity(monkeypatch):

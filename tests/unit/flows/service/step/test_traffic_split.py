@@ -1,12 +1,17 @@
 """Whether an observed split is the expected one, by header and by request rate."""
 
+from itertools import cycle
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
-from config.traffic import Gates
+from config.traffic import Gates, Step
 from flows.service.step import request_rate as module
+from flows.service.step import traffic_split
+from flows.service.step.probes import Probes
 from flows.service.step.request_rate import _first_period, _next_end
-from flows.service.step.traffic_split import _Backends, _Sample, sample_size
+from flows.service.step.traffic_split import _Backends, _Sample, _take_sample, sample_size
 from tasks.http.client import Response
 
 NOON = 1_764_072_000
@@ -53,6 +58,26 @@ def test_a_sample_has_its_numbers():
 def test_only_the_two_backends_are_counted(name, backend):
     headers = httpx.Headers({"x-served-by": name} if name else {})
     assert BACKENDS.of(Response(200, headers)) == backend
+
+
+async def test_samples_that_the_monolith_answers_are_kept_as_its_own(monkeypatch):
+    names = cycle([{"x-served-by": "users"}, {"x-served-by": "forum"}, {}])
+
+    async def fetch(*_):
+        return Response(500, httpx.Headers(next(names)), at=1.0)
+
+    monkeypatch.setattr(traffic_split, "fetch", fetch)
+    analysis = SimpleNamespace(
+        step=Step(weight=50),
+        previous=None,
+        gates=Gates(),
+        probes=Probes(),
+        placement=SimpleNamespace(user=None, requests=("/api/users/1",)),
+    )
+    sample = await _take_sample(None, analysis, BACKENDS)
+    kept = analysis.probes.sent_to_monolith(0.0, 9.0, 50)
+    assert len(analysis.probes.counted(0.0, 9.0)) == sample.reached
+    assert kept.failed >= sample.requests - sample.reached > 0
 
 
 @pytest.mark.parametrize(
