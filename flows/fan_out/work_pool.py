@@ -48,6 +48,8 @@ _CRASH_AUTOMATION: Final = "ecs-splitter: a run whose worker is gone has crashed
 """Of deployments/automations.yaml; without it the run of a dead worker never ends."""
 _POLL: Final = 2.0
 _END_PATIENCE: Final = 60.0
+_START_PATIENCE: Final = 900.0
+"""Seconds that a worker may take to begin a run: some start a container for it first."""
 _OPEN: Final = [
     StateType.SCHEDULED,
     StateType.PENDING,
@@ -195,7 +197,7 @@ async def settle_on_pool(
             timeout=0,
         )
         try:
-            run = await _wait_until_ended(client, run.id)
+            run = await _wait_until_settled(client, run.id)
         except asyncio.CancelledError:
             await asyncio.shield(_cancel(client, run.id, config, discovered, owner))
             raise
@@ -245,14 +247,31 @@ def _may_leave_traffic(run: FlowRun) -> bool:
     return run.state is not None and (run.state.is_crashed() or run.state.is_cancelled())
 
 
-async def _wait_until_ended(
-    client: PrefectClient, run_id: UUID, patience: float | None = None
-) -> FlowRun:
-    deadline = time.monotonic() + patience if patience else None
+async def _wait_until_settled(client: PrefectClient, run_id: UUID) -> FlowRun:
+    """
+    Wait until a run has ended.
+
+    The automation ends one whose worker died; one whose worker died before it began is ended here.
+    """
+    deadline = None
     while True:
         run = await client.read_flow_run(run_id)
-        is_late = deadline is not None and time.monotonic() > deadline
-        if is_late or _has_ended(run):
+        if _has_ended(run):
+            return run
+        if not (run.state and run.state.is_pending()):
+            deadline = None
+        elif deadline is None:
+            deadline = time.monotonic() + _START_PATIENCE
+        elif time.monotonic() > deadline:
+            return await _end(client, run_id)
+        await asyncio.sleep(_POLL)
+
+
+async def _wait_until_ended(client: PrefectClient, run_id: UUID, patience: float) -> FlowRun:
+    deadline = time.monotonic() + patience
+    while True:
+        run = await client.read_flow_run(run_id)
+        if time.monotonic() > deadline or _has_ended(run):
             return run
         await asyncio.sleep(_POLL)
 

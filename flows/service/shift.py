@@ -92,9 +92,11 @@ async def _take_step(analysis: StepAnalysis) -> None:
 
     Raises:
         GateFailed: A gate failed, or stayed inconclusive.
+        LockLost: The run that this is a part of does not hold the listener any more.
     """
     placement = analysis.placement
     step = analysis.step
+    await _check_lock(placement)
     await raise_monolith(placement)
     await _wait_for_capacity(analysis)
     analysis.begin()
@@ -108,6 +110,15 @@ async def _take_step(analysis: StepAnalysis) -> None:
     except Breach as breach:
         judgements = breach.judgements
     _judge(analysis, judgements)
+
+
+async def _check_lock(placement: Placement) -> None:
+    """A run on the work pool may live on when its split has given it up, and returned traffic."""
+    if await is_taken_over(placement.aws, placement.listener_arn):
+        raise LockLost(
+            f"{placement.name}: the split that this run is a part of does not hold the listener "
+            "any more; its traffic stays as it is"
+        )
 
 
 async def _wait_for_capacity(analysis: StepAnalysis) -> None:

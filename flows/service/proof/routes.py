@@ -6,7 +6,7 @@ meant for the service: every check would pass without the service. So each priva
 answers with a nonce, which is read through the URL that checks use, before it forwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from config.aws import AwsConfig
@@ -26,6 +26,8 @@ from tasks.http.request import Request
 __all__ = [
     "PrivateRoute",
     "header_remedy",
+    "remedy_for",
+    "rules_in_front",
     "verify_forwarded",
     "verify_private_route",
 ]
@@ -137,14 +139,8 @@ async def _explain(
 ) -> str:
     """What keeps a request from its rule, and what to do about it."""
     rules = await call(read_rules, private.aws, private.listener_arn)
-    in_front = _rules_in_front(rules, private, miss.request)
-    remedy = header_remedy(config, discovered)
-    if in_front:
-        labels = ", ".join(rule.label for rule in in_front)
-        remedy = (
-            f"{labels} comes before it and takes the request; delete or move that rule, or leave "
-            "these paths out"
-        )
+    own = own_rules(rules, private.owner, private.role).values()
+    remedy = remedy_for(config, discovered, rules_in_front(rules, own, miss.request))
     return (
         f"{private.owner.service}: {miss}, which is not the response of its {private.role} rule: "
         f"requests do not reach that rule, so no check would be about {private.owner.service}; "
@@ -152,15 +148,34 @@ async def _explain(
     )
 
 
-def _rules_in_front(rules: Sequence[Rule], private: PrivateRoute, request: Request) -> list[Rule]:
+def rules_in_front(rules: Sequence[Rule], private: Iterable[Rule], request: Request) -> list[Rule]:
     """The rules of others that are tried before the private ones and match the request's path."""
-    own = own_rules(rules, private.owner, private.role).values()
-    first = min((rule.priority for rule in own), default=0)
+    first = min((rule.priority for rule in private), default=0)
     return [
         rule
         for rule in rules
         if rule.priority < first and rule.role is None and _is_for(rule.path_patterns, request)
     ]
+
+
+def remedy_for(config: SplitConfig, discovered: Discovered, in_front: Sequence[Rule]) -> str:
+    """
+    What to do where requests do not reach a private rule.
+
+    Args:
+        config: The split.
+        discovered: What the split only reads.
+        in_front: The rules before it that match the request.
+    """
+    if not in_front:
+        return header_remedy(config, discovered)
+    certain = [rule for rule in in_front if not rule.has_other_conditions]
+    labels = ", ".join(rule.label for rule in certain or in_front)
+    move = "delete or move that rule, or leave these paths out"
+    if certain:
+        return f"{labels} comes before it and takes the request; {move}"
+    other = header_remedy(config, discovered)
+    return f"if {labels}, which comes before it, takes the request: {move}; if not: {other}"
 
 
 def header_remedy(config: SplitConfig, discovered: Discovered) -> str:

@@ -98,6 +98,14 @@ async def test_a_worker_that_died_does_not_leave_users_without_a_gate(pool, stat
     assert [service for service, _, _ in pool.returned] == ["cart"]
 
 
+async def test_a_worker_that_died_before_its_run_began_does_not_keep_the_split(pool, monkeypatch):
+    monkeypatch.setattr(module, "_START_PATIENCE", 0.05)
+    pool.states = [State(type=StateType.PENDING)]
+    async with asyncio.timeout(10):
+        with pytest.raises(StepFailed, match="its worker is gone"):
+            await pool.settle()
+
+
 async def test_a_run_that_failed_has_stated_where_its_traffic_is(pool):
     pool.states = [Failed(message="traffic stays as it is")]
     with pytest.raises(StepFailed, match="traffic stays as it is"):

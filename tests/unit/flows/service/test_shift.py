@@ -164,6 +164,21 @@ async def test_a_rule_that_somebody_changed_does_not_keep_the_others_at_the_serv
     assert returned == ["second"]
 
 
+async def test_a_run_whose_split_has_ended_shifts_nothing_more(monkeypatch):
+    async def is_taken_over(*_):
+        return True
+
+    async def write(*_):
+        pytest.fail("wrote a weight")
+
+    monkeypatch.setattr(module, "is_taken_over", is_taken_over)
+    monkeypatch.setattr(module, "raise_monolith", write)
+    monkeypatch.setattr(module, "shift_weight", write)
+    analysis = SimpleNamespace(placement=placement(), step=SimpleNamespace(weight=50))
+    with pytest.raises(LockLost, match="does not hold the listener any more"):
+        await module._take_step(analysis)
+
+
 async def test_a_step_that_one_rule_refuses_leaves_no_rule_at_the_new_weight(monkeypatch):
     weights = {"first": 25, "edited": 25, "third": 25}
 
