@@ -18,8 +18,10 @@ from typing import Final
 from config.errors import CheckFailed
 from flows.record.events import emit
 from flows.service.placement import Placement
+from flows.service.step.monolith_requests import add_sent
+from flows.service.step.probes import Probes
 from tasks.aws.call import call
-from tasks.cloudwatch.metrics import count_requests
+from tasks.cloudwatch.metrics import Window, count_requests
 from tasks.http.client import PREVIEW_HEADER, Response, Route, fetch, open_session
 from tasks.http.nonce import nonce_of
 from tasks.http.request import Request
@@ -62,6 +64,8 @@ class ServedBy:
         self._began = time.time()
         self._preview: list[_Answer] = []
         self._control: list[_Answer] = []
+        self._probes = Probes()
+        add_sent(self._sent_to_monolith)
         self._nonce = _nonce_of(placement.preview)
 
     @property
@@ -71,8 +75,17 @@ class ServedBy:
 
     @property
     def control(self) -> Route:
-        """The control route, recorded."""
-        return self._placement.control.recording_in(self._recorder(self._control))
+        """The control route, recorded; its failures are not the monolith's suffering."""
+        record_answer = self._recorder(self._control)
+
+        def record(request: Request, response: Response) -> None:
+            record_answer(request, response)
+            self._probes.record_monolith([response])
+
+        return self._placement.control.recording_in(record)
+
+    def _sent_to_monolith(self, start: float, end: float) -> Window:
+        return self._probes.sent_to_monolith(start, end, 0)
 
     def _recorder(self, answers: list[_Answer]) -> Callable[[Request, Response], None]:
         def record(request: Request, response: Response) -> None:

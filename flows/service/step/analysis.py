@@ -91,7 +91,7 @@ class StepAnalysis:
 
     def begin(self) -> None:
         """Begin to count; just before the change of weight."""
-        self.figures.since = time.time()
+        self.figures.begin()
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from config.traffic import Gates, Step
 from flows.service.placement import Placement
+from flows.service.step.monolith_requests import add_sent, sent_to_monolith
 from flows.service.step.probes import Probes, window_of_responses
 from tasks.aws.call import call
 from tasks.cloudwatch.metrics import Window, read_window
@@ -131,15 +132,17 @@ class Figures:
             until: The moment until which they were read; all own requests are subtracted.
         """
         users = measured.monolith
-        for own in self.sent_to_monolith(self._start, until):
+        for own in sent_to_monolith(self._start, until):
             users = users.without(own)
         return users
 
-    def sent_to_monolith(self, start: float, end: float) -> Iterator[Window]:
-        """The tool's own requests that the load balancer counts among the monolith's, by step."""
-        yield self.probes.sent_to_monolith(start, end, self._step.weight)
-        if self._previous:
-            yield from self._previous.sent_to_monolith(start, end)
+    def begin(self) -> None:
+        """Begin to count; just before the change of weight."""
+        self.since = time.time()
+        add_sent(self._sent_to_monolith)
+
+    def _sent_to_monolith(self, start: float, end: float) -> Window:
+        return self.probes.sent_to_monolith(start, end, self._step.weight)
 
     def _samples(self, until: float) -> Window:
         """The service's part of the samples on the public route, by expectation."""

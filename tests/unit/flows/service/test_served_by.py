@@ -8,6 +8,7 @@ import pytest
 from config.errors import CheckFailed
 from flows.service.proof import served_by as module
 from flows.service.proof.served_by import ServedBy
+from flows.service.step.monolith_requests import sent_to_monolith
 from tasks.http.client import PREVIEW_HEADER, Response, Route
 from tasks.http.nonce import nonce_of
 from tasks.http.request import Request
@@ -147,3 +148,11 @@ async def test_where_the_monolith_is_not_named_only_the_count_shows_who_answered
     with pytest.raises(CheckFailed, match="counted 0"):
         await served_by.verify()
     assert "X-Backend does not name the monolith" in verification.events[0][2]
+
+
+async def test_parity_that_the_monolith_fails_is_counted_among_the_tools_own(verification):
+    served_by = verification()
+    failure = Response(500, at=1.0)
+    send(served_by, [answer("cart")], [failure] * 3)
+    sent = [window.failed for window in sent_to_monolith(0.0, 2.0)]
+    assert (sent, [window.failed for window in sent_to_monolith(2.0, 4.0)]) == ([3], [0])

@@ -146,12 +146,14 @@ def test_samples_that_a_check_expects_to_be_404_are_not_users_who_get_404():
 PAST = Past(Window(requests=6000, failed=0, seconds=600), had_all=True)
 
 
-def watched_monolith(fill):
+def watched_monolith(fill, sender=None):
     """The verdict about a monolith that fails 30 of 630 requests, all of them the tool's own."""
     users = SimpleNamespace(name="users", gates=Gates(), probe_paths=())
     step = StepAnalysis(users, Step(weight=10, bake=60.0), PAST)
+    sending = sender or step
+    sending.begin()
     step.figures.since = 0.0
-    fill(step.probes)
+    fill(sending.probes)
     monolith = Window(requests=630, failed=30, seconds=60)
     return step._watch_monolith(Measured(Window(), Window(), monolith), 60.0).verdict
 
@@ -182,6 +184,10 @@ def synthesize_34(probes):
 async def test_a_path_that_the_monolith_fails_for_the_tool_alone_holds_no_step(fill):
     assert watched_monolith(lambda _: None) == "inconclusive"
     assert watched_monolith(fill) == "pass"
+
+
+async def test_a_check_of_another_service_that_the_monolith_fails_holds_no_step():
+    assert watched_monolith(probe_30, sender=analysis()) == "pass"
 
 
 async def test_own_requests_before_the_step_or_to_the_service_explain_no_failure_of_the_monolith():
