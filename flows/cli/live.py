@@ -151,7 +151,9 @@ class Screen:
             self._live = None
 
     def on_event(self, event: Event) -> None:
-        """Show an event: a line that stays, and the service's row."""
+        """Show an event: a line that stays, and the service's row; not those of many details."""
+        if event.is_detail:
+            return
         with self._lock:
             width = self._update_row(event)
 

@@ -30,6 +30,8 @@ def emit(kind: str, service: str | None, text: str, **details: Any) -> Event:
     """
     event = current_journal().add(kind, service, text, **details)
     level = logging.WARNING if event.verdict == "fail" else logging.INFO
+    if event.is_detail:
+        level = logging.DEBUG
     subject = f"{service}: " if service else ""
     log().log(level, "%s%s", subject, text, extra={JOURNALED: True})
     if kind in _PREFECT_EVENTS:

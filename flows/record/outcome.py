@@ -140,6 +140,12 @@ class Event:
     numbers: dict[str, Any] = field(default_factory=dict)
     """What a verdict rests on."""
 
+    @property
+    def is_detail(self) -> bool:
+        """Whether a log leaves it out: each step has many gates for connections and statuses."""
+        gate = str(self.numbers.get("gate", ""))
+        return self.verdict == "pass" and gate.startswith(("connections", "status "))
+
 
 class Outcome(_Outcome):
     """The JSON object that `--json` prints; keys that do not apply are null."""

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -94,3 +95,15 @@ def test_a_refused_plan_is_bad_input_with_the_reasons():
 
 def test_a_failed_run_is_a_failed_step():
     assert isinstance(RunFailed(Outcome(status="failed", error="no")), StepFailed)
+
+
+@pytest.mark.parametrize("gate", ["status 4xx", "connections"])
+def test_a_passed_gate_of_many_is_a_detail(gate):
+    passed = Event(0, "verdict", "users", "0 of 9", verdict="pass", numbers={"gate": gate})
+    failed = replace(passed, verdict="fail")
+    assert (passed.is_detail, failed.is_detail) == (True, False)
+
+
+def test_a_passed_gate_that_a_person_follows_is_no_detail():
+    passed = Event(0, "verdict", "users", "0 of 9", verdict="pass", numbers={"gate": "errors"})
+    assert not passed.is_detail
