@@ -36,7 +36,7 @@ def judge_capacity(capacity: Capacity, needed: int, weight: int) -> Judgement:
     Judge whether the service can take a weight: with tasks that run and are healthy, and that
     scaling does not stop.
     """
-    found = [f"{capacity.running} tasks run", f"{capacity.healthy} targets are healthy"]
+    found = [f"{capacity.running} running", f"{capacity.healthy} healthy"]
     fits = min(capacity.running, capacity.healthy) >= needed
     if capacity.minimum is not None:
         found.append(f"scaling may go down to {capacity.minimum}")

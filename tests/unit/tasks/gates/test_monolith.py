@@ -71,6 +71,5 @@ def test_a_service_needs_tasks_that_run_are_healthy_and_stay(capacity, verdict):
 def test_missing_capacity_is_named():
     judgement = judge_capacity(Capacity(4, 4, 1), 4, 100)
     assert judgement.text == (
-        "capacity: 4 tasks run, 4 targets are healthy, scaling may go down to 1; "
-        "weight 100% needs 4"
+        "capacity: 4 running, 4 healthy, scaling may go down to 1; weight 100% needs 4"
     )

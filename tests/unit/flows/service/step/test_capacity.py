@@ -51,7 +51,7 @@ async def test_a_step_waits_until_all_tasks_are_healthy(monkeypatch):
 
 async def test_all_traffic_for_half_of_the_tasks_fails(monkeypatch):
     found = Capacities(monkeypatch, Capacity(2, 1, None))
-    with pytest.raises(GateFailed, match="2 tasks run, 1 targets are healthy; weight 100% needs 2"):
+    with pytest.raises(GateFailed, match="2 running, 1 healthy; weight 100% needs 2"):
         await found.wait(wait_limit=0.05)
     assert found.events[-1] == ("check", "fail")
 
