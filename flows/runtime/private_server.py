@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 import prefect
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from prefect.client.schemas.objects import TaskRun
 from prefect.events.worker import EventsWorker
@@ -144,14 +144,20 @@ async def awaiting_records() -> AsyncIterator[None]:
 
 
 async def _await_records(began: datetime) -> None:
-    """Wait until the number of task runs is steady, and none of them is open."""
+    """
+    Wait until the number of task runs is steady, and none of them is open.
+
+    Every flow of ours runs a task: as long as none is recorded, the first is still on its way.
+    """
     deadline = time.monotonic() + _RECORDS_PATIENCE
     quiet = 0
     before = -1
     async with get_client() as client:
+        if not await client.read_flow_runs(flow_run_filter=_since(began), limit=1):
+            return
         while time.monotonic() < deadline:
-            runs = await _read_task_runs(client, began)
-            is_quiet = all(map(_has_ended, runs)) and len(runs) == before
+            runs = await client.read_task_runs(flow_run_filter=_since(began), limit=_PAGE)
+            is_quiet = len(runs) == before > 0 and all(map(_has_ended, runs))
             quiet = quiet + 1 if is_quiet else 0
             if quiet == _QUIET:
                 return
@@ -159,9 +165,8 @@ async def _await_records(began: datetime) -> None:
             await asyncio.sleep(_PAUSE)
 
 
-async def _read_task_runs(client: PrefectClient, began: datetime) -> list[TaskRun]:
-    chosen = FlowRunFilter(start_time=FlowRunFilterStartTime(after_=began))
-    return await client.read_task_runs(flow_run_filter=chosen, limit=_PAGE)
+def _since(began: datetime) -> FlowRunFilter:
+    return FlowRunFilter(start_time=FlowRunFilterStartTime(after_=began))
 
 
 def _has_ended(run: TaskRun) -> bool:
