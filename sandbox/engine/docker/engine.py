@@ -122,8 +122,9 @@ class DockerEngine:
             self._client.containers.get(name).remove(v=True, force=True)
 
     def _remove_names(self) -> None:
-        for image in self._client.images.list():
-            for name in [*image.tags, *image.attrs.get("RepoDigests", [])]:
+        # The client's own list looks up each image, and fails where another sandbox removes one.
+        for image in self._client.api.images():
+            for name in [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]:
                 if name.startswith(f"{self._registry.host}/"):
                     # A container of another program may use the image.
                     with contextlib.suppress(docker.errors.APIError):
