@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from config.split import SplitConfig
-from flows.plan import preflight as module
+from flows.plan import plan_checks as module
 from flows.plan.options import SPLIT_DEFAULTS
-from flows.plan.preflight import _PlanChecks
+from flows.plan.plan_checks import PlanChecks
 from tasks.preflight.finding import errors
 
 CONFIG = SplitConfig(
@@ -25,7 +25,7 @@ def checks(steps=(100,), service="users"):
     )
     plan = SimpleNamespace(services=[users], drain=SimpleNamespace(will_drain=False))
     discovered = SimpleNamespace(cluster_arn="arn:cluster/c")
-    return _PlanChecks(CONFIG, discovered, plan, SPLIT_DEFAULTS)
+    return PlanChecks(CONFIG, discovered, plan, SPLIT_DEFAULTS)
 
 
 @pytest.fixture(autouse=True)
