@@ -148,6 +148,7 @@ class _Rollback:
                 lines = [f"{name} could not be restored: the services still serve", str(error)]
                 return _Done({}, "\n".join([*lines, kept] if kept else lines))
             except BaseException:
+                # Also after a cancellation: the hold of scale-in has to outlast this run.
                 await asyncio.shield(self._keep_hold())
                 raise
         async with scale_in_held(self.config, self.discovered, shifts=False):

@@ -78,7 +78,7 @@ class AwsEndpoint:
 
     def _answer_user(self, call: Call, request: Request) -> Response:
         if self._faults.plan.slow:
-            time.sleep(self._faults.plan.slow)
+            time.sleep(self._faults.plan.slow)  # the delay is the fault that was asked for
         injected = self._faults.before(call)
         if injected:
             error = _injected_error(injected, call)

@@ -131,7 +131,7 @@ def read_services(aws: AwsConfig, cluster: str, names: Sequence[str]) -> dict[st
 
 
 def compare_service(desired: Service, observed: dict[str, Any] | None) -> Change:
-    """What has to happen to the service; one that was deleted and still drains is created anew."""
+    """What has to happen to the service; one that was deleted and still drains is created again."""
     if observed is None or is_draining(observed):
         return Create()
     wanted = desired.compared

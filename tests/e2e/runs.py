@@ -166,5 +166,5 @@ def wait_until(condition, timeout=30, poll=POLL):
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not so after {timeout} s"
-        time.sleep(poll)
+        time.sleep(poll)  # between two looks at the condition
     return value

@@ -169,7 +169,7 @@ class Connection(BaseHTTPRequestHandler):
         if MAX_RATE and not self.server.has_capacity():
             return 503, "Service Unavailable"
         if DELAY:
-            time.sleep(DELAY)
+            time.sleep(DELAY)  # a slow backend, on request: the delay is the fault
         spared = bool(FAIL_UNLESS_HEADER) and FAIL_UNLESS_HEADER in self.headers
         if FAIL_SHARE and not spared and random.random() < FAIL_SHARE:  # noqa: S311 - no secret
             return FAIL_STATUS, HTTPStatus(FAIL_STATUS).phrase

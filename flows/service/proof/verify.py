@@ -62,7 +62,8 @@ async def verify_candidate(placement: Placement, task_definition: str, weight: i
             await roll_back_to_monolith(placement, why)
         raise
     except Exception as error:
-        # After any error, as in a shift: no gate watches what the interrupted run has shifted.
+        # After any error, as in a shift, and also at 100%, which `returned_after_failure` keeps: no
+        # gate watches what the interrupted run has shifted.
         if weight > 0:
             await roll_back_to_monolith(placement, f"{type(error).__name__}: {error}")
         raise

@@ -59,7 +59,7 @@ def edited(rule: Rule, conditions: Sequence[Mapping[str, Any]] | None = None) ->
 
     Args:
         rule: The rule.
-        conditions: Those that the config asks for: with them it is right, whoever wrote them.
+        conditions: Those that the config asks for: a rule that has them is right.
 
     Returns:
         For a message, e.g. `condition http-request-method GET`; None when nothing was changed.

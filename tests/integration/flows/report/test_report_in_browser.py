@@ -19,9 +19,6 @@ pytestmark = [
     pytest.mark.browser,
     # All tests share the browser, and so its event loop.
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on PATH; install it to open the report"
-    ),
 ]
 HOSTILE = "<img src=x onerror=\"document.title='attacked'\"><b>bold</b></script>"
 CHARTS = ("traffic", "lanes", "weights", "latency")

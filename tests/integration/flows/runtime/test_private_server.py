@@ -78,7 +78,7 @@ class Program:
         while running := [identity for identity in self.below if is_alive(identity)]:
             if time.monotonic() > deadline:
                 break
-            time.sleep(0.05)
+            time.sleep(0.05)  # a process of another parent cannot be waited for
         return [self.below[identity] for identity in running]
 
     def end(self):

@@ -245,7 +245,7 @@ def wait_until_served(url):
                 return
         except OSError:
             assert time.monotonic() < deadline
-            time.sleep(0.05)
+            time.sleep(0.05)  # the registry has no sign that it is ready but its answer
 
 
 @pytest.mark.docker

@@ -239,7 +239,7 @@ class Cluster(Aws):
         until = time.monotonic() + seconds
         while not (answer := question()):
             assert time.monotonic() < until, "it did not happen in time"
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two looks at the condition
         return answer
 
     def wait_completed(self, service):

@@ -61,7 +61,7 @@ class _Answer(BaseHTTPRequestHandler):
         elif self.path.startswith("/echo"):
             self.reply(200, f"{self.requestline}\n{self.headers}".encode() + body)
         else:
-            time.sleep(target.delay)
+            time.sleep(target.delay)  # a slow target: the delay is what is tested
             self.reply(200, target.name.encode())
             # Without "Connection: close", as a target does when its keep-alive timeout is over.
             self.close_connection = target.closes_silently
@@ -294,7 +294,7 @@ def eventually(condition, seconds=10.0):
     end = time.monotonic() + seconds
     while not (met := condition()):
         assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks at the condition
     return met
 
 
